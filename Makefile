@@ -1,0 +1,66 @@
+# Two commands to begin with: `make demo` and `make test`. `make help` lists the others.
+# The environment is .venv in the checkout; the first command makes it. Another interpreter: make PYTHON=/path/to/python3 ...
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help env services demo demo-siem test check format format-check lint types imports bandit docs docs-check lock clean
+
+export PYTHON
+BIN := .venv/bin
+CODE := core audit observability jvpn lab
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--custom-compile-command "make lock" $(UPGRADE) pyproject.toml
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: env ## a session jumps between transports; its history is verified, then tampered with and refused
+	@$(BIN)/python -m lab.demo
+
+demo-siem: services env ## the same into a real local OpenSearch, which is fetched and started
+	@$(BIN)/python -m lab.demo --siem
+
+test: services env ## all tests; what the machine lacks is skipped, and said at the end
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: services env format-check lint types imports bandit docs-check ## everything that must hold before a merge; tests last
+	@$(BIN)/python -m pytest $(ARGS)
+
+format: env ## bring the code into the one format
+	@$(BIN)/ruff format .
+
+format-check: env
+	@$(BIN)/ruff format --check .
+
+lint: env ## ruff, every rule that is not excepted with a reason
+	@$(BIN)/ruff check .
+
+types: env ## mypy, strict
+	@$(BIN)/mypy
+
+imports: env ## the layers of the architecture
+	@$(BIN)/lint-imports --no-logo
+
+bandit: env
+	@$(BIN)/bandit --quiet --recursive --configfile pyproject.toml $(CODE)
+
+docs: env ## regenerate what is generated from the registry
+	@$(BIN)/python -m lab.registry
+
+docs-check: env
+	@$(BIN)/python -m lab.registry --check
+
+lock: env ## pin all dependencies again, with hashes; UPGRADE=--upgrade takes newer ones
+	@$(LOCK) --output-file requirements/runtime.txt >/dev/null
+	@$(LOCK) --group dev --output-file requirements/dev.txt >/dev/null
+	@$(LOCK) --group siem --output-file requirements/siem.txt >/dev/null
+
+clean: ## remove what was built; the environment goes too
+	rm -rf .venv .cache build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+env:
+	@tools/bootstrap
+
+services:
+	@tools/debian-packages
