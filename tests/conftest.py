@@ -54,7 +54,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = Counter(_reason(report) for report in terminalreporter.stats.get("skipped", []))
     if not skipped:
         return
-    terminalreporter.section(f"{skipped.total()} skipped: what was missing, and how many tests it would have let run")
+    terminalreporter.ensure_newline()
+    terminalreporter.section(f"{skipped.total()} skipped: what was missing, and for how many tests")
     for reason, count in skipped.most_common():
         terminalreporter.write_line(f"{count:5d}  {reason.removeprefix(MISSING)}")
 

@@ -49,7 +49,7 @@ def test_what_is_missing_is_skipped_and_said(tmp_path: Path) -> None:
     done = run_sample(tmp_path, complete=False)
     assert done.returncode == 0, done.stdout
     closing = done.stdout.splitlines()[-4:]
-    assert "3 skipped: what was missing" in closing[0]
+    assert "3 skipped: what was missing" in closing[0], done.stdout
     assert closing[1].split(maxsplit=1) == ["2", "anvil: nobody forged one"]
     assert closing[2].split(maxsplit=1) == ["1", "because I say so"]
     assert "3 skipped, 1 xfailed" in closing[3]
