@@ -66,4 +66,4 @@ def test_a_complete_run_cannot_be_quietly_smaller(tmp_path: Path) -> None:
 def test_a_need_that_nobody_knows_is_an_error() -> None:
     """A misspelt need would be met by every machine, and the test would break instead of being skipped."""
     with pytest.raises(ValueError, match="opensaerch"):
-        requires("opensaerch")
+        _ = requires("opensaerch")
