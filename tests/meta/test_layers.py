@@ -16,7 +16,7 @@ LINTER = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlin
 NAMES = {contract["id"]: contract["name"] for contract in LINTER["contracts"]}
 
 # What is planted, as files with their text, and the contracts that must break: these and no other.
-# A module that imports upwards inside the core closes a cycle too, hence the siblings; new modules keep a plant harmless elsewhere.
+# New modules keep a plant harmless for the other contracts.
 VIOLATIONS = {
     "the SIEM side sees the shell": ({"observability/planted.py": "import jvpn.shell"}, {"packages"}),
     "the shell sees the SIEM side": ({"jvpn/shell/planted.py": "import observability"}, {"packages"}),
@@ -27,7 +27,15 @@ VIOLATIONS = {
         {"core"},
     ),
     "a module that no layer lists": ({"core/planted.py": ""}, {"core"}),
-    "crypto sees wire": ({"core/crypto/planted.py": "import core.wire.planted", "core/wire/planted.py": ""}, {"core"}),
+    "crypto sees wire, and wire sees crypto": (
+        {"core/crypto/planted.py": "import core.wire.planted", "core/wire/planted.py": "import core.crypto"},
+        {"core", "cycles"},
+    ),
+    "a table sees the wire": ({"core/session/states.py": "import core.wire.layout"}, {"tables"}),
+    "a table sees its own machinery": (
+        {"core/session/states.py": "import core.session.planted", "core/session/planted.py": ""},
+        {"tables"},
+    ),
     "the core opens a socket": ({"core/wire/planted.py": "import socket"}, {"pure"}),
     "the core reads a clock": ({"core/session/planted.py": "from time import monotonic_ns"}, {"pure"}),
     "the core runs a loop": ({"core/client/planted.py": "from asyncio import sleep"}, {"pure"}),
@@ -78,7 +86,7 @@ def test_all_contracts_hold() -> None:
 
 
 @pytest.mark.parametrize("violation", VIOLATIONS)
-def test_a_violation_breaks_its_contract_and_no_other(copy: Path, violation: str) -> None:
+def test_a_violation_is_seen_where_it_belongs(copy: Path, violation: str) -> None:
     """A contract would guard nothing: what it forbids could be done unseen."""
     planted, expected = VIOLATIONS[violation]
     for name, text in planted.items():
