@@ -8,7 +8,7 @@
 export PYTHON
 BIN := .venv/bin
 CODE := core audit observability jvpn lab
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" $(UPGRADE) pyproject.toml
 
 help: ## this list
