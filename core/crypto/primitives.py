@@ -1,0 +1,184 @@
+"""The cryptographic primitives of JVP/1; the only module that imports the library `cryptography`.
+
+Thin adapters: no algorithm is implemented here, key objects hide their secrets, and each kind of refusal has one exception. Private
+keys are made of seeds that the caller draws; only `encapsulate` draws for itself, inside the library, so the KEM is a port (`Kem`).
+"""
+
+import hashlib
+import hmac
+from typing import NoReturn, Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers import Cipher as BlockCipher
+from cryptography.hazmat.primitives.ciphers import algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from core.errors import require
+
+TagMismatch = InvalidTag  # the one exception for a failed AEAD open
+HASH_LENGTH = KEY_LENGTH = 32
+TAG_LENGTH = BLOCK_LENGTH = 16
+
+
+class BadPublicKey(Exception):
+    """A public value of the peer (X25519 point, ML-KEM key or ciphertext) has a wrong length or fails its algorithm's check."""
+
+
+class Cipher(Protocol):
+    """An AEAD under one key: nonces of 12 bytes, a tag of 16 bytes at the end, TagMismatch for what it did not seal."""
+
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes: ...  # noqa: D102 - the class says it
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes: ...  # noqa: D102 - the class says it
+
+
+class KemKey(Protocol):
+    """A decapsulation key: `public` has 1,184 bytes; a forged ciphertext gives another secret, a wrong length BadPublicKey."""
+
+    @property
+    def public(self) -> bytes: ...  # noqa: D102 - the class says it
+    def decapsulate(self, ciphertext: bytes, /) -> bytes: ...  # noqa: D102 - the class says it
+
+
+class Kem(Protocol):
+    """A KEM: seed 64 -> key; public key 1,184 -> (shared secret 32, ciphertext 1,088), or BadPublicKey when it is malformed."""
+
+    def generate(self, seed: bytes, /) -> KemKey: ...  # noqa: D102 - the class says it
+    def encapsulate(self, public: bytes, /) -> tuple[bytes, bytes]: ...  # noqa: D102 - the class says it
+
+
+def sha256(data: bytes) -> bytes:
+    """Return SHA-256 of `data`, 32 bytes (FIPS 180-4)."""
+    return hashlib.sha256(data).digest()
+
+
+def hmac_sha256(key: bytes, data: bytes) -> bytes:
+    """Return HMAC-SHA-256, 32 bytes (RFC 2104). Leaks: the lengths of its inputs."""
+    return hmac.digest(key, data, "sha256")
+
+
+def hkdf(chaining_key: bytes, input_key_material: bytes, n: int) -> tuple[bytes, ...]:
+    """Return `n` outputs of 32 bytes: Noise's HKDF (Noise 4.3), which is RFC 5869 with an empty info [K-1].
+
+    Leaks: the lengths of its inputs.
+    """
+    secret, block, outputs = hmac_sha256(chaining_key, input_key_material), b"", []
+    for index in range(1, n + 1):
+        block = hmac_sha256(secret, block + bytes((index,)))
+        outputs.append(block)
+    return tuple(outputs)
+
+
+def expand(key: bytes, label: bytes, n: int) -> bytes:
+    """Return X(key, label, n): the first n <= 32 bytes of HMAC(key, label || 0x01), a block of RFC 5869's HKDF-Expand [K-2].
+
+    Leaks: the lengths of its inputs.
+    """
+    require(n <= HASH_LENGTH, "expand gives one block")
+    return hmac_sha256(key, label + b"\x01")[:n]
+
+
+def same(a: bytes, b: bytes) -> bool:
+    """Tell whether `a` equals `b`: the one comparison for values that depend on a secret [K-3].
+
+    Leaks: the lengths and the answer; not where the first difference is (`hmac.compare_digest`).
+    """
+    return hmac.compare_digest(a, b)
+
+
+def new_cipher(key: bytes) -> Cipher:
+    """Return ChaCha20-Poly1305 (RFC 8439) under a 32-byte key, or raise ValueError. Leaks: nothing known, OpenSSL's code."""
+    return ChaCha20Poly1305(key)
+
+
+def nonce(counter: int) -> bytes:
+    """Return the nonce of a counter below 2^64: 4 zero bytes || LE64 (Noise 12.3) [K-4]."""
+    return b"\0\0\0\0" + counter.to_bytes(8, "little")
+
+
+class Secret:
+    """Base of objects that hold a secret: not pickled, not copied."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an object that holds secrets is neither pickled nor copied")
+
+
+class AesBlock(Secret):
+    """AES-256 (FIPS 197) under a 32-byte key, or ValueError, on single blocks. Leaks: nothing known where OpenSSL has AES instructions.
+
+    The contexts are kept, as making one costs more than the block; they would hold back a part of a block, hence the length check.
+    """
+
+    __slots__ = ("_backward", "_forward")
+
+    def __init__(self, key: bytes) -> None:
+        # The library calls the bare block cipher ECB; no value here is longer than one block, so ECB's weakness has no place to show.
+        cipher = BlockCipher(algorithms.AES256(key), modes.ECB())  # nosec B305  # noqa: S305 - see above
+        self._forward, self._backward = cipher.encryptor(), cipher.decryptor()
+
+    def encrypt(self, block: bytes) -> bytes:
+        """Return the encrypted block."""
+        require(len(block) == BLOCK_LENGTH, "AES takes one block")
+        return self._forward.update(block)
+
+    def decrypt(self, block: bytes) -> bytes:
+        """Return the decrypted block."""
+        require(len(block) == BLOCK_LENGTH, "AES takes one block")
+        return self._backward.update(block)
+
+
+aes_block = AesBlock
+
+
+class PrivateKey(Secret):
+    """An X25519 private key (RFC 7748) of a 32-byte seed, or ValueError; the caller may overwrite the seed. `public` has 32 bytes."""
+
+    __slots__ = ("_key", "public")
+
+    def __init__(self, seed: bytes | bytearray) -> None:
+        self._key = X25519PrivateKey.from_private_bytes(seed)
+        self.public = self._key.public_key().public_bytes_raw()
+
+    def exchange(self, public: bytes) -> bytes:
+        """Return the shared secret, 32 bytes; raise BadPublicKey for a wrong length or an all-zero result (RFC 7748, 6.1) [H-6].
+
+        Leaks: only whether the point was refused, which depends on the public value alone.
+        """
+        try:
+            return self._key.exchange(X25519PublicKey.from_public_bytes(public))
+        except ValueError as error:
+            raise BadPublicKey from error
+
+
+class MlKem768Key(Secret):
+    """An ML-KEM-768 key (FIPS 203) of a 64-byte seed d || z, or ValueError. Leaks: nothing known, OpenSSL's code and implicit rejection."""
+
+    __slots__ = ("_key", "public")
+
+    def __init__(self, seed: bytes) -> None:
+        self._key = MLKEM768PrivateKey.from_seed_bytes(seed)
+        self.public = self._key.public_key().public_bytes_raw()
+
+    def decapsulate(self, ciphertext: bytes) -> bytes:
+        """Return the shared secret, 32 bytes."""
+        try:
+            return self._key.decapsulate(ciphertext)
+        except ValueError as error:
+            raise BadPublicKey from error
+
+
+class MlKem768:
+    """The production KEM: ML-KEM-768, with the encapsulation key check of FIPS 203, 7.2, by the library [H-7]."""
+
+    generate = staticmethod(MlKem768Key)
+
+    @staticmethod
+    def encapsulate(public: bytes) -> tuple[bytes, bytes]:
+        """Return (shared secret, ciphertext); the library draws the randomness. Leaks: only whether `public` was refused."""
+        try:
+            return MLKEM768PublicKey.from_public_bytes(public).encapsulate()
+        except ValueError as error:
+            raise BadPublicKey from error
