@@ -27,7 +27,7 @@ REGISTRY_HOST = re.compile(
 SUPPRESSION = re.compile(r"#\s*(?:ruff:|mypy:|flake8:)?\s*(?:noqa|type:\s*ignore|nosec|pragma:\s*no)\b")
 CODES = r"[A-Z]+\d+(?:,\s*[A-Z]+\d+)*"
 CODED_SUPPRESSION = re.compile(
-    rf"#\s*(?:noqa:\s*{CODES}|type:\s*ignore\[[\w, -]+\]|nosec:?\s+{CODES}|pragma:\s*no\s+(?:cover|branch))(?=\s|$|[-:,;])"
+    rf"#\s*(?:(?:ruff:\s*)?noqa:\s*{CODES}|type:\s*ignore\[[\w, -]+\]|nosec:?\s+{CODES}|pragma:\s*no\s+(?:cover|branch))(?=\s|$|[-:,;])"
 )
 
 
@@ -170,6 +170,7 @@ def test_the_patterns_see(pattern: re.Pattern[str], bad: str, good: str) -> None
         "# noqa: S311 # nosec B311",
         "# noqa: S311 - hm",
         "# ruff: noqa",
+        "# ruff: noqa: UP014",
         "# noqa because it is",
         "# nosec B101  # noqa - see above",
     ],
@@ -190,6 +191,7 @@ def test_a_bare_suppression_is_seen(comment: str) -> None:
         "# nosec B608  # only constants are joined",
         "# pragma: no cover - a kernel without it",
         "# see the noqa convention",
+        "# ruff: noqa: UP014 - reads as a table",
     ],
 )
 def test_a_reason_is_seen(comment: str) -> None:
