@@ -1,7 +1,8 @@
 """The values that cross the core's border: in as arguments, out as outputs. All frozen, all sized."""
 
+from collections.abc import Mapping
 from enum import Enum, auto
-from typing import NamedTuple, NewType
+from typing import Any, NamedTuple, NewType
 
 from core.reasons import Event, Reason
 
@@ -131,6 +132,29 @@ class Answer(NamedTuple):
     outcome: Outcome
     row: Row | None = None
     handles: tuple[int, ...] = ()
+
+
+class CloseSession(NamedTuple):
+    """Order to a gateway: end this session; to a client with handle 0: end its own."""
+
+    session: int = 0
+
+
+class AllowList(NamedTuple):
+    """Order to a gateway: these devices and no others, by public key; sessions of the others end."""
+
+    devices: Mapping[bytes, Any]
+
+
+class Connect(NamedTuple):
+    """Order to a client: make a session."""
+
+
+class Settle(NamedTuple):
+    """Order before a stop: record what is only summed so far. Sessions stay: they can be taken up again from the store."""
+
+
+Order = CloseSession | AllowList | Connect | Settle
 
 
 class Transmit(NamedTuple):

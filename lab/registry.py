@@ -5,21 +5,17 @@ python -m lab.registry --check    exit status 1 and the names of stale files
 """
 
 import sys
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from lab import event_schemas
+
 ROOT = Path(__file__).resolve().parent.parent
 ENUMS = {"event": "Event", "reason": "Reason", "carrier": "Carrier", "cause": "Cause", "status": "Status", "close": "CloseCode"}
-MEANING = {
-    "event": "What kind of record a fact is.",
-    "reason": "Why something happened: one code, one cause.",
-    "carrier": "What carries messages; 16 to 31 are free for third parties.",
-    "cause": "Why the client moves, as the client states it.",
-    "status": "The gateway's authenticated answer to a handshake or an attempt.",
-    "close": "Why an end closes the session, inside CLOSE.",
-}
+WIDTH = 140
 
 
 def load() -> dict[str, Any]:
@@ -31,31 +27,37 @@ def load() -> dict[str, Any]:
 def artefacts(registry: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     """Yield each generated file and its text."""
     yield ROOT / "core" / "reasons.py", reasons_module(registry)
+    yield from ((ROOT / "schemas" / "events" / name, text) for name, text in event_schemas.schemas(registry))
 
 
 def reasons_module(registry: dict[str, Any]) -> str:
-    """Return the text of core/reasons.py: the closed enums and the maps between them."""
+    """Return the text of core/reasons.py: the closed enums and the maps between them, as columns of names and codes."""
     lines = [
-        '"""The closed vocabulary as enums. Generated from schemas/registry.toml by `python -m lab.registry`; do not edit."""',
+        '"""The closed vocabulary as enums. Generated from schemas/registry.toml by `python -m lab.registry`, which says what each means."""',
         "",
         "from collections.abc import Mapping",
         "from enum import IntEnum",
         "from types import MappingProxyType",
         "from typing import Final",
         "",
+        "# fmt: off",
     ]
     for section, name in ENUMS.items():
-        lines += ["", f"class {name}(IntEnum):", f'    """{MEANING[section]}"""', ""]
-        lines += [f"    {entry['name']} = {entry['code']}" for entry in registry[section]]
-        lines.append("")
+        lines += _block(f'{name} = IntEnum("{name}", {{', [f'"{entry["name"]}": {entry["code"]}' for entry in registry[section]], "})")
     voluntary = [f"Cause.{cause['name']}" for cause in registry["cause"] if cause["voluntary"]]
-    lines += ["", f"VOLUNTARY: Final = frozenset({{{', '.join(voluntary)}}})", ""]
+    lines += [f"VOLUNTARY: Final = frozenset({{{', '.join(voluntary)}}})"]
     for section, name in (("cause", "CAUSE_REASON"), ("status", "STATUS_REASON"), ("close", "CLOSE_REASON")):
         enum = ENUMS[section]
-        lines += [f"{name}: Final[Mapping[{enum}, Reason]] = MappingProxyType(", "    {"]
-        lines += [f"        {enum}.{entry['name']}: Reason.{entry['reason']}," for entry in registry[section] if "reason" in entry]
-        lines += ["    },", ")", ""]
-    return "\n".join(lines)
+        pairs = [f"{enum}.{entry['name']}: Reason.{entry['reason']}" for entry in registry[section] if "reason" in entry]
+        lines += _block(f"{name}: Final[Mapping[{enum}, Reason]] = MappingProxyType({{", pairs, "})")
+    return "\n".join([*lines, "# fmt: on", ""])
+
+
+def _block(head: str, items: list[str], tail: str) -> list[str]:
+    """Return the items between head and tail, as many to a line as fit."""
+    joined = ", ".join(item.replace(" ", "\0") for item in items)
+    text = textwrap.wrap(joined, width=WIDTH, initial_indent="    ", subsequent_indent="    ")
+    return [head, *(line.replace("\0", " ") for line in text), tail]
 
 
 def main(arguments: list[str]) -> int:

@@ -1,0 +1,189 @@
+"""What all sessions of one gateway share: identity, policy, keys of the row, indices, tickets, and the list of outputs."""
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from core import limits
+from core.crypto.chain import Locators, next_kek
+from core.crypto.primitives import PrivateKey, Secret
+from core.reasons import Event, Reason
+from core.values import Ask, Endpoint, Fact, Instant, Operation, Output, Path, Record
+
+if TYPE_CHECKING:
+    from core.session.session import Session
+    from core.wire.epoch import Epoch
+
+Entropy = Callable[[int], bytes]
+HOUR_S: Final = 3_600
+
+
+class Device(NamedTuple):
+    """An entry of the allow list: X25519 public key (32 bytes) and the inner addresses (4 and 16 bytes) that it owns."""
+
+    public: bytes
+    inner4: bytes
+    inner6: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Values of protocol section 5 that a configuration may set within the bounds of `limits`."""
+
+    version: int = 1
+    mtu: int = limits.MTU_DEFAULT
+    resolver: bytes = bytes(16)
+    lifetime_s: int = limits.LIFETIME_S
+    transport_loss_ns: int = limits.TRANSPORT_LOSS_NS
+    voluntary_per_minute: int = limits.VOLUNTARY_PER_MINUTE
+    forced_per_minute: int = limits.FORCED_PER_MINUTE
+    health_ns: int = limits.HEALTH_NS
+    device_to_device: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Identity(Secret):
+    """The gateway's keys and names: static key, node and boot (8 bytes each), locator keys (newest first), KEK of `kek_hour`.
+
+    `wall_ns` is the wall clock at Instant 0: rows carry wall seconds, everything else counts Instants.
+    """
+
+    static: PrivateKey
+    node: bytes
+    boot: bytes
+    locator_keys: tuple[bytes, ...]
+    kek: bytes
+    kek_hour: int
+    wall_ns: int
+
+
+class Keks(Secret):
+    """Key-encryption keys of rows by hour, ratcheted forward; older than the longest lifetime plus an hour they are dropped [K-6]."""
+
+    __slots__ = ("_keys", "_newest")
+
+    def __init__(self, hour: int, key: bytes) -> None:
+        self._keys, self._newest = {hour: key}, hour
+
+    def at(self, hour: int) -> bytes | None:
+        """Return the key of `hour`, or None when it is destroyed. Leaks: the hour."""
+        while self._newest < hour:
+            self._keys[self._newest + 1] = next_kek(self._keys[self._newest])
+            self._newest += 1
+            self._keys.pop(self._newest - limits.LIFETIME_S_MAX // HOUR_S - 2, None)
+        return self._keys.get(hour)
+
+
+class Tally:
+    """Bounded records of refusals: for each key `burst` at once in an interval, and the rest as sums when the interval ends."""
+
+    def __init__(self, emit: Callable[[Any, Reason, int, Endpoint | None, Instant], None], burst: int, interval_ns: int) -> None:
+        self._emit, self._burst, self._interval = emit, burst, interval_ns
+        self._windows: dict[Hashable, tuple[Instant, list[int], dict[Reason, tuple[int, Endpoint | None]]]] = {}
+
+    def add(self, key: Hashable, reason: Reason, remote: Endpoint | None, now: Instant) -> None:
+        """Count one refusal; record it at once while the burst lasts."""
+        if key not in self._windows:
+            self._windows[key] = (Instant(now + self._interval), [0], {})
+        _, emitted, held = self._windows[key]
+        if emitted[0] < self._burst:
+            emitted[0] += 1
+            self._emit(key, reason, 1, remote, now)
+        else:
+            held[reason] = (held.get(reason, (0, None))[0] + 1, remote)
+
+    def flush(self, now: Instant, *, everything: bool = False) -> None:
+        """Record the sums of the intervals that have ended."""
+        for key in [key for key, (ends, _, _) in self._windows.items() if everything or ends <= now]:
+            for reason, (times, remote) in self._windows.pop(key)[2].items():
+                self._emit(key, reason, times, remote, now)
+
+    def deadline(self) -> Instant | None:
+        """Return when the next interval ends."""
+        return min((ends for ends, _, _ in self._windows.values()), default=None)
+
+
+@dataclass(slots=True)
+class Desk:
+    """The gateway as its sessions see it."""
+
+    identity: Identity
+    policy: Policy
+    devices: Mapping[bytes, Device]
+    entropy: Entropy
+    sessions: dict[int, "Session"] = field(default_factory=dict)
+    by_device: dict[bytes, set["Session"]] = field(default_factory=dict)
+    indices: dict[int, tuple["Session", "Epoch"]] = field(default_factory=dict)
+    retired: dict[int, None] = field(default_factory=dict)
+    routes: dict[bytes, "Session"] = field(default_factory=dict)
+    streams: dict[Path, set["Session"]] = field(default_factory=dict)
+    changed: set["Session"] = field(default_factory=set)
+    tickets: dict[int, tuple[object, Operation]] = field(default_factory=dict)
+    out: list[Output] = field(default_factory=list)
+    _serial: int = 0
+    _ticket: int = 0
+    locators: tuple[Locators, ...] = field(init=False)
+    keks: Keks = field(init=False)
+    refusals: Tally = field(init=False)
+    strangers: Tally = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.locators = tuple(Locators(key) for key in self.identity.locator_keys)
+        self.keks = Keks(self.identity.kek_hour, self.identity.kek)
+        self.refusals = Tally(self._refused, limits.REFUSALS_PER_SECOND, limits.SECOND)
+        self.strangers = Tally(self._stranger, 1, limits.SUMMARY_NS)
+
+    def wall_s(self, now: Instant) -> int:
+        """Return the wall clock in seconds at `now`."""
+        return (self.identity.wall_ns + now) // limits.SECOND
+
+    def add(self, session: "Session") -> None:
+        """Know a session from now on."""
+        self.sessions[session.handle] = session
+        self.by_device.setdefault(session.device.public, set()).add(session)
+
+    def remove(self, session: "Session") -> None:
+        """Forget a session that has ended."""
+        self.sessions.pop(session.handle, None)
+        mine = self.by_device.get(session.device.public, set())
+        mine.discard(session)
+        if not mine:
+            self.by_device.pop(session.device.public, None)
+
+    def of_device(self, device: Device) -> frozenset["Session"]:
+        """Return the sessions of a device that this gateway holds."""
+        return frozenset(self.by_device.get(device.public, ()))
+
+    def serial(self) -> int:
+        """Return the next number of a fact of this process."""
+        self._serial += 1
+        return self._serial
+
+    def ask(self, operation: Operation, asker: object) -> int:
+        """Ask the store; its answer reaches `asker`. Return the ticket."""
+        self._ticket += 1
+        self.tickets[self._ticket] = asker, operation
+        self.out.append(Ask(self._ticket, operation))
+        return self._ticket
+
+    def new_index(self) -> int:
+        """Return 32 random bits that name no live epoch [D-3]."""
+        while (index := int.from_bytes(self.entropy(4), "little")) in self.indices:
+            pass
+        return index
+
+    def retire(self, index: int) -> None:
+        """Remember the index of a candidate that was replaced, so that a late CONFIRM has its own reason; bounded."""
+        self.retired[index] = None
+        if len(self.retired) > limits.PENDING_MAX:
+            del self.retired[next(iter(self.retired))]
+
+    def stranger(self, reason: Reason, path: Path, now: Instant) -> None:
+        """Count a refusal of something unproven: one summary a reason in ten seconds [A-20]."""
+        self.strangers.add(reason, reason, path.remote, now)
+
+    def _stranger(self, _key: object, reason: Reason, times: int, remote: Endpoint | None, now: Instant) -> None:
+        self.out.append(Record(Fact(Event.TRAFFIC_REFUSED, reason, self.serial(), 0, now, remote=remote, times=times)))
+
+    def _refused(self, session: "Session", reason: Reason, times: int, remote: Endpoint | None, now: Instant) -> None:
+        self.out.append(Record(session.fact(Event.SESSION_REFUSED, reason, now)._replace(remote=remote, times=times)))

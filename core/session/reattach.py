@@ -1,0 +1,131 @@
+"""R1 of the reattach: cheap before dear, unproven before proven, and nothing changes before the proof."""
+
+from core import limits
+from core.crypto.chain import attempt_keys, unseal
+from core.crypto.noise import KKPSK0, Handshake
+from core.crypto.primitives import BadPublicKey, TagMismatch
+from core.errors import PeerFault
+from core.reasons import STATUS_REASON, VOLUNTARY, Cause, Event, Reason, Status
+from core.session.desk import Desk
+from core.session.session import Candidate, Exchange, Session
+from core.session.states import Input, State
+from core.values import ROW_LIVE, Instant, Path, Record, Row, Transmit
+from core.wire.epoch import Epoch
+from core.wire.layout import REATTACH_MAC, Change, Malformed
+from core.wire.macs import check_mac
+from core.wire.messages import encode, reattach_header
+from core.wire.records import Reattach, ReattachPayload, ReattachResp, ReattachRespPayload, pack, unpack
+
+MINUTE_NS = 60 * limits.SECOND
+
+
+def open_locator(desk: Desk, locator: bytes) -> tuple[int, int]:
+    """Return (handle, attempt) of a locator that this gateway or one of its peers minted; raise PeerFault [R-10]."""
+    for locators in desk.locators:
+        if (opened := locators.open(locator)) is not None:
+            return opened
+    raise PeerFault(Reason.LOCATOR_WRONG)
+
+
+def load(desk: Desk, row: Row | None, now: Instant) -> Session:
+    """Return the session of a store's row, not yet known to the desk; raise PeerFault when there is none to go on with [R-13]."""
+    kek = desk.keks.at(row.kek) if row else None
+    if row is None or row.state != ROW_LIVE or kek is None or row.expires <= desk.wall_s(now):
+        raise PeerFault(Reason.SESSION_UNKNOWN)
+    device = desk.devices.get(row.device)
+    if device is None or (device.inner4, device.inner6) != (row.inner4, row.inner6):
+        raise PeerFault(Reason.DEVICE_UNKNOWN)
+    try:
+        secrets = unseal(kek, row.sealed, row.handle, row.binding_version, row.kek)
+    except TagMismatch:
+        raise PeerFault(Reason.SESSION_UNKNOWN) from None
+    return Session(desk, row.handle, device, secrets, now, row)
+
+
+def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: int, path: Path, now: Instant) -> None:
+    """Answer one REATTACH of this session; raise PeerFault for what gets no answer. Nothing of the session changes before the proof."""
+    if session.commit_ticket or session.state in {State.PENDING, State.TERMINATED}:
+        raise PeerFault(
+            Reason.SESSION_UNKNOWN if session.state is State.TERMINATED else Reason.NO_TRANSITION
+        )  # [G-50]: the client repeats it
+    if session.exchange and frame == session.exchange.request:
+        if path != session.exchange.path:
+            raise PeerFault(Reason.REATTACH_REPLAYED)  # [R-31]
+        session.desk.out.append(Transmit(path, [session.exchange.reply]))  # [R-30]: identical request, identical answer
+        return
+    psk, chain = _check_chain(session, frame, attempt)
+    static = session.desk.identity.static
+    prologue = b"jumping-vpn/1 reattach" + session.session_id + attempt.to_bytes(8, "little")
+    prologue += reattach_header(message.sender_index, message.locator)
+    handshake = Handshake(KKPSK0, initiator=False, prologue=prologue, static=static, remote=session.device.public, psk=psk,
+                          entropy=session.desk.entropy)  # fmt: skip
+    try:
+        payload = unpack(ReattachPayload, handshake.read(message.noise))
+        change, cause = Change(payload.kind), Cause(payload.cause)
+    except (TagMismatch, BadPublicKey):
+        raise PeerFault(Reason.REATTACH_BAD_PROOF) from None
+    except (Malformed, ValueError):
+        raise PeerFault(Reason.INNER_MALFORMED) from None
+    if session.handle not in session.desk.sessions:
+        _take_over(session, now)
+    session.next, session.chain = attempt + 1, chain  # [R-15]: every attempt up to this one is burnt, whatever the policy says now
+    status, retry_after = _policy(session, payload, cause, path, now)
+    index = session.desk.new_index()
+    remaining_ms = max(0, session.expires - session.desk.wall_s(now)) * 1_000
+    reply = ReattachRespPayload(status, retry_after // limits.MILLISECOND, index, session.binding_version, remaining_ms)
+    answer = encode(ReattachResp(index, message.sender_index, handshake.write(pack(reply))))
+    if status is Status.OK:
+        up, down = handshake.split()
+        epoch = Epoch(index, message.sender_index, (down, up), path, attempt, now)
+        candidate = Candidate(epoch, Instant(now + limits.CANDIDATE_NS), change, cause, payload.outage_ms)
+        if not session.hear(Input.REATTACH_PROVEN, now, offer=candidate):
+            raise PeerFault(Reason.NO_TRANSITION)
+        if change is Change.MOVE:
+            session.moves.append((now, cause in VOLUNTARY))
+    else:
+        session.desk.refusals.add(session, STATUS_REASON[status], path.remote, now)
+    session.exchange = Exchange(frame, path, answer)
+    session.desk.out.append(Transmit(path, [answer]))
+
+
+def _check_chain(session: Session, frame: bytes, attempt: int) -> tuple[bytes, bytes]:
+    """Return (psk, chain of the next attempt) when the outer mac fits; raise PeerFault [R-11] [R-12]."""
+    if attempt < session.next:
+        raise PeerFault(Reason.ATTEMPT_BURNT)
+    if attempt >= min(session.next + limits.LOOKAHEAD_ATTEMPTS, limits.ATTEMPT_MAX + 1):
+        raise PeerFault(Reason.ATTEMPT_TOO_FAR)
+    keys = attempt_keys(session.chain)
+    for _ in range(attempt - session.next):
+        keys = attempt_keys(keys.next)
+    if not check_mac(frame, REATTACH_MAC, keys.mac):
+        raise PeerFault(Reason.REATTACH_MAC_WRONG)
+    return keys.psk, keys.next
+
+
+def _take_over(session: Session, now: Instant) -> None:
+    """Make a session that was read from the store this gateway's own: its proof has just been seen [R-14]."""
+    session.desk.add(session)
+    fact = session.fact(Event.SESSION_CHANGED, Reason.TAKEN_OVER, now)
+    session.last_serial = fact.serial
+    session.desk.out.append(Record(fact))
+
+
+def _policy(session: Session, payload: ReattachPayload, cause: Cause, path: Path, now: Instant) -> tuple[Status, int]:
+    """Return the status of a proven attempt and after how many nanoseconds to try again [R-16]."""
+    policy = session.desk.policy
+    if payload.carrier != path.carrier:
+        return Status.TRANSPORT_MISMATCH, 0
+    if session.suspended:
+        return Status.SUSPENDED, limits.RELOAD_RETRY_NS
+    if payload.kind == Change.REKEY:
+        return Status.OK, 0
+    recent = [(at, voluntary) for at, voluntary in session.moves if now - at < MINUTE_NS]
+    mine = [at for at, voluntary in recent if voluntary]
+    if cause in VOLUNTARY and mine and now - mine[-1] < limits.VOLUNTARY_COOLDOWN_NS:
+        return Status.COOLDOWN, limits.VOLUNTARY_COOLDOWN_NS - (now - mine[-1])
+    if cause in VOLUNTARY and len(mine) >= policy.voluntary_per_minute:
+        return Status.SWITCH_LIMIT, min(MINUTE_NS - (now - mine[0]), 65_535 * limits.MILLISECOND)
+    if len(recent) - len(mine) >= policy.forced_per_minute and cause not in VOLUNTARY:
+        forced = next(at for at, voluntary in recent if not voluntary)
+        return Status.SWITCH_LIMIT, min(MINUTE_NS - (now - forced), 65_535 * limits.MILLISECOND)
+    return Status.OK, 0

@@ -1,0 +1,303 @@
+"""One session of a gateway: real keys, paths and deadlines behind the facts of its machine."""
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from core import limits
+from core.crypto.chain import seal
+from core.crypto.primitives import expand
+from core.errors import Invariant, require
+from core.reasons import CAUSE_REASON, Cause, CloseCode, Event, Reason
+from core.session.desk import Desk, Device
+from core.session.facts import Facts, apply
+from core.session.invariants import check
+from core.session.states import DECIDES_WHILE_ASKED, PRIORITY, Effect, Input, State
+from core.session.table import BORN, ENDED, EVIDENCE, MOVED, TABLE, Row
+from core.values import ROW_LIVE, CompareAndSet, Create, Fact, Get, Instant, Path, Record, Route, Tombstone
+from core.values import Row as StoreRow
+from core.wire.epoch import Epoch
+from core.wire.inner import Ack, encode
+from core.wire.layout import Change, Kind
+from core.wire.records import Close, pack
+
+CLOSES: Final = {
+    Reason.CLOSED_BY_OPERATOR: CloseCode.OPERATOR,
+    Reason.LIFETIME_OVER: CloseCode.LIFETIME,
+    Reason.KEY_REVOKED: CloseCode.REVOKED,
+    Reason.SUPERSEDED: CloseCode.SUPERSEDED,
+    Reason.BIRTH_LOST: CloseCode.LIMIT_SESSIONS,
+}
+
+
+class Candidate:
+    """An epoch that is proven but not committed, and what came under it meanwhile."""
+
+    __slots__ = ("cause", "deadline", "epoch", "held", "held_bytes", "kind", "outage_ms")
+
+    def __init__(self, epoch: Epoch, deadline: Instant, kind: Change, cause: Cause, outage_ms: int) -> None:
+        self.epoch, self.deadline, self.kind, self.cause, self.outage_ms = epoch, deadline, kind, cause, outage_ms
+        self.held: list[tuple[Kind, bytes]] = []
+        self.held_bytes = 0
+
+
+class Exchange(NamedTuple):
+    """The last proven REATTACH, where it came from, and its answer: identical bytes on the same path get the identical answer."""
+
+    request: bytes
+    path: Path
+    reply: bytes
+
+
+class Session:
+    """Hears inputs, performs the effects of its table's row, and requires that the facts are what the table says."""
+
+    def __init__(
+        self, desk: Desk, handle: int, device: Device, secrets: tuple[bytes, bytes], now: Instant, row: StoreRow | None = None
+    ) -> None:
+        """Make a PENDING session, or with the store's `row` a RECOVERING one; `secrets` are (session id, chain of attempt `next`)."""
+        self.desk, self.handle, self.device, self.row = desk, handle, device, row
+        self.session_id, self.chain = secrets
+        self.correlation = expand(self.session_id, b"correlation", 16)
+        self.state, self.version, self.last_serial = (State.RECOVERING if row else State.PENDING), 0, 0
+        self.binding_version, self.next = (row.binding_version, row.next) if row else (0, 1)
+        self.active: Epoch | None = None
+        self.draining: Epoch | None = None
+        self.candidate: Candidate | None = None
+        self.exchange: Exchange | None = None
+        self.commit_ticket, self.commit_at = 0, now
+        self.commit_fact: Fact | None = None
+        self.commit_row: StoreRow | None = None
+        self.suspended = False
+        self.ending: Fact | None = None
+        self.waiting: dict[Input, Path | None] = {}
+        self.moves: deque[tuple[Instant, bool]] = deque(maxlen=limits.FORCED_PER_MINUTE * 4)
+        born = row.born if row else desk.wall_s(now)
+        self.born, self.expires = born, born + desk.policy.lifetime_s
+        self.heard_at = self.unbound_at = now
+        self.hinted_at: Instant | None = None
+        self.armed_at: Instant | None = None
+        self.carrier = 0  # of the path bound last
+        self.recovery_at: Instant | None = Instant(now + limits.RECOVERY_WINDOW_NS) if row else None
+        self.volatile_at: Instant | None = None
+        self.quality_at: Instant | None = None
+        self.quality_from = (0, 0)
+        self.good_since = now
+        self.retry_at: Instant | None = None
+        self.drain_at = self.health_at = now
+        self.health_from = (0, 0, 0, 0)
+
+    def facts(self) -> Facts:
+        """Return what the claims speak about."""
+        return Facts(self.state, self.version, self.active is not None, self.candidate is not None, self.commit_ticket != 0, self.suspended,
+                     self.recovery_at is not None, self.volatile_at is not None, bool(self.chain))  # fmt: skip
+
+    def hear(self, heard: Input, now: Instant, *, path: Path | None = None, offer: Candidate | None = None) -> bool:
+        """Make the transition of the table for `heard`; return False, with nothing changed, where there is none or it has to wait."""
+        row = TABLE.get((self.state, heard))
+        self.desk.changed.add(self)
+        if row is None:
+            return False
+        if self.commit_ticket and heard not in DECIDES_WHILE_ASKED:  # [G-50]: the rest is judged after the answer
+            self.waiting[heard] = path
+            return False
+        try:
+            self._step(row, now, offer)
+        except Invariant:
+            if heard is Input.INVARIANT_BROKEN or not self.hear(Input.INVARIANT_BROKEN, now):
+                self._perform(Effect.WIPE, now, None)
+                self.state = State.TERMINATED
+            return False
+        if not self.commit_ticket and self.waiting and self.state is not State.TERMINATED:
+            waiting, self.waiting = self.waiting, {}
+            for later in sorted(waiting, key=PRIORITY.index):
+                if later is not Input.PATH_CLOSED or (self.active and self.active.path == waiting[later]):
+                    self.hear(later, now)
+        return True
+
+    def _step(self, row: Row, now: Instant, offer: Candidate | None) -> None:
+        before, came_from = self.facts(), self.state
+        cause, self.last_serial = self.last_serial, self.desk.serial()
+        self.state, self.version = row.goes_to or self.state, self.version + 1
+        reason = row.reason or self._move_reason()
+        fact = self.fact(row.event, reason, now)._replace(
+            serial=self.last_serial, caused_by=cause, state_from=came_from, carrier_from=self.carrier
+        )
+        if row.event is ENDED:
+            self.ending = fact
+        elif row.event in EVIDENCE:  # was made when the commit was asked, and is in the store already
+            self.last_serial = self.commit_fact.serial if self.commit_fact else self.last_serial
+        else:
+            if offer is not None:
+                fact = fact._replace(attempt=offer.epoch.attempt, carrier_to=offer.epoch.path.carrier, remote=offer.epoch.path.remote)
+            elif Effect.UNBIND in row.effects:
+                fact = fact._replace(carrier_to=0)
+            self.desk.out.append(Record(fact))
+        for effect in row.effects:
+            self._perform(effect, now, offer, reason)
+        after = apply(before, row)
+        require(self.facts() == after, f"{row.clause}: the session is what its table says")
+        check(before, after)
+
+    def _move_reason(self) -> Reason:
+        require(self.candidate is not None, "a commit has a candidate")
+        return CAUSE_REASON[self.candidate.cause] if self.candidate else Reason.MOVE_COMMITTED
+
+    def _perform(  # noqa: C901, PLR0912 - one case an effect: the match is their list
+        self, effect: Effect, now: Instant, offer: Candidate | None, reason: Reason = Reason.INVARIANT_BROKEN
+    ) -> None:
+        match effect:
+            case Effect.HOLD_CANDIDATE:
+                self._drop_candidate()
+                self.hold(offer)
+            case Effect.DROP_CANDIDATE:
+                self._drop_candidate()
+            case Effect.ASK_CREATE | Effect.ASK_MOVE:
+                self._ask_commit(now)
+            case Effect.ASK_TOMBSTONE:
+                self.retry_at = Instant(now + limits.TOMBSTONE_RETRY_NS)
+                self.desk.ask(Tombstone(self.handle, self.ending or self.fact(ENDED, reason, now)), self)
+            case Effect.ASK_ROW:
+                self.ask_row(now)
+            case Effect.PROMOTE:
+                self._promote(now)
+            case Effect.ACKNOWLEDGE:
+                self.acknowledge()
+            case Effect.UNBIND:
+                self._unbind(now)
+            case Effect.ADOPT_ROW:
+                self.binding_version = self.row.binding_version if self.row else self.binding_version
+            case Effect.SUSPEND | Effect.RESUME:
+                self.suspended, self.retry_at = effect is Effect.SUSPEND, self.retry_at if effect is Effect.SUSPEND else None
+            case Effect.ARM_RECOVERY:
+                self.recovery_at = Instant(now + limits.RECOVERY_WINDOW_NS)
+            case Effect.DISARM_RECOVERY:
+                self.recovery_at = None
+            case Effect.ARM_VOLATILE:
+                self.volatile_at = Instant(now + limits.VOLATILE_NS)
+            case Effect.DISARM_VOLATILE:
+                self.volatile_at = None
+            case Effect.SAY_CLOSE:
+                self._say_close(reason)
+            case Effect.WIPE:
+                self._wipe(now)
+
+    def hold(self, offer: Candidate | None) -> None:
+        """Keep a candidate; its index is answered from now on."""
+        require(offer is not None, "there is a candidate to hold")
+        if offer:
+            self.candidate = offer
+            self.desk.indices[offer.epoch.index] = (self, offer.epoch)
+            if offer.epoch.path.serial:
+                self.desk.streams.setdefault(offer.epoch.path, set()).add(self)
+
+    def _drop_candidate(self) -> None:
+        if self.candidate:
+            self.desk.indices.pop(self.candidate.epoch.index, None)
+            self.desk.retire(self.candidate.epoch.index)
+        self.candidate, self.commit_ticket, self.exchange = None, 0, None
+
+    def _drop(self, epoch: Epoch | None) -> None:
+        if epoch:
+            self.desk.indices.pop(epoch.index, None)
+
+    def _ask_commit(self, now: Instant, supersede: tuple[Tombstone, ...] = ()) -> None:
+        """Ask the store for the one durable write of a birth or a move: the row, and the evidence with it [R-21]."""
+        candidate = self.candidate
+        require(candidate is not None, "a commit has a candidate")
+        if not candidate:
+            return
+        path, moved = candidate.epoch.path, self.row is not None
+        gap = (now - self.heard_at) // limits.MICROSECOND if moved else 0
+        self.commit_at = now
+        self.commit_fact = self.fact(MOVED if moved else BORN, self._move_reason() if moved else Reason.HANDSHAKE_COMPLETED, now)._replace(
+            serial=self.desk.serial(), caused_by=self.last_serial, state_to=State.ATTACHED, state_version=self.version + 1,
+            binding_version=self.binding_version + 1, attempt=candidate.epoch.attempt, carrier_to=path.carrier, remote=path.remote,
+            carrier_from=self.carrier, measures=(candidate.outage_ms, gap, 0, 0) if moved else (0, 0, 0, 0),
+        )  # fmt: skip
+        self.commit_row = row = self._new_row(candidate.epoch.attempt, now)
+        operation = CompareAndSet(row, self.binding_version, self.commit_fact) if moved else Create(row, self.commit_fact, supersede)
+        self.commit_ticket = self.desk.ask(operation, self)
+
+    def ask_birth_again(self, supersede: tuple[Tombstone, ...], now: Instant) -> None:
+        """Ask for the birth once more, ending other sessions of the device with it [O-5]."""
+        self._ask_commit(now, supersede)
+
+    def _new_row(self, attempt: int, now: Instant) -> StoreRow:
+        identity, version = self.desk.identity, self.binding_version + 1
+        hour = self.desk.wall_s(now) // 3_600
+        kek = self.desk.keks.at(hour)
+        require(kek is not None, "the KEK of this hour exists")
+        sealed = seal(kek or b"", self.desk.entropy(12), self.session_id, self.chain, self.handle, version, hour)
+        return StoreRow(self.handle, version, ROW_LIVE, identity.node, identity.boot, attempt, self.next, self.device.public,
+                        identity.static.public, self.born, self.expires, self.device.inner4, self.device.inner6, hour, sealed)  # fmt: skip
+
+    def _promote(self, now: Instant) -> None:
+        candidate = self.candidate
+        require(candidate is not None, "a commit has a candidate")
+        if not candidate:
+            return
+        self._drop(self.draining)
+        self.draining, self.drain_at = self.active, Instant(now + limits.DRAINING_NS)
+        self.active, self.candidate, self.commit_ticket, self.exchange = candidate.epoch, None, 0, None
+        if self.row and candidate.kind is Change.MOVE:
+            self._measure_move(candidate, now)
+        self.row, self.binding_version = self.commit_row, self.binding_version + 1
+        self.quality_at, self.good_since, self.active.heard_at, self.heard_at = None, now, now, now
+        self.health_from, self.health_at = (0, 0, 0, 0), Instant(now + self.desk.policy.health_ns)
+        addresses = (self.device.inner4, self.device.inner6)
+        self.carrier = self.active.path.carrier
+        for address in addresses:
+            self.desk.routes[address] = self
+        self.desk.out.append(Route(self.handle, addresses, up=True))
+
+    def _measure_move(self, candidate: Candidate, now: Instant) -> None:
+        gaps = (now - self.heard_at) // limits.MICROSECOND, (now - self.commit_at) // limits.MICROSECOND
+        fact = self.fact(Event.MOVE_MEASURED, Reason.MOVE_COMMITTED, now)._replace(caused_by=self.last_serial)
+        measures = (*gaps, len(candidate.held), candidate.outage_ms)
+        self.desk.out.append(Record(fact._replace(carrier_from=self.carrier, binding_version=self.binding_version + 1, measures=measures)))
+
+    def acknowledge(self) -> None:
+        """Answer a CONFIRM on the active path: binding, addresses, and locators for the attempts after this epoch's [R-22]."""
+        if self.active:
+            first, policy, mint = self.active.attempt + 1, self.desk.policy, self.desk.locators[0].mint
+            last = min(first + limits.LOCATORS_PER_ACK, limits.ATTEMPT_MAX + 1)
+            locators = tuple(mint(self.handle, attempt) for attempt in range(first, last))
+            ack = Ack(self.binding_version, policy.mtu, self.device.inner4, self.device.inner6, policy.resolver, locators)
+            self.desk.out += self.active.seal([encode(Kind.ACK, ack.pack())])
+
+    def _unbind(self, now: Instant) -> None:
+        if self.active:
+            self.unbound_at = now
+            self.desk.out.append(Route(self.handle, (self.device.inner4, self.device.inner6), up=False))
+        self._drop(self.active)
+        self._drop(self.draining)
+        self.active = self.draining = None
+        self.quality_at = None
+
+    def _say_close(self, reason: Reason) -> None:
+        epoch = self.active or (self.candidate.epoch if self.candidate and self.candidate.epoch.attempt == 0 else None)
+        if epoch:
+            self.desk.out += epoch.seal([encode(Kind.CLOSE, pack(Close(CLOSES.get(reason, CloseCode.FAULT))))])
+
+    def _wipe(self, now: Instant) -> None:
+        """Drop every key; Python may keep copies of the bytes, see SECURITY.md."""
+        self._drop_candidate()
+        self._unbind(now)
+        self.chain = self.session_id = b""
+        self.suspended, self.recovery_at, self.volatile_at = False, None, None
+        for address in (self.device.inner4, self.device.inner6):
+            if self.desk.routes.get(address) is self:
+                del self.desk.routes[address]
+
+    def ask_row(self, now: Instant) -> None:
+        """Ask what the store's row says: ownership is uncertain [G-15]."""
+        self.retry_at = Instant(now + limits.RELOAD_RETRY_NS)
+        self.desk.ask(Get(self.handle), self)
+
+    def fact(self, event: Event, reason: Reason, now: Instant) -> Fact:
+        """Return a fact about this session as it is."""
+        path = self.active.path if self.active else None
+        carrier, remote = (path.carrier, path.remote) if path else (0, None)
+        return Fact(event, reason, self.desk.serial(), self.last_serial, now, self.handle, self.correlation, self.state, self.state,
+                    self.version, self.binding_version, self.active.attempt if self.active else 0, carrier, carrier, self.device.public,
+                    remote)  # fmt: skip
