@@ -44,7 +44,7 @@ class SymmetricState:
 
     def __init__(self, name: bytes) -> None:
         self.hash = self.chaining_key = name.ljust(HASH_LENGTH, b"\0") if len(name) <= HASH_LENGTH else sha256(name)
-        self.key, self.n = b"", 0  # an empty key is refused by `new_cipher`: no pattern can send anything but an `e` in the clear
+        self.key, self.n = b"", 0  # an empty key is refused by `new_cipher`: nothing but an `e` is ever sent in the clear [H-5]
 
     def mix_hash(self, data: bytes) -> None:
         """Add `data` to the transcript."""

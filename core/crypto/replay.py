@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class Verdict(Enum):
-    """What the window says of a counter."""
+    """What the window says of a counter; stale and replayed are told apart [W-5]."""
 
     ACCEPT = 1
     STALE = 2  # below the window: whether it was seen is not known

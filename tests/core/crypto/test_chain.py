@@ -7,11 +7,11 @@ import pickle
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.crypto import chain
-from core.crypto.primitives import TagMismatch
+from core.crypto.primitives import TagMismatch, aes_block
 from core.errors import Invariant
 from tests.core.crypto import independent
 
@@ -44,6 +44,7 @@ def test_locators_vector() -> None:
         assert locators.open(locator) == (case["handle"], case["attempt"])
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**48 - 1), st.integers(0, 2**16 - 1), st.integers(0, 127))
 def test_locators_open_only_what_they_minted(handle: int, attempt: int, bit: int) -> None:
     """A locator leads to another session or attempt, or a changed or foreign one leads anywhere."""
@@ -58,6 +59,9 @@ def test_garbage_is_no_locator() -> None:
     """Random knocks reach the store."""
     locators = chain.Locators(bytes(32))
     assert not any(locators.open(hashlib.sha256(bytes((i,))).digest()[:16]) for i in range(256))
+    block = aes_block(bytes(32))
+    assert locators.open(block.encrypt(bytes(16))) == (0, 0)
+    assert not any(locators.open(block.encrypt((1 << bit).to_bytes(16, "little"))) for bit in range(64, 128))
     for length in (0, 15, 17):
         with pytest.raises(Invariant):
             locators.open(bytes(length))

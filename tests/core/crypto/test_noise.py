@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.crypto import chain
-from core.crypto.noise import IKHFS, KKPSK0, VECTORS_ONLY, Handshake, Pattern
+from core.crypto.noise import IKHFS, KKPSK0, VECTORS_ONLY, Handshake, Pattern, SymmetricState
 from core.crypto.primitives import BadPublicKey, Kem, MlKem768, PrivateKey, TagMismatch, hmac_sha256, new_cipher, nonce
 from core.errors import Invariant
 from tests.core.crypto import independent
@@ -230,20 +230,28 @@ def test_a_refused_message_spoils_the_object(pair: str) -> None:
 def test_turns(pair: str) -> None:
     """A message is written twice under one nonce, out of order, or keys come before the end."""
     client, gateway = PAIRS[pair]()
-    early: list[Callable[[], object]] = [
-        lambda: gateway.copy().write(b""),
-        lambda: client.copy().read(b""),
-        client.copy().split,
-        gateway.copy().split3,
-    ]
-    request = client.write(PAYLOAD)
-    gateway.read(request)
-    early += [lambda: client.copy().write(b""), lambda: gateway.copy().read(request), gateway.copy().split, client.copy().split]
+
+    def refuses(side: Handshake, *uses: Callable[[Handshake], object]) -> None:
+        for use in uses:
+            with pytest.raises(Invariant, match=r"order|finished"):
+                use(side.copy())
+
+    def write(side: Handshake) -> bytes:
+        return side.write(PAYLOAD)
+
+    def read(side: Handshake) -> bytes:
+        return side.read(request)
+
+    request = client.copy().write(PAYLOAD)
+    refuses(client, read, Handshake.split, Handshake.split3)
+    refuses(gateway, write, Handshake.split, Handshake.split3)
+    client, gateway = PAIRS[pair]()
+    gateway.read(client.write(PAYLOAD))
+    refuses(client, write, Handshake.split)
+    refuses(gateway, read, Handshake.split)
     client.read(gateway.write(PAYLOAD))
-    early += [lambda: client.write(b""), lambda: gateway.write(b""), lambda: client.read(b""), lambda: gateway.read(request)]
-    for misuse in early:
-        with pytest.raises(Invariant, match=r"order|finished"):
-            misuse()
+    refuses(client, read, write)
+    refuses(gateway, read, write)
     assert client.split3()[:2] == client.split() == gateway.split()
     assert client.split3() == gateway.split3()
     assert len(set(client.split3())) == 3
@@ -382,6 +390,17 @@ def test_wrong_inputs_of_our_own(pattern: Pattern, initiator: bool, remote: byte
     """A programming error turns a handshake into a weaker one, without a psk, a KEM or the right peer."""
     with pytest.raises(Invariant):
         Handshake(pattern, initiator=initiator, prologue=b"", static=CLIENT, remote=remote, psk=psk, kem=kem, entropy=drawn())
+
+
+def test_a_new_key_starts_at_nonce_zero() -> None:
+    """After a psk our messages are sealed with other nonces than Noise's, which only another pattern than today's would show."""
+    state, reference = SymmetricState(b"x"), SymmetricState(b"x")
+    state.mix_key(b"a")
+    reference.mix_key(b"a")
+    state.n = 7
+    state.mix_key_and_hash(b"b")
+    reference.mix_key_and_hash(b"b")
+    assert state.encrypt_and_hash(PAYLOAD) == reference.encrypt_and_hash(PAYLOAD)
 
 
 def test_nothing_is_sent_in_the_clear() -> None:
