@@ -34,7 +34,7 @@ PLAIN_USER: Final = 65534
 MAP_USER: Final = ("unshare", "--user", "--map-user=1000", "--map-group=1000", "--")
 
 QUICK_START: Final = ("-Xms512m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-THROUGHPUT: Final = ("-Xms1g", "-Xmx1g", "-XX:+UseG1GC")  # three times the bulk rate once warm, half as much again to start
+THROUGHPUT: Final = ("-Xms1g", "-Xmx1g", "-XX:+UseG1GC")  # faster bulks once warm, slower ones before; twice the CPU to start
 
 _JVM_OPTIONS: Final = (
     "-Xss1m",
@@ -340,7 +340,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return 1
     except KeyboardInterrupt:
         return 0
-    except (FetchError, NodeError) as error:
+    except (FetchError, NodeError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
     return 0

@@ -223,6 +223,15 @@ def test_unreadable_home_is_named(tmp_path: Path, java: Path, monkeypatch: pytes
         Node(tmp_path, directory=tmp_path / "node", java=java).start()
 
 
+def test_command_names_an_unusable_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Who gives a wrong path would get a traceback."""
+    monkeypatch.setattr(module, "fetch", lambda: tmp_path)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    (tmp_path / "file").touch()
+    assert module.main(["--directory", str(tmp_path / "file")]) == 1
+    assert capsys.readouterr().err == f"[Errno 20] Not a directory: '{tmp_path}/file/config'\n"
+
+
 def template(name: str) -> dict[str, object]:
     """An index template of a data stream that refuses unknown fields."""
     mappings = {"dynamic": "strict", "properties": {"@timestamp": {"type": "date_nanos"}, "reason": {"type": "keyword"}}}
