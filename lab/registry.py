@@ -4,6 +4,7 @@ python -m lab.registry            writes the files
 python -m lab.registry --check    exit status 1 and the names of stale files
 """
 
+import json
 import sys
 import textwrap
 import tomllib
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import event_schemas
+from observability.template import TEMPLATE, template_text
 
 ROOT = Path(__file__).resolve().parent.parent
 ENUMS = {"event": "Event", "reason": "Reason", "carrier": "Carrier", "cause": "Cause", "status": "Status", "close": "CloseCode"}
@@ -28,6 +30,7 @@ def artefacts(registry: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     """Yield each generated file and its text."""
     yield ROOT / "core" / "reasons.py", reasons_module(registry)
     yield from ((ROOT / "schemas" / "events" / name, text) for name, text in event_schemas.schemas(registry))
+    yield TEMPLATE, template_text(json.loads(text) for _, text in event_schemas.schemas(registry))
 
 
 def reasons_module(registry: dict[str, Any]) -> str:

@@ -1,0 +1,125 @@
+"""A client that does what it is told, once: no own retries, no environment, credentials from a file only; and the stream's installation."""
+
+import ssl
+import stat
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from opensearchpy import OpenSearch, Urllib3HttpConnection
+from opensearchpy.exceptions import RequestError
+
+from observability.template import index_template
+
+
+class SettingError(Exception):
+    """A setting cannot be used; the message says which and why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """Where the cluster is and how to talk to it. Secrets are named by file, never given as values.
+
+    ``ca_file``: PEM certificates that may have signed the cluster's; needed for https. ``credentials_file``: one line ``user:password``,
+    readable by its owner only. ``certificate_file``, ``key_file``: the client's own, PEM, for clusters that ask for it.
+    """
+
+    url: str
+    ca_file: Path | None = None
+    credentials_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    request_seconds: float = 10.0
+
+
+def connect(cluster: Cluster) -> OpenSearch:
+    """Return a client; nothing is sent yet. Raises ``SettingError``."""
+    parts = urlsplit(cluster.url)
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise SettingError(f"url {cluster.url!r}: {error}") from None
+    if parts.username is not None or parts.password is not None:
+        raise SettingError("url: no user or password here, others can see it; use a credentials file")
+    if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
+        raise SettingError(f"url {cluster.url!r} is not of the form http(s)://host[:port][/prefix]")
+    secure = parts.scheme == "https"
+    if cluster.credentials_file and not secure and not _loopback(host):
+        raise SettingError(f"url {cluster.url!r}: credentials are not sent in the clear to another machine; use https")
+    settings: dict[str, Any] = {
+        "hosts": [{"host": host, "port": port or (443 if secure else 9200), "url_prefix": parts.path.strip("/"), "use_ssl": secure}],
+        "connection_class": Urllib3HttpConnection,  # looks at no proxy variable and no .netrc
+        "pool_maxsize": 1,
+        "timeout": cluster.request_seconds,
+        "max_retries": 0,
+        "retry_on_timeout": False,
+        "retry_on_status": (),
+    }
+    if cluster.credentials_file:
+        settings["http_auth"] = _credentials(cluster.credentials_file)
+    if secure:
+        settings["ssl_context"] = _tls(cluster)
+    elif cluster.ca_file or cluster.certificate_file:
+        raise SettingError(f"url {cluster.url!r}: certificates are given, but the url is not https")
+    return OpenSearch(**settings)
+
+
+def install(client: OpenSearch, stream: str = "jvpn-audit", *, replicas: int = 0) -> None:
+    """Put the index template, the data stream, and the template's fields into the stream that may be there already.
+
+    Does the same thing however often it is called. Needs more rights than shipping does. Raises what ``opensearchpy`` raises.
+    """
+    template = index_template(stream, replicas=replicas)
+    client.indices.put_index_template(name=stream, body=template)
+    try:
+        client.indices.create_data_stream(name=stream)
+    except RequestError as error:
+        if error.error != "resource_already_exists_exception":
+            raise
+        # A template counts for backing indices to come; new fields are to be known to the present ones too.
+        client.indices.put_mapping(index=stream, body=template["template"]["mappings"])
+
+
+def _tls(cluster: Cluster) -> ssl.SSLContext:
+    """TLS 1.2 or later, names checked, exactly the given roots; ``create_default_context`` would also look at the environment."""
+    if cluster.ca_file is None:
+        raise SettingError("https needs a CA file, so that it is plain whom we trust (the system's: /etc/ssl/certs/ca-certificates.crt)")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_verify_locations(cafile=cluster.ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingError(f"CA file {cluster.ca_file}: {error}") from None
+    if cluster.certificate_file:
+        try:
+            context.load_cert_chain(cluster.certificate_file, cluster.key_file, password=_no_password)
+        except (OSError, ssl.SSLError, SettingError) as error:
+            raise SettingError(f"client certificate {cluster.certificate_file}, key {cluster.key_file}: {error}") from None
+    return context
+
+
+def _no_password() -> str:
+    raise SettingError("the key is encrypted; this process has nobody to ask for its password")
+
+
+def _credentials(path: Path) -> tuple[str, str]:
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"credentials file {path}: {error}") from None
+    if not stat.S_ISREG(mode) or mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise SettingError(f"credentials file {path} must be a file that only its owner can read (chmod 600)")
+    user, colon, password = text.removesuffix("\n").partition(":")
+    if not (user and colon and password) or "\n" in text.removesuffix("\n"):
+        raise SettingError(f"credentials file {path} is not one line user:password")
+    return user, password
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

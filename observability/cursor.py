@@ -1,0 +1,143 @@
+"""What the shipper remembers: how far the cluster has acknowledged the log, and how many events went which way."""
+
+import fcntl
+import os
+from dataclasses import asdict, dataclass, field, fields
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from observability.tail import START, Position
+
+VERSION: Final = 1
+
+
+class StateError(Exception):
+    """The shipper's state directory cannot be used; the message says what to do."""
+
+
+class Fate(Enum):
+    """How an event was settled; the values are the names of the counters."""
+
+    CREATED = "created"
+    DUPLICATE = "duplicate"
+    QUARANTINED = "quarantined"
+
+
+@dataclass(slots=True)
+class Counters:
+    """The conserved sum: ``read == created + duplicate + quarantined + pending``. ``retried`` counts sendings, not events."""
+
+    read: int = 0
+    created: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    pending: int = 0
+    retried: int = 0
+
+    def take(self, events: int) -> None:
+        """So many events were read from the log and are on their way."""
+        self.read += events
+        self.pending += events
+
+    def settle(self, fate: Fate) -> None:
+        """One event on its way is settled."""
+        self.pending -= 1
+        setattr(self, fate.value, getattr(self, fate.value) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Everything up to ``position`` is settled.
+
+    ``line_hash``: SHA-256 of the line before it. ``quarantine_bytes``: how long the quarantine file was then.
+    """
+
+    position: Position = START
+    line_hash: str = ""
+    counters: Counters = field(default_factory=Counters)
+    quarantine_bytes: int = 0
+
+
+class State:
+    """A directory of one shipper: ``cursor.json``, ``status.json``, ``quarantine.jsonl``, and a lock that keeps a second shipper out."""
+
+    def __init__(self, directory: Path) -> None:
+        """Create the directory (0700) if need be and take its lock. Raises ``StateError`` when another process has it."""
+        self.directory = directory
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.open(directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StateError(f"state directory {directory} cannot be used: {error.strerror}") from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self.close()
+            raise StateError(f"another shipper uses the state directory {directory}; give each its own") from None
+
+    def close(self) -> None:
+        """Let the next shipper in."""
+        os.close(self._lock)
+
+    @property
+    def quarantine(self) -> Path:
+        """The file of events that the cluster refused."""
+        return self.directory / "quarantine.jsonl"
+
+    def load(self) -> Cursor:
+        """Return the saved cursor, or a fresh one when there is none. Raises ``StateError`` when it cannot be understood."""
+        path = self.directory / "cursor.json"
+        try:
+            return _cursor(orjson.loads(path.read_bytes()))
+        except FileNotFoundError:
+            return Cursor()
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            raise StateError(
+                f"{path} cannot be understood ({type(error).__name__}: {error}); move it away to ship the log again from its beginning:"
+                " what the cluster has already is recognised by its id"
+            ) from None
+
+    def save(self, cursor: Cursor) -> None:
+        """Make ``cursor`` durable. Raises ``OSError``; the old one is there then."""
+        content = {
+            "version": VERSION,
+            "position": cursor.position._asdict(),
+            "line_sha256": cursor.line_hash,
+            "quarantine_bytes": cursor.quarantine_bytes,
+            "counters": asdict(cursor.counters),
+        }
+        replace_file(self.directory / "cursor.json", orjson.dumps(content) + b"\n", durable=True)
+
+    def publish(self, status: dict[str, Any]) -> None:
+        """Replace the status file, which others read at any time. Raises ``OSError``."""
+        replace_file(self.directory / "status.json", orjson.dumps(status, option=orjson.OPT_INDENT_2) + b"\n", durable=False)
+
+
+def _cursor(saved: dict[str, Any]) -> Cursor:
+    if saved["version"] != VERSION:
+        raise ValueError(f"version {saved['version']!r}")
+    cursor = Cursor(Position(**saved["position"]), saved["line_sha256"], Counters(**saved["counters"]), saved["quarantine_bytes"])
+    numbers = (*cursor.position, cursor.quarantine_bytes, *(getattr(cursor.counters, one.name) for one in fields(Counters)))
+    if any(type(number) is not int for number in numbers) or type(cursor.line_hash) is not str:
+        raise ValueError("a value is of the wrong type")
+    return cursor
+
+
+def replace_file(path: Path, content: bytes, *, durable: bool) -> None:
+    """Replace ``path`` atomically; with ``durable`` the content and the name have reached the disk on return. Raises ``OSError``."""
+    temporary = path.with_name(path.name + ".new")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        if durable:
+            os.fsync(file.fileno())
+    temporary.replace(path)
+    if durable:
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)

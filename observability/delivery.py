@@ -1,0 +1,162 @@
+"""Bring one batch into the cluster, however often the cluster fails meanwhile."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import structlog
+from opensearchpy.exceptions import AuthorizationException, NotFoundError
+
+from observability.breaker import Breaker, Circuit
+from observability.bulk import Bulk, Document, send
+from observability.classify import Judged, Verdict, classify
+from observability.cursor import Counters, Fate
+from observability.quarantine import Quarantine
+from observability.tail import Line
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Entry:
+    """One line of a batch. ``document`` is None when the line is no event; ``why`` says then what is wrong with it."""
+
+    line: Line
+    document: Document | None
+    why: str = ""
+    alone: bool = False
+    fate: Fate | None = None
+
+
+class Streams(Protocol):
+    """How to see whether the stream exists."""
+
+    def get_data_stream(self, *, name: Any) -> Any:  # noqa: ANN401 - the client's own signature
+        """Raise ``NotFoundError`` when it does not."""
+
+
+class Client(Bulk, Protocol):
+    """What is used of ``opensearchpy.OpenSearch``."""
+
+    @property
+    def indices(self) -> Streams:
+        """Calls about indices and streams."""
+
+
+class Delivery:
+    """Sends, judges, waits and sends again. ``wait(seconds)`` sleeps and returns whether to stop."""
+
+    def __init__(
+        self, client: Client, stream: str, quarantine: Quarantine, wait: Callable[[float], bool], breaker: Breaker, most: int
+    ) -> None:
+        """``most``: events in one request; it is halved when the cluster finds a request too large, until the process ends."""
+        self.breaker = breaker
+        self._client = client
+        self._stream = stream
+        self._quarantine = quarantine
+        self._wait = wait
+        self._most = most
+        self._stream_seen = False
+
+    def deliver(self, batch: Sequence[Entry], counters: Counters, changed: Callable[[], None]) -> bool:
+        """Settle every entry of ``batch``; return False when told to stop while the cluster does not take them.
+
+        ``counters`` are kept up to date, ``changed`` is called after each answer.
+        """
+        while unsettled := [entry for entry in batch if entry.fate is None]:
+            if self._wait(self.breaker.pause()) and self.breaker.failures:
+                return False
+            self.breaker.probe()
+            if unfit := [entry for entry in unsettled if entry.document is None]:
+                trouble = self._put_away(unfit[0], unfit[0].why, counters)
+                self._note(trouble)
+            elif missing := self._missing_stream():
+                self._note(missing)
+            else:
+                self._attempt(self._group(unsettled), counters)
+            changed()
+        return True
+
+    def _group(self, unsettled: Sequence[Entry]) -> list[Entry]:
+        """Return what goes into the next request: one event as a probe, or those that may travel together, or one that must not."""
+        together = [entry for entry in unsettled if not entry.alone]
+        most = 1 if self.breaker.circuit is Circuit.PROBING or not together else self._most
+        return list(together or unsettled)[:most]
+
+    def _attempt(self, group: Sequence[Entry], counters: Counters) -> None:
+        documents = [entry.document for entry in group if entry.document is not None]
+        reply = send(self._client, self._stream, documents)
+        trouble = busy = ""
+        for entry, judged in zip(group, classify(reply, [one.id for one in documents], self._stream), strict=True):
+            match judged.verdict:
+                case Verdict.CREATED:
+                    self._settle(entry, Fate.CREATED, counters)
+                case Verdict.DUPLICATE:
+                    self._settle(entry, Fate.DUPLICATE, counters)
+                case Verdict.REFUSED:
+                    trouble = self._put_away(entry, judged.answer, counters) or trouble
+                case Verdict.ALONE:
+                    entry.alone = True
+                case Verdict.SPLIT:
+                    self._most = max(1, len(group) // 2)
+                case Verdict.BUSY:
+                    busy = _words(judged)
+                case Verdict.AMBIGUOUS | Verdict.BLOCKED:
+                    trouble = _words(judged)
+        left = [entry for entry in group if entry.fate is None]
+        counters.retried += len(left)
+        if busy and not trouble and len(left) < len(group):
+            self.breaker.slow(busy)
+        else:
+            self._note(trouble or busy)
+
+    def _settle(self, entry: Entry, fate: Fate, counters: Counters) -> None:
+        entry.fate = fate
+        counters.settle(fate)
+
+    def _put_away(self, entry: Entry, answer: Any, counters: Counters) -> str:  # noqa: ANN401 - any JSON value
+        """Quarantine one entry; return what is wrong when even that fails."""
+        try:
+            self._quarantine.add(entry.line, entry.document.id if entry.document else "", answer)
+        except OSError as error:
+            return f"the quarantine file cannot be written: {error}"
+        log.error("event quarantined", segment=entry.line.end.segment, end=entry.line.end.offset, answer=answer)
+        self._settle(entry, Fate.QUARANTINED, counters)
+        return ""
+
+    def _note(self, trouble: str) -> None:
+        """Open the breaker for ``trouble``, or close it when there is none; say so once."""
+        before = self.breaker.why
+        if trouble:
+            self.breaker.fail(trouble)
+            if trouble != before:
+                log.warning("the cluster does not take events; they wait in the log", why=trouble)
+        else:
+            if before:
+                log.info("the cluster takes events again", failures=self.breaker.failures)
+            self.breaker.succeed()
+
+    def _missing_stream(self) -> str:
+        """Look once whether the stream exists: writing to a name without a template would make a plain index with guessed types."""
+        if self._stream_seen:
+            return ""
+        try:
+            self._client.indices.get_data_stream(name=self._stream)
+        except NotFoundError:
+            return f"the data stream {self._stream} does not exist; somebody with the right to must install it"
+        except AuthorizationException:
+            log.info("not allowed to look for the stream, which is fine: shipping needs less", stream=self._stream)
+        except Exception as error:  # noqa: BLE001 - the client raises AttributeError, RecursionError, ... on malformed answers
+            return f"{type(error).__name__}: {error}"[:300]
+        self._stream_seen = True
+        return ""
+
+
+def _words(judged: Judged) -> str:
+    """Say in one line why an event was not taken."""
+    answer = judged.answer
+    if not isinstance(answer, dict):
+        return str(answer)
+    error = answer.get("error")
+    said = f"{error.get('type')}: {error.get('reason')}" if isinstance(error, dict) else str(error)
+    return f"{answer.get('status')} {said}"[:300]
