@@ -1,0 +1,31 @@
+"""What can be wrong with records, events and logs."""
+
+from core.errors import JvpError
+
+
+class AuditError(JvpError):
+    """Base of every error that audit raises on purpose."""
+
+
+class RecordMalformed(AuditError):
+    """Bytes are not a record (A-1): our own program's fault, or a foreign writer's."""
+
+
+class EventRefused(AuditError):
+    """A record does not fit the event that it names, or an event its schema (A-10, A-12)."""
+
+
+class LineMalformed(AuditError):
+    """Bytes are not a line in canonical form (A-20)."""
+
+
+class LogUnsound(AuditError):
+    """A log contradicts itself where it was durable; it is not continued (A-33)."""
+
+
+class LogBusy(AuditError):
+    """Another process writes this log (A-31)."""
+
+
+class KeyUnusable(AuditError):
+    """The key of the pseudonyms is missing, of a wrong length, or readable by others (A-14)."""

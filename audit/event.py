@@ -1,0 +1,169 @@
+"""From a record to its event (clauses A-11 to A-16). Nothing here writes; `seq` and `prev_hash` are those of the place it is built for."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+from audit.chain import Head
+from audit.errors import EventRefused
+from audit.pseudonym import Pseudonyms
+from audit.record import DEVICE, PEER, SESSION, Stamped
+from audit.schema import printable
+from audit.vocabulary import Kind, vocabulary
+from core.client.states import State as ClientState
+from core.reasons import Event, Reason
+from core.session.states import State as SessionState
+from core.values import NO_CORRELATION, NO_DEVICE, Fact
+
+STATES: Final[Mapping[str, Mapping[int, str]]] = {
+    "gateway": {state.value: state.name for state in SessionState},
+    "client": {state.value: state.name for state in ClientState},
+}
+UNUSED: Final = (0, 0, 0, 0)
+MICRO: Final = 1_000
+BILLION: Final = 1_000_000_000
+
+
+class Moment(NamedTuple):
+    """When the writer did something itself: wall clock and CLOCK_BOOTTIME, ns."""
+
+    wall_ns: int
+    mono_ns: int
+
+
+class Builder:
+    """Builds the events of one writer: it knows node (8 bytes), boot (8 bytes, the writer's), role (gateway or client), pseudonyms."""
+
+    def __init__(self, node: bytes, boot: bytes, role: str, pseudonyms: Pseudonyms) -> None:
+        """Keep what is the same in all events."""
+        self._node = node.hex()
+        self._boot = boot.hex()
+        self._role = role
+        self._names = pseudonyms
+        self._schema = vocabulary().schema
+        self._kinds = vocabulary().kinds
+        self._carriers = vocabulary().carriers
+
+    def of_record(self, stamped: Stamped, after: Head) -> dict[str, Any]:
+        """Return the event of a record, as the one after `after`. EventRefused when the record says what its event cannot (A-12)."""
+        fact = stamped.fact
+        kind = self._kinds[fact.event.name]
+        reason = fact.reason.name
+        if kind.role not in (self._role, "both") or kind.event_class == "integrity":
+            raise EventRefused(f"{kind.name} is a record of the {kind.role}, not of the {self._role}")
+        if reason not in kind.reasons:
+            raise EventRefused(f"{reason} is not a reason of {kind.name}")
+        event = self._envelope(kind, reason, after, Moment(stamped.wall_ns, fact.at))
+        boot = stamped.boot.hex()
+        event["boot_id"] = boot
+        event["event_id"] = f"{boot}-{fact.serial:016x}"
+        if fact.caused_by:
+            event["causation_id"] = f"{boot}-{fact.caused_by:016x}"
+        content = self._content(fact, kind.fields)
+        if not kind.required <= content.keys():
+            raise EventRefused(f"{kind.name} lacks {', '.join(sorted(kind.required - content.keys()))}")
+        event |= content
+        if kind.measures:
+            event["metrics"] = dict(zip(kind.measures, fact.measures, strict=False))
+        if fact.measures[len(kind.measures) :] != UNUSED[len(kind.measures) :]:
+            raise EventRefused(f"{kind.name} has {len(kind.measures)} measures, the record more")
+        return event
+
+    def of_writer(self, event: Event, reason: Reason, after: Head, moment: Moment, **content: object) -> dict[str, Any]:
+        """Return an event that the writer makes about the log itself; `content` is what the type's schema asks for (A-16)."""
+        made = self._envelope(self._kinds[event.name], reason.name, after, moment)
+        made["event_id"] = f"{after.chain_id[:16]}-w{after.seq + 1:016x}"
+        return made | content
+
+    def of_refused(self, record: bytes, why: str, after: Head, moment: Moment) -> dict[str, Any]:
+        """Return the event that keeps a refused record (A-15); `why` is made printable."""
+        offending = {"error": printable(why), "record": self.redacted(record)}
+        return self.of_writer(Event.RECORD_REFUSED, Reason.SCHEMA_VIOLATED, after, moment, offending=offending)
+
+    def redacted(self, record: bytes) -> str:
+        """Return the bytes in base64, with the places of session, device and peer replaced by their pseudonyms (A-15).
+
+        A place that is cut off by the end of a too short record becomes zeros; zeros stay what they are.
+        """
+        data = bytearray(record)
+        for place in (SESSION, DEVICE, PEER):
+            part = record[place]
+            if not any(part):
+                continue
+            name = b""
+            if len(part) == place.stop - place.start:
+                name = bytes.fromhex(self._pseudonym(place, part))
+            data[place] = name.ljust(len(part), b"\0")
+        return b64encode(data).decode()
+
+    def _pseudonym(self, place: slice, part: bytes) -> str:
+        if place == SESSION:
+            return self._names.session(int.from_bytes(part, "little"))
+        return self._names.device(part) if place == DEVICE else self._names.peer(part[:16], int.from_bytes(part[16:], "little"))
+
+    def _envelope(self, kind: Kind, reason: str, after: Head, moment: Moment) -> dict[str, Any]:
+        judgement = kind.reasons[reason]
+        return {
+            "schema": self._schema,
+            "chain_id": after.chain_id,
+            "seq": after.seq + 1,
+            "prev_hash": after.hash,
+            "time": rfc3339(moment.wall_ns),
+            "mono_us": moment.mono_ns // MICRO,
+            "boot_id": self._boot,
+            "node_id": self._node,
+            "role": self._role,
+            "event_class": kind.event_class,
+            "event_type": kind.name,
+            "reason_code": reason,
+            "severity": judgement.severity,
+            "outcome": judgement.outcome,
+        }
+
+    def _content(self, fact: Fact, fields: frozenset[str]) -> dict[str, Any]:
+        """Return what the event carries beyond the envelope: of its `fields` those that the record gives (A-12)."""
+        content: dict[str, Any] = {}
+        if "session" in fields and (session := self._session(fact)):
+            content["session"] = session
+        if "state" in fields and (fact.state_from or fact.state_to):
+            content["state"] = _ends(fact.state_from, fact.state_to, STATES[self._role], "state") | {"version": fact.state_version}
+        if "binding" in fields and (fact.binding_version or fact.attempt):
+            content["binding"] = {"version": fact.binding_version, "attempt": fact.attempt}
+        if "transport" in fields and (fact.carrier_from or fact.carrier_to):
+            content["transport"] = _ends(fact.carrier_from, fact.carrier_to, self._carriers, "carrier")
+        if "device" in fields and fact.device != NO_DEVICE:
+            content["device"] = self._names.device(fact.device)
+        if "peer" in fields and fact.remote is not None:
+            content["peer"] = self._names.peer(fact.remote.address, fact.remote.port)
+        if "count" in fields and fact.times:
+            content["count"] = fact.times
+        return content
+
+    def _session(self, fact: Fact) -> dict[str, str]:
+        session = {"pseudonym": self._names.session(fact.handle)} if fact.handle else {}
+        if fact.correlation != NO_CORRELATION:
+            session["correlation_id"] = fact.correlation.hex()
+        return session
+
+
+def _ends(before: int, after: int, names: Mapping[int, str], what: str) -> dict[str, Any]:
+    try:
+        return {end: names[code] for end, code in (("from", before), ("to", after)) if code}
+    except KeyError as unknown:
+        raise EventRefused(f"{what} {unknown} is not in the registry") from None
+
+
+def rfc3339(wall_ns: int) -> str:
+    """Return the time as RFC 3339 in UTC with six decimals. EventRefused beyond the year 9999."""
+    seconds, rest = divmod(wall_ns, BILLION)
+    return f"{_whole_seconds(seconds)}.{rest // MICRO:06d}Z"
+
+
+@lru_cache(maxsize=16)
+def _whole_seconds(seconds: int) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    except (ValueError, OverflowError, OSError):
+        raise EventRefused(f"wall clock {seconds} s is beyond the year 9999") from None

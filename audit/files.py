@@ -1,0 +1,88 @@
+"""The files of a log and how they are written (clauses A-30, A-34)."""
+
+import os
+import re
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from audit.canonical import canonical
+from audit.chain import Head
+from audit.errors import LineMalformed
+
+HEAD: Final = "head.json"
+LOCK: Final = "writer.lock"
+FILE_MODE: Final = 0o600
+DIRECTORY_MODE: Final = 0o700
+SEGMENT: Final = re.compile(r"audit-([0-9]{20})\.jsonl")
+HEAD_BYTES_MAX: Final = 1_024
+HEX: Final = {"chain_id": 32, "hash": 64}
+
+
+def segment_name(first: int) -> str:
+    """Return the name of the segment whose first event has this number."""
+    return f"audit-{first:020d}.jsonl"
+
+
+def first_of(path: Path) -> int:
+    """Return the number of the first event, as the segment's name says. ValueError for another file."""
+    found = SEGMENT.fullmatch(path.name)
+    if found is None:
+        raise ValueError(f"{path.name} is not the name of a segment")
+    return int(found[1])
+
+
+def segments_in(directory: Path) -> list[Path]:
+    """Return the segments of a log in order. OSError when the directory cannot be read."""
+    return sorted(path for path in directory.iterdir() if SEGMENT.fullmatch(path.name))
+
+
+def read_head(directory: Path) -> Head | None:
+    """Return what head.json says, or None when there is none. LineMalformed when it is not exactly a head in canonical form."""
+    try:
+        with (directory / HEAD).open("rb") as file:
+            data = file.read(HEAD_BYTES_MAX)
+    except FileNotFoundError:
+        return None
+    try:
+        value = orjson.loads(data)
+        head = Head(**value)
+    except (orjson.JSONDecodeError, TypeError) as error:
+        raise LineMalformed(f"{HEAD}: not a head: {error}") from error
+    formed = type(head.seq) is int and head.seq >= 0
+    formed = formed and all(re.fullmatch(f"[0-9a-f]{{{length}}}", str(value[name])) for name, length in HEX.items())
+    if not formed or data != canonical(value) + b"\n":
+        raise LineMalformed(f"{HEAD}: not a head in canonical form")
+    return head
+
+
+def write_head(directory: Path, head: Head) -> None:
+    """Replace head.json atomically and durably (A-34). OSError when that fails; the old one then still stands."""
+    draft = directory / f".{HEAD}"
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE), "wb") as file:
+            file.write(canonical(head._asdict()) + b"\n")
+            file.flush()
+            os.fdatasync(file.fileno())
+        draft.replace(directory / HEAD)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
+    sync_directory(directory)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make names in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of it. OSError when that fails; then some of it may be there."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

@@ -1,0 +1,206 @@
+"""What the writer does with records: events, in order, durable, once; and an exact account of what is lost (clauses A-15, A-40 to A-42)."""
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from audit.canonical import canonical, line_of
+from audit.chain import Head, digest, genesis, new_chain
+from audit.errors import EventRefused, RecordMalformed
+from audit.event import Builder, Moment
+from audit.record import EVENT, outbox_id_of, unpack
+from audit.recovery import EVIDENCE_REMEMBERED
+from audit.schema import check
+from audit.segments import Log
+from audit.vocabulary import INTEGER_MAX
+from core.reasons import Event, Reason
+
+RETRY_NS: Final = 250_000_000  # while the log cannot be written
+LOST_CODE: Final = Event.TELEMETRY_LOST.to_bytes(2, "little")
+EVIDENCE_WAITING_MAX: Final = 256  # records that wait for a writable log; the writer takes no more from the outbox meanwhile
+
+
+class Journal:
+    """The writer's state between two batches. `clock` says wall clock and CLOCK_BOOTTIME, in ns."""
+
+    def __init__(self, log: Log, builder: Builder, clock: Callable[[], Moment], start: Head) -> None:
+        """Begin or go on with the log and say so in it (A-23). `start` is the place before the genesis of an empty log. OSError."""
+        self._log = log
+        self._builder = builder
+        self._clock = clock
+        self._recent: OrderedDict[str, None] = OrderedDict.fromkeys(log.evidence)
+        self._waiting: deque[bytes] = deque()
+        self._lost = {Reason.TELEMETRY_OVERFLOW: 0, Reason.TELEMETRY_UNWRITABLE: 0}
+        self._retry_ns: int | None = None
+        self._acknowledged = 0
+        batch = _Batch(log.head or start, builder, clock())
+        if log.head is None:
+            batch.writer(Event.LOG_OPENED, Reason.LOG_STARTED, genesis=genesis())
+        if log.head is not None or log.cut_bytes:
+            reason = Reason.LOG_TAIL_TORN if log.cut_bytes else Reason.LOG_CONTINUED
+            batch.writer(Event.LOG_RESUMED, reason, genesis=genesis(), metrics={"cut_bytes": log.cut_bytes})
+        log.append(b"".join(batch.lines), batch.head)
+        log.write_head()
+
+    @property
+    def lost(self) -> int:
+        """How many telemetry records are lost and not yet recorded as lost."""
+        return sum(self._lost.values())
+
+    @property
+    def waiting(self) -> int:
+        """How many evidence records wait for a writable log."""
+        return len(self._waiting)
+
+    @property
+    def acknowledged(self) -> int:
+        """The highest outbox id that is durable, of those received; 0 before the first."""
+        return self._acknowledged
+
+    @property
+    def troubled(self) -> bool:
+        """Whether the log could not be written the last time."""
+        return self._retry_ns is not None
+
+    def write(self, telemetry: Sequence[bytes], evidence: Sequence[bytes]) -> None:
+        """Record these records (A-40 to A-42); call it with none to try again. `acknowledged` then says what is durable.
+
+        Evidence that cannot be written waits, telemetry is counted as lost. Nothing is raised: the count is the record of the failure.
+        """
+        self._waiting.extend(evidence)
+        moment = self._clock()
+        if self._retry_ns is not None and moment.mono_ns < self._retry_ns:
+            self._lose(telemetry)
+            return
+        batch = _Batch(self._log.head, self._builder, moment)
+        for reason, count in self._lost.items():
+            if count:
+                batch.writer(Event.TELEMETRY_LOST, reason, count=min(count, INTEGER_MAX))
+        for record in telemetry:
+            batch.telemetry(record)
+        for record in self._waiting:
+            batch.evidence(record, self._recent)
+        try:
+            if batch.lines:
+                self._log.append(b"".join(batch.lines), batch.head)
+        except OSError:
+            self._retry_ns = moment.mono_ns + RETRY_NS
+            self._lose(telemetry)
+            return
+        self._retry_ns = None
+        self._lost = dict.fromkeys(self._lost, 0)
+        self._remember(batch.keys)
+        self._acknowledged = max(self._acknowledged, *map(outbox_id_of, self._waiting), 0)
+        self._waiting.clear()
+
+    def close(self) -> bool:
+        """Record what waits and that the writer stops (A-43). Return whether that succeeded."""
+        self._retry_ns = None
+        self.write((), ())
+        if self._waiting or self.lost:
+            return False
+        batch = _Batch(self._log.head, self._builder, self._clock())
+        batch.writer(Event.LOG_CLOSED, Reason.LOG_STOPPED)
+        try:
+            self._log.append(b"".join(batch.lines), batch.head)
+            self._log.write_head()
+        except OSError:
+            return False
+        return True
+
+    def _lose(self, telemetry: Sequence[bytes]) -> None:
+        """Count what cannot be written (A-41); a notice of loss is not a loss itself, its count goes on."""
+        for record in telemetry:
+            overflow = _lost_before(record)
+            self._lost[Reason.TELEMETRY_OVERFLOW] += overflow
+            self._lost[Reason.TELEMETRY_UNWRITABLE] += 0 if overflow else 1
+
+    def _remember(self, keys: Iterable[str]) -> None:
+        self._recent.update(dict.fromkeys(keys))
+        while len(self._recent) > EVIDENCE_REMEMBERED:
+            self._recent.popitem(last=False)
+
+
+class _Batch:
+    """Lines that follow a head, made but not written. `keys` are those of the evidence among them."""
+
+    def __init__(self, after: Head | None, builder: Builder, moment: Moment) -> None:
+        if after is None:
+            raise ValueError("a batch follows an event or the place before a genesis")
+        self.head = after
+        self.lines: list[bytes] = []
+        self.keys: dict[str, None] = {}
+        self._builder = builder
+        self._moment = moment
+
+    def telemetry(self, record: bytes) -> None:
+        """Add a record that came over the telemetry pipe; what is not telemetry is refused (A-3)."""
+        if lost := _lost_before(record):
+            self.writer(Event.TELEMETRY_LOST, Reason.TELEMETRY_OVERFLOW, count=lost)
+            return
+        try:
+            self._add(self._of_record(record, "telemetry"))
+        except (RecordMalformed, EventRefused) as error:
+            self._add(self._refused(record, error))
+
+    def evidence(self, record: bytes, known: OrderedDict[str, None]) -> None:
+        """Add a record from the outbox unless it is in the log already (A-40)."""
+        try:
+            event = self._of_record(record, "evidence")
+            key = event["event_id"]
+        except (RecordMalformed, EventRefused) as error:
+            event = self._refused(record, error)
+            key = event["offending"]["record"]
+        if key not in known and key not in self.keys:
+            self._add(event)
+            self.keys[key] = None
+
+    def writer(self, event: Event, reason: Reason, **content: object) -> None:
+        """Add an event about the log itself."""
+        made = self._builder.of_writer(event, reason, self.head, self._moment, **content)
+        check(made)
+        self._add(made)
+
+    def _of_record(self, record: bytes, channel: str) -> dict[str, Any]:
+        stamped = unpack(record)
+        event = self._builder.of_record(stamped, self.head)
+        if event["event_class"] != channel or (stamped.outbox_id > 0) != (channel == "evidence"):
+            raise EventRefused(f"{event['event_class']} with outbox id {stamped.outbox_id} came where {channel} comes")
+        check(event)
+        return event
+
+    def _refused(self, record: bytes, error: Exception) -> dict[str, Any]:
+        event = self._builder.of_refused(record, str(error), self.head, self._moment)
+        check(event)
+        return event
+
+    def _add(self, event: dict[str, Any]) -> None:
+        data = canonical(event)
+        found = digest(data)
+        self.lines.append(line_of(data, found))
+        self.head = Head(self.head.chain_id, self.head.seq + 1, found)
+
+
+def _lost_before(record: bytes) -> int:
+    """Return how many records were lost before this one, when it is a notice of loss; else 0."""
+    if record[EVENT] != LOST_CODE:
+        return 0
+    try:
+        fact = unpack(record).fact
+    except RecordMalformed:
+        return 0
+    return min(fact.times, INTEGER_MAX) if fact.reason is Reason.TELEMETRY_OVERFLOW else 0
+
+
+def open_journal(
+    directory: Path, node: bytes, boot: bytes, builder: Builder, clock: Callable[[], Moment], segment_bytes: int
+) -> tuple[Log, Journal]:
+    """Open a log and its journal. LogBusy, LogUnsound, OSError."""
+    log = Log(directory, segment_bytes)
+    try:
+        now = clock()
+        return log, Journal(log, builder, clock, new_chain(node, boot, now.wall_ns, now.mono_ns))
+    except BaseException:
+        log.close()
+        raise

@@ -1,0 +1,115 @@
+"""Opening a log again after a stop or a crash (clauses A-33, A-40)."""
+
+import os
+import re
+from collections import deque
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import orjson
+
+from audit.canonical import split
+from audit.chain import Head, digest
+from audit.errors import LineMalformed, LogUnsound
+from audit.files import HEAD, first_of, read_head, segments_in
+
+EVIDENCE_REMEMBERED: Final = 4_096  # more than can ever be unacknowledged in an outbox
+EVIDENCE_KEY: Final = re.compile(rb'"event_class":"evidence","event_id":"([0-9a-f-]{33})"|"record":"([A-Za-z0-9+/=]*)"')
+
+
+class Recovered(NamedTuple):
+    """What a log holds: last segment (None: none yet), how many of its bytes are sound, head, evidence at its end, and what was cut."""
+
+    segment: Path | None
+    sound_bytes: int
+    head: Head | None
+    evidence: list[str]
+    cut_bytes: int
+
+
+def recover(directory: Path) -> Recovered:
+    """Find the end of a log and cut off what a crash left torn (A-33). Only the log's writer may call this, under its lock.
+
+    LogUnsound when something that head.json says was durable is missing or wrong: nothing is cut then. A crash leaves head.json
+    missing only while the genesis is the only event, because it is written before the second.
+    """
+    durable = _durable(directory)
+    segments = segments_in(directory)
+    if not segments:
+        if durable is not None:
+            raise LogUnsound(f"{HEAD} says that event {durable.seq} was durable, but there is no segment")
+        return Recovered(None, 0, None, [], 0)
+    last = segments[-1]
+    head, sound = _scan(last)
+    if head is None and len(segments) > 1:
+        head, _ = _scan(segments[-2])
+        if head is None or head.seq + 1 != first_of(last):
+            raise LogUnsound(f"{segments[-2].name}: its sound part does not reach {last.name}")
+    _compare(head, durable, last.name)
+    cut = last.stat().st_size - sound
+    if cut:
+        os.truncate(last, sound)
+    return Recovered(last, sound, head, _evidence(segments), cut)
+
+
+def _durable(directory: Path) -> Head | None:
+    try:
+        return read_head(directory)
+    except LineMalformed as error:
+        raise LogUnsound(str(error)) from error
+
+
+def _scan(segment: Path) -> tuple[Head | None, int]:
+    """Return the last event of the sound beginning of a segment, None when there is none, and how many bytes that beginning has."""
+    head: Head | None = None
+    sound = 0
+    expected = first_of(segment)
+    with segment.open("rb") as file:
+        for line in file:
+            try:
+                found = _head_of(line)
+            except LineMalformed:
+                break
+            event, previous = found
+            if event.seq != expected or (head is not None and previous != head.hash):
+                break
+            head = event
+            sound += len(line)
+            expected += 1
+    return head, sound
+
+
+def _head_of(line: bytes) -> tuple[Head, str]:
+    """Return place and previous hash of a line whose hash is right. LineMalformed otherwise."""
+    event, told = split(line)
+    if digest(event) != told:
+        raise LineMalformed("the hash is wrong")
+    try:
+        value = orjson.loads(event)
+        return Head(value["chain_id"], value["seq"], told), value["prev_hash"]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise LineMalformed(f"not an event: {error}") from error
+
+
+def _compare(head: Head | None, durable: Head | None, name: str) -> None:
+    """Refuse to go on behind what was durable (A-33): that is damage or an attack, not a crash."""
+    if durable is None:
+        if head is not None and head.seq > 0:
+            raise LogUnsound(f"{HEAD} is missing, so nobody can say whether the end of the log is")
+        return
+    if head is None or head.seq < durable.seq:
+        ends = "before its first event" if head is None else f"with event {head.seq}"
+        raise LogUnsound(f"{name}: the sound part ends {ends}, but {HEAD} says that event {durable.seq} was durable")
+    if head.chain_id != durable.chain_id or (head.seq == durable.seq and head.hash != durable.hash):
+        raise LogUnsound(f"{name}: event {head.seq} is not of the chain that {HEAD} names")
+
+
+def _evidence(segments: list[Path]) -> list[str]:
+    """Return the keys of the last evidence in the log, oldest first: event ids, and records that were refused (A-40)."""
+    newest: deque[str] = deque(maxlen=EVIDENCE_REMEMBERED)
+    for segment in reversed(segments):
+        found = [(one or other).decode() for one, other in EVIDENCE_KEY.findall(segment.read_bytes())]
+        newest.extendleft(reversed(found[-(EVIDENCE_REMEMBERED - len(newest)) :]))
+        if len(newest) == EVIDENCE_REMEMBERED:
+            break
+    return list(newest)

@@ -1,0 +1,208 @@
+"""The verifier: whether a log is what was written, all of it, in order (clauses A-50 to A-55).
+
+It needs the files and nothing else, changes nothing, and stops at the first fault. A log that someone rewrote from some event to its end
+with new hashes is sound in itself: compare `head` with one that was kept elsewhere (the SIEM has every hash).
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from audit.canonical import LINE_BYTES_MAX, parse, split
+from audit.chain import BEFORE_GENESIS, Head, digest
+from audit.errors import EventRefused, LineMalformed
+from audit.files import HEAD, LOCK, SEGMENT, read_head, segments_in
+from audit.machine import Machines
+from audit.schema import check
+from audit.verdict import Fault, Result, Verdict
+
+PROGRESS_LINES: Final = 4_096
+Progress = Callable[[int, int], None]  # bytes read, bytes in all
+
+
+class Raw(NamedTuple):
+    """A line as it stands: file name, number from 1, bytes; the first event's number by the file's name; whether it is the last file."""
+
+    file: str
+    number: int
+    data: bytes
+    first: int | None
+    last_file: bool
+
+
+class Broken(Exception):
+    """The first fault, on its way out."""
+
+    def __init__(self, verdict: Verdict, found: str) -> None:
+        """Keep both."""
+        super().__init__(found)
+        self.verdict = verdict
+        self.found = found
+
+
+def verify(path: Path, progress: Progress | None = None, *, partial: bool = False) -> Result:
+    """Verify a log (a directory) or one file of lines. Never raises for what the files hold.
+
+    A directory must begin with its genesis and reach its head.json; with `partial`, its oldest segments may have been put away.
+    A file may be any piece of a log: what it holds is verified from its first event on.
+    """
+    result = Result(str(path))
+    try:
+        whole = path.is_dir()
+        if whole:
+            result.live = _is_live(path)
+            result.durable = read_head(path)  # before the segments: the log only grows
+        files = segments_in(path) if whole else [path]
+        if not files:
+            result.fault = Fault(*_nothing(result.durable, path))
+            return result
+        _Walk(result, partial=partial or not whole).go(_lines(files, progress))
+        if result.fault is None and whole:
+            result.fault = _tail(result)
+    except OSError as error:
+        result.fault = Fault(Verdict.UNREADABLE, f"{error.filename or path}: {error.strerror}")
+    except LineMalformed as error:
+        result.fault = Fault(Verdict.MALFORMED, str(error), file=HEAD)
+    return result
+
+
+class _Walk:
+    """Goes over the lines and fills the result."""
+
+    def __init__(self, result: Result, *, partial: bool) -> None:
+        self._result = result
+        self._partial = partial
+        self._machines = Machines()
+        self._evidence: set[str] = set()
+
+    def go(self, lines: Iterator[Raw]) -> None:
+        """Take line after line until the end or the first fault."""
+        for raw in lines:
+            try:
+                self._take(raw)
+            except Broken as broken:
+                if broken.verdict is Verdict.TAIL_CUT and self._result.live:
+                    break  # the writer is about to complete it
+                self._result.fault = Fault(broken.verdict, broken.found, self._expected(raw), raw.file, raw.number)
+                break
+        self._result.tables_differ = self._machines.tables_differ
+
+    def _expected(self, raw: Raw) -> int | None:
+        """Return the number that the event on this line must have."""
+        if self._result.head is not None:
+            return self._result.head.seq + 1
+        return raw.first if self._partial else 0
+
+    def _take(self, raw: Raw) -> None:
+        event, told = self._read(raw)
+        expected = self._expected(raw)
+        if raw.number == 1 and raw.first not in (None, expected if expected is not None else event["seq"]):
+            raise Broken(Verdict.NUMBER_WRONG, f"the file's name says that it begins with {raw.first}")
+        if expected not in (None, event["seq"]):
+            raise Broken(Verdict.NUMBER_WRONG, f"seq {event['seq']} where {expected} must be")
+        self._link(event, told)
+        if event["event_class"] == "evidence":
+            if event["event_id"] in self._evidence:
+                raise Broken(Verdict.NUMBER_WRONG, f"evidence {event['event_id']} is here for the second time")
+            self._evidence.add(event["event_id"])
+        if contradiction := self._machines.judge(event):
+            raise Broken(Verdict.CONTRADICTION, contradiction)
+        self._count(event, told)
+
+    def _read(self, raw: Raw) -> tuple[dict[str, Any], str]:
+        """Return event and hash of a line that is sound in itself (A-51)."""
+        if raw.last_file and not raw.data.endswith(b"\n") and len(raw.data) < LINE_BYTES_MAX:
+            raise Broken(Verdict.TAIL_CUT, f"an incomplete line of {len(raw.data)} bytes")
+        try:
+            data, told = split(raw.data)
+            if (found := digest(data)) != told:
+                raise Broken(Verdict.HASH_WRONG, f"the event's bytes have the hash {found}, the line says {told}")
+            event = parse(data)
+            check(event)
+        except (LineMalformed, EventRefused) as error:
+            raise Broken(Verdict.MALFORMED, str(error)) from error
+        return event, told
+
+    def _link(self, event: dict[str, Any], told: str) -> None:
+        """Check that the event follows the one before it (A-52)."""
+        result, head = self._result, self._result.head
+        if (event["seq"] == 0) != (event["event_type"] == "LOG_OPENED"):
+            raise Broken(Verdict.CHAIN_BROKEN, f"{event['event_type']} at seq {event['seq']}: LOG_OPENED is the first event, and only that")
+        if event["seq"] == 0 and event["prev_hash"] != BEFORE_GENESIS:
+            raise Broken(Verdict.CHAIN_BROKEN, "the first event names one before it")
+        if head is not None and event["chain_id"] != head.chain_id:
+            raise Broken(Verdict.CHAIN_BROKEN, f"chain {event['chain_id']} where {head.chain_id} must be")
+        if head is not None and event["prev_hash"] != head.hash:
+            raise Broken(Verdict.CHAIN_BROKEN, f"prev_hash is {event['prev_hash']}, the event before has {head.hash}")
+        durable = result.durable
+        if durable is not None and event["seq"] == durable.seq and (event["chain_id"], told) != (durable.chain_id, durable.hash):
+            raise Broken(Verdict.CHAIN_BROKEN, f"{HEAD} names {durable.hash} of chain {durable.chain_id} for this event, here is {told}")
+
+    def _count(self, event: dict[str, Any], told: str) -> None:
+        result = self._result
+        if result.first_seq is None:
+            result.first_seq = event["seq"]
+        result.head = Head(event["chain_id"], event["seq"], told)
+        result.by_type[event["event_type"]] += 1
+        result.by_reason[event["reason_code"]] += 1
+        if event["event_type"] == "TELEMETRY_LOST":
+            result.telemetry_lost += event["count"]
+        elif event["event_type"] == "LOG_RESUMED":
+            result.cut_bytes += event["metrics"]["cut_bytes"]
+
+
+def _lines(files: list[Path], progress: Progress | None) -> Iterator[Raw]:
+    """Yield the lines of the files in order. A line that is too long comes in pieces, the first of which is malformed."""
+    total = sum(file.stat().st_size for file in files)
+    done = 0
+    for path in files:
+        named = SEGMENT.fullmatch(path.name)
+        first = int(named[1]) if named else None
+        with path.open("rb") as file:
+            number = 0
+            while data := file.readline(LINE_BYTES_MAX):
+                number += 1
+                done += len(data)
+                if progress is not None and number % PROGRESS_LINES == 0:
+                    progress(done, total)
+                yield Raw(path.name, number, data, first, path is files[-1])
+    if progress is not None:
+        progress(done, total)
+
+
+def _nothing(durable: Head | None, path: Path) -> tuple[Verdict, str]:
+    if durable is None:
+        return Verdict.UNREADABLE, f"{path} holds no segment of an audit log"
+    return Verdict.TAIL_CUT, f"{HEAD} says that event {durable.seq} was durable, but there is no segment"
+
+
+def _tail(result: Result) -> Fault | None:
+    """Compare the end of the log with head.json (A-53)."""
+    head, durable = result.head, result.durable
+    last = -1 if head is None else head.seq
+    if durable is None:
+        return (
+            None
+            if last <= 0 and result.live
+            else Fault(Verdict.TAIL_CUT, f"{HEAD} is missing, so a cut end would not show", last + 1, HEAD)
+        )
+    if last < durable.seq:
+        return Fault(Verdict.TAIL_CUT, f"{HEAD} says that event {durable.seq} was durable, the log ends with {last}", last + 1, HEAD)
+    return None
+
+
+def _is_live(directory: Path) -> bool:
+    """Return whether a writer holds the log's lock. Asking takes it for an instant; a writer that starts then tries again."""
+    try:
+        descriptor = os.open(directory / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
