@@ -1,0 +1,216 @@
+"""The SQLite file: its guards, its schema, and each operation as statements inside a transaction that the caller began.
+
+No table of devices: the partial index `live` is a device's live sessions, and cannot disagree with the rows that it is made from.
+"""
+
+import contextlib
+import os
+import sqlite3
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from audit.record import pack
+from core.limits import SESSIONS_PER_DEVICE
+from core.values import ROW_LIVE, ROW_TOMBSTONE, Answer, CompareAndSet, Create, Fact, Get, Operation, Outcome, Row, Tombstone
+from jvpn.shell.errors import Unavailable
+from jvpn.shell.stores.base import OWNER_GRACE_S, SECOND_NS, WallClock, check, check_move
+
+APPLICATION: Final = 0x4A565031  # "JVP1"
+VERSION: Final = 1
+BUSY_S: Final = 0.5  # how long another process's transaction is waited for; the core waits 2 s for an answer
+PURGE_ROWS: Final = 256  # a transaction, so that operations wait little
+
+SCHEMA: Final = (
+    f"""CREATE TABLE sessions (
+        handle INTEGER PRIMARY KEY, binding_version INTEGER NOT NULL, state INTEGER NOT NULL CHECK (state IN ({ROW_LIVE}, {ROW_TOMBSTONE})),
+        node BLOB NOT NULL, boot BLOB NOT NULL, attempt INTEGER NOT NULL, next INTEGER NOT NULL, device BLOB NOT NULL,
+        gateway_key BLOB NOT NULL, born INTEGER NOT NULL, expires INTEGER NOT NULL, inner4 BLOB NOT NULL, inner6 BLOB NOT NULL,
+        kek INTEGER NOT NULL, sealed BLOB NOT NULL CHECK (state = {ROW_LIVE} OR length(sealed) = 0)) STRICT""",
+    f"CREATE INDEX live ON sessions (device, expires) WHERE state = {ROW_LIVE}",
+    "CREATE INDEX expiry ON sessions (expires)",
+    "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, node BLOB NOT NULL, record BLOB NOT NULL) STRICT",
+    f"PRAGMA application_id = {APPLICATION}",
+    f"PRAGMA user_version = {VERSION}",
+)
+COLUMNS: Final = ", ".join(Row._fields)
+SELECT: Final = f"SELECT {COLUMNS} FROM sessions WHERE handle = ?"  # noqa: S608 - the names are those of a class
+INSERT: Final = f"INSERT INTO sessions ({COLUMNS}) VALUES ({', '.join('?' * len(Row._fields))})"  # noqa: S608 - names of a class
+DEVICE: Final = f"SELECT handle FROM sessions WHERE device = ? AND state = {ROW_LIVE} AND expires >= ? ORDER BY handle"  # noqa: S608 - a constant
+MOVED: Final = ("binding_version", "node", "boot", "attempt", "next", "gateway_key", "inner4", "inner6", "kek", "sealed")
+MOVE: Final = (
+    f"UPDATE sessions SET {', '.join(name + ' = ?' for name in MOVED)} "  # noqa: S608 - only constants are joined
+    f"WHERE handle = ? AND state = {ROW_LIVE} AND binding_version = ? AND device = ? AND born = ? AND expires = ?"
+)
+END: Final = (
+    f"UPDATE sessions SET state = {ROW_TOMBSTONE}, binding_version = binding_version + 1, sealed = x'' "  # noqa: S608 - constants
+    f"WHERE handle = ? AND state = {ROW_LIVE} AND (? IS NULL OR device = ?)"
+)
+PURGE: Final = (
+    f"DELETE FROM sessions WHERE handle IN (SELECT handle FROM sessions WHERE expires < ? "  # noqa: S608 - only constants are joined
+    f"AND (state = {ROW_TOMBSTONE} OR expires < ?) LIMIT {PURGE_ROWS})"
+)
+
+
+class Tables:
+    """One connection. Methods raise sqlite3.Error; `judge`, `outbox` and `forget` belong inside `transaction`."""
+
+    def __init__(self, path: Path, node: bytes, boot: bytes, wall: WallClock) -> None:
+        self._node, self._boot, self._wall = node, boot, wall
+        self._connection = _open(path)
+
+    @contextlib.contextmanager
+    def transaction(self, *, write: bool) -> Iterator[None]:
+        """Commit at the end, or roll back and raise; `write` takes the one write lock at the start."""
+        self._connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:  # after some errors SQLite has rolled back already
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def judge(self, ticket: int, operation: Operation) -> Answer:
+        """Perform one operation; the answer counts once the transaction is committed. CallerFault for one that nobody may ask for."""
+        check(operation)
+        if isinstance(operation, Get):
+            row = self._row(operation.handle)
+            return Answer(ticket, Outcome.ABSENT if row is None else Outcome.FOUND, row)
+        if isinstance(operation, Create):
+            return self._create(ticket, operation)
+        if isinstance(operation, CompareAndSet):
+            return self._compare_and_set(ticket, operation)
+        self._end(operation, None)
+        row = self._row(operation.handle)
+        return Answer(ticket, Outcome.ABSENT if row is None else Outcome.WON, row)
+
+    def outbox(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """Return (id, record) of this node's evidence after an id, oldest first."""
+        query = "SELECT id, record FROM outbox WHERE id > ? AND node = ? ORDER BY id LIMIT ?"
+        return self._connection.execute(query, (after, self._node, limit)).fetchall()
+
+    def forget(self, upto: int) -> None:
+        """Delete this node's evidence up to an id: the log has it."""
+        self._connection.execute("DELETE FROM outbox WHERE id <= ? AND node = ?", (upto, self._node))
+
+    def purge(self, now: int) -> bool:
+        """Delete some of what is expired at `now` (wall seconds), in a transaction of its own; return whether more may be left."""
+        with self.transaction(write=True):
+            return self._connection.execute(PURGE, (now, now - OWNER_GRACE_S)).rowcount == PURGE_ROWS
+
+    def checkpoint(self) -> None:
+        """Move the write-ahead log into the file and cut it, so that it keeps no old sealed chains."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def close(self) -> None:
+        """Close the connection; the last one also removes the write-ahead log."""
+        self._connection.close()
+
+    def _row(self, handle: int) -> Row | None:
+        found = self._connection.execute(SELECT, (handle,)).fetchone()
+        return None if found is None else Row._make(found)
+
+    def _create(self, ticket: int, operation: Create) -> Answer:
+        new = operation.row
+        stored = self._row(new.handle)
+        if stored is not None:
+            return Answer(ticket, Outcome.LOST, stored)
+        found = self._connection.execute(DEVICE, (new.device, self._wall() // SECOND_NS)).fetchall()
+        live = tuple(handle for (handle,) in found)
+        if len(set(live) - {tombstone.handle for tombstone in operation.supersede}) >= SESSIONS_PER_DEVICE:
+            return Answer(ticket, Outcome.FULL, None, live)
+        for tombstone in operation.supersede:
+            self._end(tombstone, new.device)
+        self._connection.execute(INSERT, new)
+        self._keep(operation.fact)
+        return Answer(ticket, Outcome.WON, new)
+
+    def _compare_and_set(self, ticket: int, operation: CompareAndSet) -> Answer:
+        new = operation.row
+        values = [getattr(new, name) for name in MOVED]
+        moved = self._connection.execute(MOVE, (*values, new.handle, operation.expect, new.device, new.born, new.expires))
+        if moved.rowcount == 1:
+            self._keep(operation.fact)
+            return Answer(ticket, Outcome.WON, new)
+        stored = self._row(new.handle)
+        if stored is None:
+            return Answer(ticket, Outcome.ABSENT)
+        if stored.state == ROW_LIVE and stored.binding_version == operation.expect:
+            check_move(stored, new)
+        return Answer(ticket, Outcome.LOST, stored)
+
+    def _end(self, tombstone: Tombstone, device: bytes | None) -> None:
+        """Write the tombstone and its fact if the session is live and, where given, the device's."""
+        if self._connection.execute(END, (tombstone.handle, device, device)).rowcount == 1:
+            self._keep(tombstone.fact)
+
+    def _keep(self, fact: Fact) -> None:
+        self._connection.execute("INSERT INTO outbox (node, record) VALUES (?, ?)", (self._node, pack(fact, self._wall(), self._boot)))
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    """Return a connection to a file that only this user can read, with the schema of this version.
+
+    Raises:
+        Unavailable: the file or its directory is open to others, is no store, is newer than this program, damaged or locked.
+    """
+    _guard(path)
+    try:
+        # The store's thread uses it; the constructor, which runs elsewhere, is done before that thread starts.
+        connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise Unavailable(f"cannot open the store {path}: {error}") from error
+    try:
+        _prepare(connection, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise Unavailable(f"cannot use the store {path}: {error}") from error
+    except Unavailable:
+        connection.close()
+        raise
+    return connection
+
+
+def _guard(path: Path) -> None:
+    """Create the file with mode 0600, or refuse one that another user could have made, changed or read (O-15)."""
+    try:
+        there = path.parent.stat()
+        # What SQLite puts beside the file could be a link that somebody else placed there.
+        if there.st_uid not in {0, os.geteuid()} or there.st_mode & 0o022:
+            raise Unavailable(f"others may write in the directory of the store {path}; give it to this user with mode 0700")
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        found = path.lstat()  # not opened: closing a second descriptor would drop the locks of this process (fcntl(2))
+    except OSError as error:
+        raise Unavailable(f"cannot open the store {path}: {error.strerror}") from error
+    if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise Unavailable(f"the store {path} must be a regular file, no link, of this user and with mode 0600")
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    """Set what is set for each connection; make the schema in an empty file."""
+    connection.execute(f"PRAGMA busy_timeout = {int(BUSY_S * 1_000)}")
+    _check_version(connection, path)  # before anything is written
+    if connection.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+        raise Unavailable(f"the file system of the store {path} cannot do write-ahead logging; use a local one")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON").fetchall()
+    connection.execute("BEGIN IMMEDIATE")
+    if _check_version(connection, path) == 0:  # of two processes that start at once, one makes the tables
+        for statement in SCHEMA:
+            connection.execute(statement)
+    connection.execute("COMMIT")
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the schema's version, 0 for an empty file."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (objects,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application != APPLICATION and (application or version or objects):
+        raise Unavailable(f"{path} is a database of another program")
+    if version > VERSION:
+        raise Unavailable(f"the store {path} has version {version}; this program knows {VERSION}: use the newer program")
+    return int(version)
