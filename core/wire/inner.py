@@ -60,7 +60,7 @@ def _stated(kind: int, body: bytes) -> int:
 def packet_length(packet: bytes) -> int:
     """Return the length that the header of an IPv4 (RFC 791) or IPv6 packet (RFC 8200) states; -1 where there is no such header."""
     version = packet[0] >> 4 if len(packet) >= 20 else 0  # noqa: PLR2004 - the least IPv4 header
-    if version == 4:  # noqa: PLR2004 - IPv4
+    if version == 4:  # noqa: PLR2004 - the number of IPv4
         return packet[2] << 8 | packet[3]
     return 40 + (packet[4] << 8 | packet[5]) if version == 6 else -1  # noqa: PLR2004 - IPv6, whose own 40 bytes are not counted
 

@@ -139,6 +139,11 @@ def test_impossible_values_of_ours(value: tuple[Any, ...]) -> None:
         pack(value)
 
 
+def test_no_flags_is_what_is_said_without_saying() -> None:
+    """A client that states its carrier only could not connect."""
+    assert pack(records.InitPayload(1)) == b"\1" + bytes(15)
+
+
 def test_an_outage_is_never_too_long_to_say() -> None:
     """A client that slept for two months could not say so, and could not move."""
     said = records.ReattachPayload(1, 1, 1, 1, 2**40)
