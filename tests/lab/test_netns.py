@@ -30,9 +30,7 @@ def test_a_program_gets_a_network_of_its_own_and_is_root_there() -> None:
 @requires("nft")
 def test_the_probe_tells_the_way() -> None:
     """Tests would be skipped where they could run, or fail where they cannot."""
-    found = netns.probe()
-    assert found in (("root", ""), ("user", ""))
-    assert found.way == "root" or os.geteuid() != 0
+    assert netns.probe() in (("root", ""), ("user", ""))
 
 
 @requires("userns")
