@@ -1,5 +1,6 @@
 """A client that does what it is told, once: no own retries, no environment, credentials from a file only; and the stream's installation."""
 
+import logging
 import ssl
 import stat
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ def connect(cluster: Cluster) -> OpenSearch:
         settings["ssl_context"] = _tls(cluster)
     elif cluster.ca_file or cluster.certificate_file:
         raise SettingError(f"url {cluster.url!r}: certificates are given, but the url is not https")
+    logging.getLogger("opensearch").setLevel(logging.ERROR)  # it warns of each failed request; the breaker says it once
     return OpenSearch(**settings)
 
 

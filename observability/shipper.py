@@ -137,7 +137,8 @@ class Shipper:
         while len(batch) < self._config.batch_events:
             entry, self._ahead = self._ahead or self._entry(), None
             if entry is None:
-                if self._is_over(batch, deadline) or self._wait(POLL_SECONDS):
+                due = bool(batch) and time.monotonic() >= deadline
+                if due or not self._config.follow or self._wait(POLL_SECONDS):
                     break
                 continue
             size += len(entry.document.body) if entry.document else 0
@@ -148,12 +149,6 @@ class Shipper:
                 deadline = time.monotonic() + self._config.batch_seconds
             batch.append(entry)
         return batch
-
-    def _is_over(self, batch: Sequence[Entry], deadline: float) -> bool:
-        """Whether to wait no longer for more events."""
-        if batch:
-            return time.monotonic() >= deadline
-        return not self._config.follow
 
     def _entry(self) -> Entry | None:
         line = self._tail.next()

@@ -82,7 +82,7 @@ def every_fact(role: str) -> Iterator[Fact]:
 def full_fact(event: Event, reason: Reason, serial: int, fields: frozenset[str], role: str) -> Fact:
     """Return a fact with these fields set to something."""
     states = SessionState if role == "gateway" else ClientState
-    first, last = list(states)[0], list(states)[-1]
+    first, *_, last = states
     has = fields.__contains__
     measures = len(vocabulary().kinds[event.name].measures)
     return Fact(
