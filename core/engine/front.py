@@ -48,12 +48,12 @@ class Front:
                               static=self._desk.identity.static, remote=None, kem=self._kem, entropy=self._desk.entropy)  # fmt: skip
         try:
             payload = unpack(InitPayload, handshake.read(message.noise, self._admit))
-        except (TagMismatch, BadPublicKey, Malformed):
+            self._accepted[message.mac1] = Instant(now + limits.INIT_MEMORY_NS)
+            if len(self._accepted) > limits.INIT_MEMORY_MAX:
+                del self._accepted[next(iter(self._accepted))]
+            self._answer(message, handshake, payload, path, now)
+        except (TagMismatch, BadPublicKey, Malformed):  # a malformed ML-KEM key is found when the answer is made
             raise PeerFault(Reason.HANDSHAKE_BAD_PROOF) from None
-        self._accepted[message.mac1] = Instant(now + limits.INIT_MEMORY_NS)
-        if len(self._accepted) > limits.INIT_MEMORY_MAX:
-            del self._accepted[next(iter(self._accepted))]
-        self._answer(message, handshake, payload, path, now)
 
     def _admit(self, public: bytes) -> None:
         if public not in self._desk.devices:
@@ -72,7 +72,8 @@ class Front:
         if status is Status.OK:
             self._hold_pending(device, handshake, (index, message.sender_index), path, now)
         else:
-            fact = Fact(Event.HANDSHAKE_REFUSED, STATUS_REASON[status], desk.serial(), 0, now, carrier_to=path.carrier, device=device.public,
+            fact = Fact(Event.HANDSHAKE_REFUSED, STATUS_REASON[status], desk.serial(), 0, now, carrier_to=path.carrier,
+                        device=device.public,
                         remote=path.remote, times=1)  # fmt: skip
             desk.out.append(Record(fact))
         desk.out.append(Transmit(path, [frame]))

@@ -38,16 +38,11 @@ from core.values import (
 from core.wire.epoch import Epoch
 from core.wire.inner import encode, encode_ip
 from core.wire.inner import parse as parse_inner
-from core.wire.layout import Change, Defect, Kind, Malformed
+from core.wire.layout import Change, Kind, Malformed
 from core.wire.messages import parse, parse_data
 from core.wire.records import Confirm, Hint, Init, Probe, ProbeAck, Reattach, pack, unpack
+from core.wire.refusals import DEFECT_REASON
 
-DEFECTS: Final = {
-    Defect.LENGTH: Reason.LENGTH_WRONG,
-    Defect.TYPE: Reason.TYPE_UNKNOWN,
-    Defect.VERSION: Reason.VERSION_UNKNOWN,
-    Defect.RESERVED: Reason.RESERVED_NOT_ZERO,
-}
 OF_SESSION: Final = frozenset((Reason.REATTACH_REPLAYED, Reason.REATTACH_BAD_PROOF, Reason.INNER_MALFORMED, Reason.NO_TRANSITION))
 """Refusals that name the session: the chain's mac was right, or the bytes are those of a live attempt."""
 HINTS: Final = {change: encode(Kind.HINT, pack(Hint(change))) for change in Change}
@@ -86,7 +81,7 @@ class Gateway:
             except PeerFault as fault:
                 self.desk.stranger(fault.reason, path, now)
             except Malformed as malformed:
-                self.desk.stranger(DEFECTS[malformed.defect], path, now)
+                self.desk.stranger(DEFECT_REASON[malformed.defect], path, now)
         self.desk.out += [Deliver(handle, inner) for handle, inner in packets.items() if inner]
         return self._finish(now)
 

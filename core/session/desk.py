@@ -1,14 +1,15 @@
 """What all sessions of one gateway share: identity, policy, keys of the row, indices, tickets, and the list of outputs."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from core import limits
 from core.crypto.chain import Locators, next_kek
 from core.crypto.primitives import PrivateKey, Secret
 from core.reasons import Event, Reason
 from core.values import Ask, Endpoint, Fact, Instant, Operation, Output, Path, Record
+from core.wire.refusals import Tally
 
 if TYPE_CHECKING:
     from core.session.session import Session
@@ -72,35 +73,6 @@ class Keks(Secret):
             self._newest += 1
             self._keys.pop(self._newest - limits.LIFETIME_S_MAX // HOUR_S - 2, None)
         return self._keys.get(hour)
-
-
-class Tally:
-    """Bounded records of refusals: for each key `burst` at once in an interval, and the rest as sums when the interval ends."""
-
-    def __init__(self, emit: Callable[[Any, Reason, int, Endpoint | None, Instant], None], burst: int, interval_ns: int) -> None:
-        self._emit, self._burst, self._interval = emit, burst, interval_ns
-        self._windows: dict[Hashable, tuple[Instant, list[int], dict[Reason, tuple[int, Endpoint | None]]]] = {}
-
-    def add(self, key: Hashable, reason: Reason, remote: Endpoint | None, now: Instant) -> None:
-        """Count one refusal; record it at once while the burst lasts."""
-        if key not in self._windows:
-            self._windows[key] = (Instant(now + self._interval), [0], {})
-        _, emitted, held = self._windows[key]
-        if emitted[0] < self._burst:
-            emitted[0] += 1
-            self._emit(key, reason, 1, remote, now)
-        else:
-            held[reason] = (held.get(reason, (0, None))[0] + 1, remote)
-
-    def flush(self, now: Instant, *, everything: bool = False) -> None:
-        """Record the sums of the intervals that have ended."""
-        for key in [key for key, (ends, _, _) in self._windows.items() if everything or ends <= now]:
-            for reason, (times, remote) in self._windows.pop(key)[2].items():
-                self._emit(key, reason, times, remote, now)
-
-    def deadline(self) -> Instant | None:
-        """Return when the next interval ends."""
-        return min((ends for ends, _, _ in self._windows.values()), default=None)
 
 
 @dataclass(slots=True)

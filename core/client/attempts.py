@@ -1,0 +1,123 @@
+"""The client's outstanding messages: an INIT (`Hand`) or a numbered REATTACH (`Attempt`), at most one of each a carrier."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from core import limits
+from core.crypto.chain import Birth, attempt_keys, born
+from core.crypto.noise import IKHFS, KKPSK0, Handshake
+from core.crypto.primitives import BadPublicKey, Kem, PrivateKey, Secret, TagMismatch, expand, same
+from core.errors import PeerFault
+from core.reasons import Cause, Reason, Status
+from core.values import Instant, Path
+from core.wire.epoch import Epoch
+from core.wire.layout import Change, Malformed
+from core.wire.macs import cookie_proof, k1, mac
+from core.wire.messages import init_header, reattach_header
+from core.wire.records import Cookie, InitPayload, ReattachPayload, ReattachResp, ReattachRespPayload, Resp, RespPayload, pack, unpack
+
+Entropy = Callable[[int], bytes]
+
+
+class Keys(NamedTuple):
+    """The device's static key, the public key of the gateway addressed, and the KEM."""
+
+    static: PrivateKey
+    gateway: bytes
+    kem: Kem
+
+
+class Life(Secret):
+    """What a session is to the client: identifier, chain, the next attempt, its locators, what the gateway told."""
+
+    def __init__(self, birth: Birth, expires_at: Instant) -> None:
+        """Begin with the handshake's secrets; locators come with the first ACK."""
+        self.session_id, self.chain, self.expires_at = birth.session_id, birth.chain, expires_at
+        self.correlation = expand(birth.session_id, b"correlation", 16)
+        self.next, self.binding_version = 1, 0
+        self.locators: dict[int, bytes] = {}
+        self.addresses: tuple[bytes, bytes, bytes] = (b"", b"", b"")
+
+
+class Hand:
+    """One handshake under way on one path. Each try is a fresh INIT: a gateway drops one that it has answered before."""
+
+    def __init__(self, keys: Keys, entropy: Entropy, path: Path, now: Instant, cookie: bytes = b"") -> None:
+        """Make an INIT; with a `cookie` its mac2 proves the source address."""
+        self.keys, self.path, self.started, self.had_cookie = keys, path, now, bool(cookie)
+        self.index = int.from_bytes(entropy(4), "little")
+        header = init_header(self.index)
+        self._handshake = Handshake(IKHFS, initiator=True, prologue=b"jumping-vpn/1 handshake" + header, static=keys.static,
+                                    remote=keys.gateway, kem=keys.kem, entropy=entropy)  # fmt: skip
+        head = header + self._handshake.write(pack(InitPayload(path.carrier, 0)))
+        self.mac1 = mac(k1(keys.gateway), head)
+        head += self.mac1
+        self.frame = head + (mac(cookie, head) if cookie else bytes(16))
+
+    def cookie(self, message: Cookie) -> bytes:
+        """Return the cookie of a COOKIE that answers this INIT; raise PeerFault [H-25]."""
+        if self.had_cookie or not same(cookie_proof(k1(self.keys.gateway), self.mac1, message.cookie), message.proof):
+            raise PeerFault(Reason.REPLY_BAD_PROOF)
+        return message.cookie
+
+    def answer(self, message: Resp, now: Instant) -> "Newborn | Status":
+        """Return the keys that RESP brings, or its refusal; raise PeerFault and stay pending when it proves nothing [H-9]."""
+        trial = self._handshake.copy()
+        try:
+            payload = unpack(RespPayload, trial.read(message.noise))
+            status = Status(payload.status)
+        except (TagMismatch, BadPublicKey, Malformed, ValueError):
+            raise PeerFault(Reason.REPLY_BAD_PROOF) from None
+        if payload.sender_index != message.sender_index:
+            raise PeerFault(Reason.REPLY_BAD_PROOF)
+        if status is not Status.OK:
+            return status
+        birth = born(trial)
+        epoch = Epoch(self.index, message.sender_index, (birth.k_up, birth.k_down), self.path, 0, now)
+        return Newborn(Life(birth, Instant(now + payload.lifetime_s * limits.SECOND)), epoch, self.started)
+
+
+class Newborn(NamedTuple):
+    """A session whose keys are proven and whose CONFIRM is not yet acknowledged."""
+
+    life: Life
+    epoch: Epoch
+    started: Instant
+
+
+class Attempt:
+    """One numbered attempt on one path; the same bytes are repeated there until they are answered [R-30]."""
+
+    def __init__(  # noqa: PLR0913, PLR0917 - what REATTACH states, and where it goes
+        self, keys: Keys, entropy: Entropy, life: Life, path: Path, change: Change, cause: Cause, outage_ms: int, now: Instant
+    ) -> None:
+        """Use up one attempt of `life`: its number, its locator and its link of the chain."""
+        self.number, self.path, self.change, self.cause, self.started = life.next, path, change, cause, now
+        links = attempt_keys(life.chain)
+        locator = life.locators.pop(self.number)
+        life.chain, life.next = links.next, life.next + 1
+        self.index = int.from_bytes(entropy(4), "little")
+        header = reattach_header(self.index, locator)
+        prologue = b"jumping-vpn/1 reattach" + life.session_id + self.number.to_bytes(8, "little") + header
+        self._handshake = Handshake(KKPSK0, initiator=True, prologue=prologue, static=keys.static, remote=keys.gateway, psk=links.psk,
+                                    entropy=entropy)  # fmt: skip
+        payload = ReattachPayload(change, path.carrier, life.binding_version, cause, outage_ms)
+        head = header + self._handshake.write(pack(payload))
+        self.frame = head + mac(links.mac, head)
+        self.wait = limits.REATTACH_RETRY_NS
+        self.again_at = Instant(now + self.wait)
+
+    def answer(self, message: ReattachResp, now: Instant) -> "tuple[Epoch | None, Status, int]":
+        """Return (epoch or None, status, retry after in ns); raise PeerFault and stay pending when it proves nothing."""
+        trial = self._handshake.copy()
+        try:
+            payload = unpack(ReattachRespPayload, trial.read(message.noise))
+            status = Status(payload.status)
+        except (TagMismatch, BadPublicKey, Malformed, ValueError):
+            raise PeerFault(Reason.REPLY_BAD_PROOF) from None
+        if payload.sender_index != message.sender_index:
+            raise PeerFault(Reason.REPLY_BAD_PROOF)
+        if status is not Status.OK:
+            return None, status, payload.retry_after_ms * limits.MILLISECOND
+        epoch = Epoch(self.index, message.sender_index, trial.split(), self.path, self.number, now)
+        return epoch, status, 0

@@ -1,0 +1,419 @@
+"""The client's engine: one device, one session at a time, over whatever carrier answers."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from core import limits
+from core.client.attempts import Newborn
+from core.client.contact import Confirming, Contact
+from core.client.facts import Facts, apply, check
+from core.client.states import PRIORITY, Effect, Input, State
+from core.client.table import EVIDENT_CAUSES, TABLE, Row
+from core.errors import Invariant, PeerFault, require
+from core.reasons import CAUSE_REASON, STATUS_REASON, Cause, CloseCode, Event, Reason, Status
+from core.values import (
+    NO_CORRELATION,
+    CloseSession,
+    Connect,
+    Deliver,
+    Dial,
+    Endpoint,
+    Fact,
+    Instant,
+    Order,
+    Output,
+    Path,
+    PathEvent,
+    Record,
+    Route,
+    Settle,
+)
+from core.wire.epoch import Epoch
+from core.wire.inner import Ack, encode, encode_ip
+from core.wire.inner import parse as parse_inner
+from core.wire.layout import Change, Kind, Malformed
+from core.wire.messages import parse, parse_data
+from core.wire.records import Close, Cookie, Hint, Probe, ProbeAck, ReattachResp, Resp, pack, unpack
+from core.wire.refusals import DEFECT_REASON
+
+PROVEN_REFUSALS: Final = frozenset((*STATUS_REASON.values(), Reason.INNER_MALFORMED))
+
+
+class Client(Contact):
+    """Hears inputs and performs the effects of its table's row. Outputs are to be executed in list order."""
+
+    def receive(self, frames: Sequence[bytes], path: Path, now: Instant) -> list[Output]:
+        """Take one receive call's frames, all from one path."""
+        packets: list[bytes] = []
+        for frame in frames:
+            try:
+                if frame[:1] == b"\x04":
+                    self._data(frame, path, packets, now)
+                else:
+                    self._message(frame, path, now)
+            except PeerFault as fault:
+                self._refuse(fault.reason, now)
+            except Malformed as malformed:
+                self._refuse(DEFECT_REASON[malformed.defect], now)
+        if packets:
+            self.out.append(Deliver(0, packets))
+        return self._finish()
+
+    def send(self, session: int, inner: Sequence[bytes], now: Instant) -> list[Output]:
+        """Seal inner packets under the newest confirmed epoch; without one they are dropped. `session` is always 0 here."""
+        require(session == 0, "a client has one session")
+        epoch = self.confirming[-1].epoch if self.confirming else self.committed
+        if epoch and self.state in {State.ATTACHED, State.SEEKING}:
+            self.out += epoch.seal([encode_ip(packet) for packet in inner if len(packet) <= self.policy.mtu])
+            self.sent_at = now
+            self.at["probe"] = min(self.at.get("probe", now), Instant(now + limits.PROBE_NS))
+        return self._finish()
+
+    def path_event(self, path: Path, event: PathEvent, now: Instant) -> list[Output]:
+        """Hear that a path opened, closed, or does not carry a frame."""
+        carrier = path.carrier
+        if event is PathEvent.OPENED:
+            self.paths[carrier] = path
+            self.at.pop(f"dial {carrier}", None)
+            if self.state is State.CONNECTING and carrier not in self.hands:
+                self.shake(carrier, now)
+            elif self.state is State.SEEKING:
+                self.attempt(carrier, Change.MOVE, self.cause, now)
+        elif event is PathEvent.CLOSED:
+            if self.paths.get(carrier) == path or path.remote == path.local:
+                self.paths.pop(carrier, None)
+                self.attempts.pop(carrier, None)
+                self.hands.pop(carrier, None)
+                if self.state in {State.CONNECTING, State.SEEKING}:
+                    self.at[f"dial {carrier}"] = Instant(now + limits.DIAL_RETRY_NS)
+            if self.committed and self.committed.path == path:
+                self.hear(Input.PATH_CLOSED if path.serial else Input.ADDRESS_CHANGED, now)
+        elif self.state is State.CONNECTING:
+            self.shake_beside(now)
+        return self._finish()
+
+    def command(self, order: Order, now: Instant) -> list[Output]:
+        """Execute an order of the user."""
+        match order:
+            case Connect():
+                self.hear(Input.CONNECT, now)
+            case CloseSession():
+                self.hear(Input.OPERATOR_CLOSE, now)
+            case Settle():
+                self.refusals.flush(now, everything=True)
+            case _:
+                pass
+        return self._finish()
+
+    def tick(self, now: Instant) -> list[Output]:
+        """Judge every clock that is due."""
+        due = self.deadline()
+        if due is not None and now - due > limits.STALL_NS and self.waiting_since is not None:
+            self.waiting_since = now  # this process stood still, so the silence proves nothing about the path
+        for name in [name for name, at in self.at.items() if at <= now]:
+            del self.at[name]
+            self._timer(name, now)
+        self.repeat(now)
+        self.refusals.flush(now)
+        heard = {given for given, at in self._deadlines() if at <= now}
+        for given in sorted(heard, key=PRIORITY.index):
+            self.hear(given, now)
+        return self._finish()
+
+    def deadline(self) -> Instant | None:
+        """Return when `tick` has something to do, or None."""
+        waits = [*self.at.values(), *(at for _, at in self._deadlines())]
+        waits += [each.again_at for each in self.attempts.values()]
+        waits += [each.again_at for each in self.confirming if each.epoch is not self.committed or not self.acknowledged]
+        waits += [at] if (at := self.refusals.deadline()) is not None else []
+        return min(waits, default=None)
+
+    def session_for(self, destination: bytes) -> int | None:
+        """Return 0, the handle of the one session, for any destination while there is a session."""
+        return 0 if self.committed and destination else None
+
+    def needs(self, path: Path) -> bool:
+        """Tell whether a connection is in use, so that its adapter keeps it."""
+        epochs = (self.committed, self.draining, self.newborn.epoch if self.newborn else None, *(each.epoch for each in self.confirming))
+        pending = [each.path for each in self.attempts.values()] + [each.path for each in self.hands.values()]
+        return path in pending or any(epoch is not None and epoch.path == path for epoch in epochs)
+
+    def facts(self) -> Facts:
+        """Return what the claims speak about."""
+        return Facts(self.state, self.version, self.life is not None, self.committed is not None, self.newborn is not None)
+
+    def hear(self, heard: Input, now: Instant, offer: Confirming | None = None) -> bool:
+        """Make the transition of the table for `heard`; return False, with nothing changed, where there is none."""
+        row = TABLE.get((self.state, heard))
+        if row is None:
+            return False
+        try:
+            self._step(row, now, offer)
+        except Invariant:
+            if heard is Input.INVARIANT_BROKEN or not self.hear(Input.INVARIANT_BROKEN, now):
+                self._perform(Effect.WIPE, now, None)
+                self.state = State.CLOSED
+            return False
+        return True
+
+    def _step(self, row: Row, now: Instant, offer: Confirming | None) -> None:
+        before, came_from, cause_serial = self.facts(), self.state, self._last
+        carrier = self.committed.path.carrier if self.committed else 0
+        self.state, self.version = row.goes_to or self.state, self.version + 1
+        if row.heard in EVIDENT_CAUSES:
+            self.cause = Cause(EVIDENT_CAUSES[row.heard])
+        measures = self._measures(row.heard, offer, now)
+        reason = row.reason or CAUSE_REASON[offer.attempt.cause if offer else self.cause]
+        correlation = self.life.correlation if self.life else NO_CORRELATION
+        for effect in row.effects:
+            self._perform(effect, now, offer)
+        fact = self._fact(row.event, reason, now)._replace(
+            state_from=came_from, caused_by=cause_serial, carrier_from=carrier, measures=measures
+        )
+        self._last = fact.serial
+        self.out.append(Record(fact if self.life else fact._replace(correlation=correlation)))
+        after = apply(before, row)
+        require(self.facts() == after, f"{row.clause}: the client is what its table says")
+        check(before, after)
+
+    def _perform(self, effect: Effect, now: Instant, offer: Confirming | None) -> None:  # noqa: C901, PLR0912 - one case an effect
+        carrier = self.committed.path.carrier if self.committed else 0
+        match effect:
+            case Effect.OPEN_PATHS:
+                self.out += [Dial(wanted) for wanted in self.policy.carriers[:1] if wanted not in self.paths]
+                self.at["beside"] = Instant(now + limits.BESIDE_NS)
+            case Effect.SHAKE_HANDS:
+                self.hand_tries, self.cookies = 0, 0
+                for wanted in list(self.paths) if self.state is State.SEEKING else self.policy.carriers[:1]:
+                    self.shake(wanted, now)
+            case Effect.CONFIRM_BIRTH:
+                self.confirm_birth(now, limits.REATTACH_RETRY_NS)
+            case Effect.ADOPT_BIRTH:
+                self.adopt_birth(now)
+            case Effect.SEEK:
+                self.sought_at = now
+                self.seek(now)
+            case Effect.ATTEMPT_HERE:
+                self.attempt(carrier, Change.REKEY if self.cause is Cause.REKEY else Change.MOVE, self.cause, now)
+            case Effect.ATTEMPT_BETTER:
+                for wanted in self.policy.carriers[: self.policy.carriers.index(carrier)]:
+                    self.attempt(wanted, Change.MOVE, self.cause, now)
+            case Effect.LAST_CHANCE:
+                self.at["last chance"] = Instant(now + limits.LAST_CHANCE_NS)
+                if self.newborn:
+                    self.attempt(self.newborn.epoch.path.carrier, Change.MOVE, self.cause, now)
+            case Effect.CONFIRM_MOVE if offer:
+                self.confirming = [*self.confirming[-1:], offer]
+                self.attempts = {key: each for key, each in self.attempts.items() if each.number > offer.attempt.number}
+                self.repeat(now)
+            case Effect.COMMIT if offer:
+                self.commit(offer, now)
+            case Effect.DROP_CONFIRMED:
+                self.confirming = [each for each in self.confirming if each.tries < limits.CONFIRM_TRIES]
+                if self.state is State.SEEKING:
+                    self.seek(now)
+            case Effect.SAY_CLOSE:
+                if self.committed:
+                    self.out += self.committed.seal([encode(Kind.CLOSE, pack(Close(CloseCode.GOING)))])
+            case Effect.WIPE:
+                self.wipe()
+            case _:
+                require(condition=False, claim=f"{effect.name} comes with what it needs")
+
+    # --- What arrives ---------------------------------------------------------------------------------------------------
+
+    def _data(self, frame: bytes, path: Path, packets: list[bytes], now: Instant) -> None:
+        index, counter = parse_data(frame)
+        epochs = (self.committed, self.draining, *(each.epoch for each in self.confirming), self.newborn.epoch if self.newborn else None)
+        epoch = next((each for each in epochs if each is not None and each.index == index), None)
+        if epoch is None:
+            raise PeerFault(Reason.INDEX_UNKNOWN)
+        if path != epoch.path:
+            raise PeerFault(Reason.UNBOUND_PATH)
+        if now - epoch.born >= limits.REJECT_AFTER_NS:
+            raise PeerFault(Reason.KEY_EXPIRED)
+        plain = epoch.open(frame, counter)
+        try:
+            self._opened(epoch, *parse_inner(plain, self.policy.mtu), packets, now)
+        except Malformed:
+            raise PeerFault(Reason.INNER_MALFORMED) from None
+
+    def _opened(self, epoch: Epoch, kind: Kind, body: bytes, packets: list[bytes], now: Instant) -> None:
+        if self.newborn and epoch is self.newborn.epoch:
+            self._newborn_data(self.newborn, kind, body, now)
+            return
+        offer = next((each for each in self.confirming if each.epoch is epoch and epoch is not self.committed), None)
+        if offer:
+            self.hear(Input.COMMITTED, now, offer)
+        if epoch is self.committed:
+            self.heard_at, self.waiting_since = now, None
+        if kind is Kind.IP:
+            packets.append(body)
+        elif epoch is self.committed:
+            self._inner(epoch, kind, body, now)
+
+    def _newborn_data(self, newborn: Newborn, kind: Kind, body: bytes, now: Instant) -> None:
+        if kind is Kind.ACK and (ack := Ack.unpack(body)).locators:
+            self.hear(Input.BORN, now)
+            self._acknowledged(ack, newborn.epoch)
+        elif kind is Kind.CLOSE:
+            self.hear(Input.PEER_CLOSED, now)
+
+    def _inner(self, epoch: Epoch, kind: Kind, body: bytes, now: Instant) -> None:
+        """Act on one inner frame of the committed epoch."""
+        match kind:
+            case Kind.ACK:
+                self._acknowledged(Ack.unpack(body), epoch)
+            case Kind.PROBE_ACK:
+                sample = max(0, now - unpack(ProbeAck, body).sent)
+                self.round_trip_ns += (sample - self.round_trip_ns) // 8 if self.round_trip_ns else sample
+            case Kind.CLOSE:
+                self.hear(Input.PEER_CLOSED, now)
+            case Kind.HINT if self._hinted_at is None or now - self._hinted_at >= limits.HINT_INTERVAL_NS:
+                self._hinted_at = now
+                self.hear(Input.HINT_MOVE if unpack(Hint, body).what == Change.MOVE else Input.KEY_DUE, now)
+            case Kind.HINT | Kind.HEALTH:
+                pass
+            case _:
+                raise PeerFault(Reason.UNEXPECTED_MESSAGE)
+
+    def _acknowledged(self, ack: Ack, epoch: Epoch) -> None:
+        """Keep what an ACK brings: the binding's version, addresses, and locators for the attempts after this epoch's [R-22]."""
+        life = self.life
+        if life is None or ack.mtu != self.policy.mtu:
+            raise PeerFault(Reason.INNER_MALFORMED)
+        self.acknowledged, life.binding_version = True, ack.binding_version
+        life.locators = {epoch.attempt + 1 + offset: locator for offset, locator in enumerate(ack.locators)}
+        if not life.addresses[0]:
+            life.addresses = (ack.inner4, ack.inner6, ack.resolver)
+            self.out.append(Route(0, life.addresses[:2], up=True))
+
+    def _message(self, frame: bytes, path: Path, now: Instant) -> None:
+        match message := parse(frame):
+            case Resp():
+                hand = next((each for each in self.hands.values() if each.index == message.receiver_index), None)
+                if hand is None or hand.path != path or self.newborn:
+                    raise PeerFault(Reason.UNEXPECTED_MESSAGE)
+                answer = hand.answer(message, now)
+                if isinstance(answer, Status):
+                    self.hear(Input.REFUSED, now)
+                    return
+                self.newborn = answer
+                if not self.hear(Input.ANSWER_PROVEN, now):
+                    self.newborn = None
+            case Cookie():
+                hand = next((each for each in self.hands.values() if each.index == message.receiver_index), None)
+                if hand is None or hand.path != path or self.cookies >= limits.COOKIES_PER_HANDSHAKE:
+                    raise PeerFault(Reason.UNEXPECTED_MESSAGE)
+                cookie = hand.cookie(message)
+                self.cookies += 1
+                self.shake(path.carrier, now, cookie)
+            case ReattachResp():
+                self._attempt_answered(message, path, now)
+            case _:
+                raise PeerFault(Reason.UNEXPECTED_MESSAGE)
+
+    def _attempt_answered(self, message: ReattachResp, path: Path, now: Instant) -> None:
+        attempt = next((each for each in self.attempts.values() if each.index == message.receiver_index), None)
+        if attempt is None or attempt.path != path:
+            raise PeerFault(Reason.UNEXPECTED_MESSAGE)
+        epoch, status, retry_after = attempt.answer(message, now)
+        if epoch is not None:
+            self.hear(Input.ATTEMPT_PROVEN, now, Confirming(epoch, attempt, now))
+            return
+        del self.attempts[path.carrier]
+        self._refuse(STATUS_REASON[status], now)
+        wait = max(retry_after, limits.REATTACH_RETRY_CAP_NS)
+        self.at["better" if self.state is State.ATTACHED else f"dial {path.carrier}"] = Instant(now + wait)
+
+    def _refuse(self, reason: Reason, now: Instant) -> None:
+        self.refusals.add(reason, reason, None, now)
+
+    def _refused(self, _key: object, reason: Reason, times: int, _remote: Endpoint | None, now: Instant) -> None:
+        event = Event.CLIENT_REFUSED if reason in PROVEN_REFUSALS else Event.TRAFFIC_REFUSED
+        self.out.append(Record(self._fact(event, reason, now)._replace(times=times)))
+
+    # --- Clocks ---------------------------------------------------------------------------------------------------------
+
+    def _deadlines(self) -> list[tuple[Input, Instant]]:
+        """Return what the clock makes the client hear, and when."""
+        epoch, life = self.committed, self.life
+        if epoch is None or life is None:
+            return []
+        waits = [(Input.LIFETIME_OVER, life.expires_at)]
+        if self.state is State.SEEKING:
+            return [*waits, (Input.TRANSPORT_LOST, Instant(self.sought_at + self.policy.transport_loss_ns))]
+        waits.append((Input.KEY_EXPIRED, Instant(epoch.born + limits.REJECT_AFTER_NS)))
+        if self.waiting_since is not None:
+            floor = limits.DEAD_STREAM_NS if epoch.path.serial else limits.DEAD_MIN_NS
+            waits.append((Input.PATH_SILENT, Instant(self.waiting_since + max(floor, 4 * self.round_trip_ns))))
+        carrier = epoch.path.carrier
+        moving = any(each.epoch is not epoch for each in self.confirming)
+        if carrier != self.policy.carriers[0] and "better" not in self.at and not set(self.attempts) - {carrier} and not moving:
+            waits.append((Input.BETTER_DUE, Instant(self.moved_at + limits.STABLE_NS)))
+        if self.sent_at > epoch.born and carrier not in self.attempts and not moving:
+            waits.append((Input.KEY_DUE, Instant(epoch.born + limits.REKEY_AFTER_NS)))
+        return waits
+
+    def _timer(self, name: str, now: Instant) -> None:
+        match name.split():
+            case ["probe"]:
+                self._probe(now)
+            case ["handshake"]:
+                self.shake_again(now)
+            case ["beside"]:
+                self.shake_beside(now)
+            case ["birth"]:
+                self.confirm_birth(now, limits.REATTACH_RETRY_NS * 4)
+            case ["drain"]:
+                self.draining = None
+            case ["fresh"]:
+                self.hear(Input.FRESH_DUE, now)
+            case ["last", "chance"]:
+                self.hear(Input.LAST_CHANCE_OVER, now)
+            case ["dial", carrier] if self.state is State.CONNECTING:
+                self.shake(int(carrier), now)
+            case ["dial", carrier] if self.state is State.SEEKING:
+                self.attempt(int(carrier), Change.MOVE, self.cause, now)
+            case ["health"]:
+                self._sample_health(now)
+            case _:
+                pass
+
+    def _probe(self, now: Instant) -> None:
+        """Ask the committed path for a sign of life: often while traffic is outstanding, seldom otherwise [C-40]."""
+        if self.committed is None or self.state is not State.ATTACHED:
+            return
+        self._probe_id = (self._probe_id + 1) % 2**32
+        self.out += self.committed.seal([encode(Kind.PROBE, pack(Probe(self._probe_id, now)))])
+        self.waiting_since = now if self.waiting_since is None else self.waiting_since
+        busy = now - self.sent_at < limits.BUSY_NS or self.waiting_since < now
+        self.at["probe"] = Instant(now + (limits.PROBE_NS if busy else limits.PROBE_IDLE_NS))
+
+    def _sample_health(self, now: Instant) -> None:
+        epoch, before = self.committed, self._health
+        self.at["health"] = Instant(now + self.policy.health_ns)
+        if epoch and (total := (epoch.received_bytes, epoch.sent_bytes, epoch.received, epoch.counter)) != before:
+            self._health = total
+            received, sent, packets, replies = (new - old for new, old in zip(total, before, strict=True))
+            fact = self._fact(Event.SESSION_HEALTH, Reason.HEALTH_SAMPLED, now)
+            self.out.append(Record(fact._replace(measures=(received, sent, packets, replies))))
+
+    def _measures(self, heard: Input, offer: Confirming | None, now: Instant) -> tuple[int, int, int, int]:
+        if heard is Input.BORN and self.newborn:
+            return ((now - self.newborn.started) // limits.MICROSECOND, 0, 0, 0)
+        if heard is Input.COMMITTED and offer:
+            return ((now - self.heard_at) // limits.MICROSECOND, (now - offer.attempt.started) // limits.MICROSECOND, 0, 0)
+        return (0, 0, 0, 0)
+
+    def _fact(self, event: Event, reason: Reason, now: Instant) -> Fact:
+        self._serial += 1
+        life, epoch = self.life, self.committed
+        carrier = epoch.path.carrier if epoch else 0
+        return Fact(event, reason, self._serial, self._last, now, correlation=life.correlation if life else NO_CORRELATION,
+                    state_from=self.state, state_to=self.state, state_version=self.version, carrier_from=carrier, carrier_to=carrier,
+                    binding_version=life.binding_version if life else 0, attempt=epoch.attempt if epoch else 0)  # fmt: skip
+
+    def _finish(self) -> list[Output]:
+        out, self.out = self.out, []
+        return out

@@ -1,0 +1,174 @@
+"""What a client holds, and how it makes contact: handshakes, attempts, confirmations, and the clocks that repeat them."""
+
+from dataclasses import dataclass
+
+from core import limits
+from core.client.attempts import Attempt, Entropy, Hand, Keys, Life, Newborn
+from core.client.states import Input, State
+from core.errors import require
+from core.reasons import Carrier, Cause, Reason
+from core.values import Dial, Endpoint, Instant, Output, Path, Route, Transmit
+from core.wire.epoch import Epoch
+from core.wire.inner import encode
+from core.wire.layout import Change, Kind
+from core.wire.records import Confirm, pack
+from core.wire.refusals import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class ClientPolicy:
+    """What a configuration may set: carriers in order of preference, M, and the interval of health records."""
+
+    carriers: tuple[int, ...] = (Carrier.UDP, Carrier.TCP)
+    mtu: int = limits.MTU_DEFAULT
+    transport_loss_ns: int = limits.TRANSPORT_LOSS_NS
+    health_ns: int = limits.HEALTH_NS
+
+
+class Confirming:
+    """A proven epoch whose CONFIRM is repeated until the gateway speaks under it."""
+
+    def __init__(self, epoch: Epoch, attempt: Attempt, now: Instant) -> None:
+        """Start with an immediate CONFIRM."""
+        self.epoch, self.attempt, self.tries, self.wait, self.again_at = epoch, attempt, 0, limits.REATTACH_RETRY_NS, now
+
+
+class Contact:
+    """The client's paths, epochs and outstanding messages; its machine (`Client`) decides what to do with them."""
+
+    def __init__(self, keys: Keys, policy: ClientPolicy, entropy: Entropy) -> None:
+        """Stay IDLE until the order to connect."""
+        self.keys, self.policy, self._entropy = keys, policy, entropy
+        self.state, self.version, self.paths, self.out = State.IDLE, 0, dict[int, Path](), list[Output]()
+        self.life: Life | None = None
+        self.committed: Epoch | None = None
+        self.draining: Epoch | None = None
+        self.confirming: list[Confirming] = []
+        self.newborn: Newborn | None = None
+        self.attempts: dict[int, Attempt] = {}
+        self.hands: dict[int, Hand] = {}
+        self.hand_tries = self.cookies = 0
+        self.acknowledged = False
+        self.at: dict[str, Instant] = {}
+        self.heard_at = self.sent_at = self.moved_at = self.sought_at = Instant(0)
+        self.waiting_since: Instant | None = None
+        self.round_trip_ns = self._probe_id = self._serial = self._last = 0
+        self.cause = Cause.PATH_DEAD
+        self._hinted_at: Instant | None = None
+        self.refusals = Tally(self._refused, limits.REFUSALS_PER_SECOND, limits.SUMMARY_NS)
+        self._health = (0, 0, 0, 0)
+
+    def hear(self, heard: Input, now: Instant, offer: Confirming | None = None) -> bool:
+        """Make the transition of the table for `heard`; the machine says how."""
+        raise NotImplementedError
+
+    def _refused(self, key: object, reason: Reason, times: int, remote: Endpoint | None, now: Instant) -> None:
+        """Record refusals; the machine says how."""
+        raise NotImplementedError
+
+    def shake(self, carrier: int, now: Instant, cookie: bytes = b"") -> None:
+        """Send a fresh INIT on an open path of this carrier; open one first where there is none [H-30]."""
+        path = self.paths.get(carrier)
+        if path is None:
+            self.out.append(Dial(carrier))
+            return
+        self.hands[carrier] = hand = Hand(self.keys, self._entropy, path, now, cookie)
+        self.out.append(Transmit(path, [hand.frame]))
+        if "handshake" not in self.at:
+            self.at["handshake"] = Instant(now + (limits.HANDSHAKE_RETRY_NS << self.hand_tries))
+
+    def shake_beside(self, now: Instant) -> None:
+        """Start the next carriers beside one that does not answer or does not carry INIT [H-31]."""
+        for carrier in self.policy.carriers:
+            if carrier not in self.hands and self.newborn is None:
+                self.shake(carrier, now)
+
+    def shake_again(self, now: Instant) -> None:
+        """Try again on every carrier, as often as the limits allow [H-32]."""
+        self.hand_tries += 1
+        if self.newborn or self.state not in {State.CONNECTING, State.SEEKING}:
+            return
+        if self.hand_tries >= limits.HANDSHAKE_TRIES:
+            self.hands.clear()
+            if not self.hear(Input.HANDSHAKE_OVER, now):
+                self.at["fresh"] = Instant(now + limits.FRESH_AFTER_NS)
+            return
+        for carrier in self.policy.carriers if self.state is State.CONNECTING else list(self.paths):
+            self.shake(carrier, now)
+
+    def confirm_birth(self, now: Instant, wait: int) -> None:
+        """Confirm the keys of a handshake, and again after `wait` unless an ACK comes [H-33]."""
+        if self.newborn:
+            self.out += self.newborn.epoch.seal([encode(Kind.CONFIRM, pack(Confirm(self.policy.mtu)))])
+            self.at["birth"] = Instant(now + min(wait, limits.REATTACH_RETRY_CAP_NS))
+
+    def adopt_birth(self, now: Instant) -> None:
+        """Make the confirmed handshake the session; what was before is dropped."""
+        newborn = self.newborn
+        require(newborn is not None, "a birth has keys")
+        if newborn:
+            self.wipe()
+            self.life, self.committed, self.acknowledged = newborn.life, newborn.epoch, False
+            self._settled(now)
+
+    def seek(self, now: Instant) -> None:
+        """Try where the session was, and with a short head start for that, everywhere else [R-50]."""
+        self.waiting_since = None
+        self.at["fresh"] = Instant(now + limits.FRESH_AFTER_NS)
+        home = self.committed.path.carrier if self.committed else self.policy.carriers[0]
+        first = home if home in self.paths else self.policy.carriers[0]
+        for carrier in self.policy.carriers:
+            self.at[f"dial {carrier}"] = Instant(now + (0 if carrier == first else limits.HEAD_START_NS))
+
+    def attempt(self, carrier: int, change: Change, cause: Cause, now: Instant) -> None:
+        """Start an attempt on this carrier, or repeat the one that is pending on its path [R-30] [R-51]."""
+        path, life, pending = self.paths.get(carrier), self.life, self.attempts.get(carrier)
+        if path is None:
+            self.out.append(Dial(carrier))
+        elif pending and pending.path == path:
+            self.out.append(Transmit(path, [pending.frame]))
+        elif life is not None and life.next in life.locators:
+            outage_ms = (now - self.heard_at) // limits.MILLISECOND
+            self.attempts[carrier] = new = Attempt(self.keys, self._entropy, life, path, change, cause, outage_ms, now)
+            self.out.append(Transmit(path, [new.frame]))
+        else:
+            self.at["fresh"] = now  # no attempt is left: only a handshake can go on [R-52]
+
+    def commit(self, offer: Confirming, now: Instant) -> None:
+        """The gateway spoke under this epoch, so the move is committed: older keys only drain, no older attempt counts [R-53]."""
+        self.draining, self.at["drain"] = self.committed, Instant(now + limits.DRAINING_NS)
+        self.committed, self.acknowledged = offer.epoch, False
+        self.confirming = [each for each in self.confirming if each.epoch.attempt >= offer.epoch.attempt]
+        self._settled(now)
+
+    def _settled(self, now: Instant) -> None:
+        self.newborn, self.attempts, self.hands = None, {}, {}
+        for name in [name for name in self.at if name not in {"drain", "health"}]:
+            del self.at[name]
+        self.heard_at = self.moved_at = now
+        self.waiting_since, self._health = None, (0, 0, 0, 0)
+        self.at["probe"], self.at["health"] = Instant(now + limits.PROBE_NS), Instant(now + self.policy.health_ns)
+
+    def wipe(self) -> None:
+        """Drop every key; Python may keep copies of the bytes, see SECURITY.md."""
+        if self.life and self.life.addresses[0]:
+            self.out.append(Route(0, self.life.addresses[:2], up=False))
+        self.life = self.committed = self.draining = self.newborn = None
+        self.confirming, self.attempts, self.hands, self.at = [], {}, {}, {}
+        self.waiting_since = None
+
+    def repeat(self, now: Instant) -> None:
+        """Repeat what is unanswered: attempts with their identical bytes, CONFIRMs under a new counter [R-30] [R-54]."""
+        for attempt in self.attempts.values():
+            if attempt.again_at <= now:
+                attempt.wait = min(attempt.wait * 2, limits.REATTACH_RETRY_CAP_NS)
+                attempt.again_at = Instant(now + attempt.wait)
+                self.out.append(Transmit(attempt.path, [attempt.frame]))
+        for each in list(self.confirming):
+            if each.again_at <= now and (each.epoch is not self.committed or not self.acknowledged):
+                if each.tries >= limits.CONFIRM_TRIES and each.epoch is not self.committed:
+                    self.hear(Input.CONFIRM_OVER, now)
+                    continue
+                each.tries, each.wait = each.tries + 1, min(each.wait * 2, limits.REATTACH_RETRY_CAP_NS)
+                each.again_at = Instant(now + each.wait)
+                self.out += each.epoch.seal([encode(Kind.CONFIRM, pack(Confirm(self.policy.mtu)))])
