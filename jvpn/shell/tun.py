@@ -30,6 +30,7 @@ TUNSETIFF: Final = 0x400454CA  # linux/if_tun.h
 IFF_TUN: Final = 0x0001
 IFF_NO_PI: Final = 0x1000
 IFREQ: Final = struct.Struct("16sH22x")
+IFA_F_NODAD: Final = 2  # linux/if_addr.h: usable at once, there is nobody on a tunnel to have the same address
 ADDR_GEN_MODE_NONE: Final = 1  # linux/if_link.h: no link-local address, so no router solicitations into the tunnel
 
 Interface = IPv4Interface | IPv6Interface
@@ -163,7 +164,8 @@ class Tun:
             route.flush_addr(index=index)
             route.link("set", index=index, state="up")
             for address in addresses:
-                route.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen)
+                flags = {"flags": IFA_F_NODAD} if address.version == 6 else {}  # noqa: PLR2004 - the version of IP
+                route.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen, **flags)
         self._mtu = mtu
 
     def add_route(self, network: Network) -> None:
