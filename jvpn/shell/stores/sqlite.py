@@ -196,7 +196,7 @@ class SqliteStore:
 
     def _one_by_one(self, group: list[Ask], first: Exception) -> list[Answer]:
         """Answer the operations of a group that failed: each alone, but no write waits again for a lock that was not free."""
-        busy = isinstance(first, sqlite3.OperationalError) and first.sqlite_errorcode & 0xFF in BUSY
+        busy = isinstance(first, sqlite3.Error) and getattr(first, "sqlite_errorcode", 0) & 0xFF in BUSY  # absent: not SQLite's own
         answers = []
         for ask in group:
             answer = Answer(ask.ticket, Outcome.FAILED)
