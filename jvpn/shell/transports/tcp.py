@@ -9,6 +9,7 @@ import itertools
 import socket
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -314,11 +315,10 @@ class TcpClient(_Tcp):
             prepare(sock)
             if self._local is not None:
                 sock.bind(sockaddr(self._local))
-            failed = sock.connect_ex(sockaddr(self._remote)) not in (0, errno.EINPROGRESS)
+            with suppress(BlockingIOError):  # EINPROGRESS
+                sock.connect(sockaddr(self._remote))
             path = Path(self.carrier, serial, from_sockaddr(sock.getsockname()), self._remote)
         except OSError:
-            failed = True
-        if failed:
             sock.close()
             self.counters.unreachable += 1
             self._changes.append(Change(path, PathEvent.CLOSED))
