@@ -132,7 +132,8 @@ class SqliteStore:
 
     def _wait(self) -> None:
         """Sleep until there is something to do."""
-        if self._queue or self._closing or (self._purging and not self._trouble):
+        more = self._purging or self._drain.deletable >= DELETE_AT
+        if self._queue or self._closing or (more and not self._trouble):
             timeout = 0
         else:
             timeout = RETRY_MS if self._trouble or self._drain.deletable else IDLE_MS
@@ -229,6 +230,7 @@ class SqliteStore:
         self._drain.turn(self._tables)
         if self._drain.deletable >= DELETE_AT:
             self._delete()
+            self._drain.turn(self._tables)  # there is room again
 
     def _delete(self) -> None:
         upto = self._drain.acknowledged
@@ -236,7 +238,6 @@ class SqliteStore:
             self._tables.forget(upto)
         self._drain.deleted(upto)
         self._well()
-        self._drain.turn(self._tables)
 
     def _farewell(self) -> None:
         """Give the writer a bounded time for the rest of the evidence; what is left is sent at the next start."""
