@@ -29,7 +29,7 @@ WallClock = Callable[[], int]
 
 
 class Store(Protocol):
-    """One store. Every ask is answered exactly once; the order of operations on one handle is kept."""
+    """One store. Every ask is answered exactly once, in the order in which they came (O-1)."""
 
     def submit(self, asks: Sequence[Ask]) -> None:
         """Take operations over; returns at once."""
@@ -41,7 +41,7 @@ class Store(Protocol):
         """Take the answers that wait, possibly none."""
 
     def close(self) -> None:
-        """Finish what was submitted, then answer everything else with FAILED. May be called twice."""
+        """Finish what was submitted, then answer everything else with FAILED (O-16). May be called twice."""
 
 
 def check(operation: Operation) -> None:

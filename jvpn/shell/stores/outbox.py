@@ -14,7 +14,7 @@ from audit.record import RECORDS_PER_PACKET, with_outbox_id
 from jvpn.shell.stores.tables import Tables
 
 IN_FLIGHT: Final = 256  # sent and not acknowledged
-# What may be sent again after a crash of everything: the writer recognises the last 4,096 records, so fewer must be sent and not deleted.
+# O-19: what may be sent again after a crash of everything: the writer recognises the last 4,096 records, so fewer must be sent and not deleted.
 NOT_DELETED: Final = 1_024
 DELETE_AT: Final = 256  # acknowledged rows that are worth a transaction of their own
 ACKNOWLEDGEMENT_BYTES: Final = 8
@@ -35,7 +35,7 @@ class Drain:
         self._more = True  # the outbox may hold what was not sent yet
 
     def swap(self, writer: socket.socket | None) -> None:
-        """Go on with another writer, or none: what is not acknowledged is sent again."""
+        """Go on with another writer, or none: what is not acknowledged is sent again (O-19)."""
         if self._socket is not None:
             self._socket.close()
         if writer is not None:

@@ -62,7 +62,7 @@ class SqliteStore:
         self._thread.start()
 
     def submit(self, asks: Sequence[Ask]) -> None:
-        """Hand operations to the thread; those that cannot be taken are answered FAILED."""
+        """Hand operations to the thread; those that cannot be taken are answered FAILED (O-13)."""
         with self._lock:
             room = 0 if self._closing else max(0, QUEUE - len(self._queue))
             self._queue.extend(asks[:room])

@@ -62,7 +62,7 @@ class Tables:
 
     @contextlib.contextmanager
     def transaction(self, *, write: bool) -> Iterator[None]:
-        """Commit at the end, or roll back and raise; `write` takes the one write lock at the start."""
+        """Commit at the end, or roll back and raise; `write` takes the one write lock at the start, before anything is read (O-14)."""
         self._connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
         try:
             yield
@@ -75,14 +75,14 @@ class Tables:
     def judge(self, ticket: int, operation: Operation) -> Answer:
         """Perform one operation; the answer counts once the transaction is committed. CallerFault for one that nobody may ask for."""
         check(operation)
-        if isinstance(operation, Get):
+        if isinstance(operation, Get):  # O-2
             row = self._row(operation.handle)
             return Answer(ticket, Outcome.ABSENT if row is None else Outcome.FOUND, row)
         if isinstance(operation, Create):
             return self._create(ticket, operation)
         if isinstance(operation, CompareAndSet):
             return self._compare_and_set(ticket, operation)
-        self._end(operation, None)
+        self._end(operation, None)  # O-7
         row = self._row(operation.handle)
         return Answer(ticket, Outcome.ABSENT if row is None else Outcome.WON, row)
 
@@ -92,7 +92,7 @@ class Tables:
         return self._connection.execute(query, (after, self._node, limit)).fetchall()
 
     def forget(self, upto: int) -> None:
-        """Delete this node's evidence up to an id: the log has it."""
+        """Delete this node's evidence up to an id: the log has it (O-18)."""
         self._connection.execute("DELETE FROM outbox WHERE id <= ? AND node = ?", (upto, self._node))
 
     def purge(self, now: int) -> bool:
@@ -113,6 +113,7 @@ class Tables:
         return None if found is None else Row._make(found)
 
     def _create(self, ticket: int, operation: Create) -> Answer:
+        """Judge a birth: the handle (O-3), the device's limit (O-5), then the sessions that give way (O-4)."""
         new = operation.row
         stored = self._row(new.handle)
         if stored is not None:
@@ -128,6 +129,7 @@ class Tables:
         return Answer(ticket, Outcome.WON, new)
 
     def _compare_and_set(self, ticket: int, operation: CompareAndSet) -> Answer:
+        """Judge a move: one statement compares and sets (O-6)."""
         new = operation.row
         values = [getattr(new, name) for name in MOVED]
         moved = self._connection.execute(MOVE, (*values, new.handle, operation.expect, new.device, new.born, new.expires))
@@ -147,6 +149,7 @@ class Tables:
             self._keep(tombstone.fact)
 
     def _keep(self, fact: Fact) -> None:
+        """Leave the evidence of a change, in the transaction of the change (O-10)."""
         self._connection.execute("INSERT INTO outbox (node, record) VALUES (?, ?)", (self._node, pack(fact, self._wall(), self._boot)))
 
 
