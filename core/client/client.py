@@ -80,7 +80,7 @@ class Client(Contact):
             elif self.state is State.SEEKING:
                 self.attempt(carrier, Change.MOVE, self.cause, now)
         elif event is PathEvent.CLOSED:
-            if self.paths.get(carrier) == path or path.remote == path.local:
+            if self.paths.get(carrier, path) == path:  # the open one, or a dial that failed
                 self.paths.pop(carrier, None)
                 self.attempts.pop(carrier, None)
                 self.hands.pop(carrier, None)
@@ -406,11 +406,15 @@ class Client(Contact):
             return ((now - self.heard_at) // limits.MICROSECOND, (now - offer.attempt.started) // limits.MICROSECOND, 0, 0)
         return (0, 0, 0, 0)
 
-    def _fact(self, event: Event, reason: Reason, now: Instant) -> Fact:
+    def serial(self) -> int:
+        """Return the next number of a fact."""
         self._serial += 1
+        return self._serial
+
+    def _fact(self, event: Event, reason: Reason, now: Instant) -> Fact:
         life, epoch = self.life, self.committed
         carrier = epoch.path.carrier if epoch else 0
-        return Fact(event, reason, self._serial, self._last, now, correlation=life.correlation if life else NO_CORRELATION,
+        return Fact(event, reason, self.serial(), self._last, now, correlation=life.correlation if life else NO_CORRELATION,
                     state_from=self.state, state_to=self.state, state_version=self.version, carrier_from=carrier, carrier_to=carrier,
                     binding_version=life.binding_version if life else 0, attempt=epoch.attempt if epoch else 0)  # fmt: skip
 

@@ -36,8 +36,8 @@ class Confirming:
 class Contact:
     """The client's paths, epochs and outstanding messages; its machine (`Client`) decides what to do with them."""
 
-    def __init__(self, keys: Keys, policy: ClientPolicy, entropy: Entropy) -> None:
-        """Stay IDLE until the order to connect."""
+    def __init__(self, keys: Keys, policy: ClientPolicy, entropy: Entropy, first_serial: int = 0) -> None:
+        """Stay IDLE until the order to connect; facts are numbered after `first_serial`."""
         self.keys, self.policy, self._entropy = keys, policy, entropy
         self.state, self.version, self.paths, self.out = State.IDLE, 0, dict[int, Path](), list[Output]()
         self.life: Life | None = None
@@ -52,7 +52,8 @@ class Contact:
         self.at: dict[str, Instant] = {}
         self.heard_at = self.sent_at = self.moved_at = self.sought_at = Instant(0)
         self.waiting_since: Instant | None = None
-        self.round_trip_ns = self._probe_id = self._serial = self._last = 0
+        self.round_trip_ns = self._probe_id = self._last = 0
+        self._serial = first_serial
         self.cause = Cause.PATH_DEAD
         self._hinted_at: Instant | None = None
         self.refusals = Tally(self._refused, limits.REFUSALS_PER_SECOND, limits.SUMMARY_NS)

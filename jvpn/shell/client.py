@@ -1,0 +1,171 @@
+"""The client process: the core's client engine, its carriers, TUN, audit writer and control socket."""
+
+from ipaddress import ip_address, ip_interface
+from typing import Any, Final
+
+import structlog
+
+from core import limits
+from core.client.attempts import Keys
+from core.client.client import Client
+from core.client.contact import ClientPolicy
+from core.client.states import State
+from core.crypto.primitives import MlKem768
+from core.reasons import Carrier, Event, Reason
+from core.values import CloseSession, Connect, Fact, Instant, Path, Route, Settle
+from jvpn.shell import keyfile
+from jvpn.shell.audit_link import AuditLink, Writer
+from jvpn.shell.clock import boottime, wall
+from jvpn.shell.config import ClientConfig
+from jvpn.shell.control import Control
+from jvpn.shell.driver import Driver
+from jvpn.shell.entropy import entropy
+from jvpn.shell.errors import Unavailable
+from jvpn.shell.netwatch import NetKind, NetWatch
+from jvpn.shell.pump import Pump
+from jvpn.shell.transports.base import Dialler
+from jvpn.shell.transports.tcp import TcpClient
+from jvpn.shell.transports.udp import UdpClient
+from jvpn.shell.tun import PacketPort, Tun
+
+RECONNECT_NS: Final = 1 * limits.SECOND  # doubling
+RECONNECT_NS_MAX: Final = 30 * limits.SECOND
+SPARE_NS: Final = 10 * limits.SECOND  # a connection that the session does not need is closed after this
+
+log = structlog.get_logger(__name__)
+
+
+def serve(config: ClientConfig) -> int:
+    """Keep a session until SIGTERM or SIGINT, with a new one after each that ended; return the exit status.
+
+    Raises:
+        Unavailable: the machine cannot give what the configuration asks for.
+    """
+    config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    process = ClientProcess(config)
+    try:
+        process.driver.run()
+    finally:
+        process.close()
+    return 0
+
+
+class ClientProcess:
+    """Everything that a client process holds."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        """Open everything and start to connect; raise Unavailable with what to do."""
+        self._config, boot = config, entropy(8)
+        self._keys = Keys(keyfile.load_device(config.key), config.gateway_public, MlKem768())
+        makers = {Carrier.UDP: (UdpClient, config.gateway_udp), Carrier.TCP: (TcpClient, config.gateway_tcp)}
+        self._carriers = tuple(Carrier(each) for each in config.carriers)
+        self._policy = ClientPolicy(self._carriers, config.tun.mtu, config.policy.transport_loss_s * limits.SECOND,
+                                    config.policy.health_ms * limits.MILLISECOND)  # fmt: skip
+        self.engine = Client(self._keys, self._policy, entropy)
+        self._open: list[Any] = []
+        try:
+            self.port: PacketPort = self._keep(Pump(config.state / "pump.sock") if config.tun.kind == "pump" else Tun(config.tun.name))
+            self._transports: list[Dialler] = []
+            for carrier in self._carriers:
+                make, remote = makers[carrier]
+                if remote is None:
+                    raise Unavailable(f"carriers names {carrier.name.lower()}, but gateway.{carrier.name.lower()} is missing")
+                self._transports.append(self._keep(make(remote, config.bind)))
+            self._watch = self._keep(NetWatch())
+            self.link = self._keep(AuditLink(Writer(config.audit.dir, config.node, boot, "client"), wall, boottime()))
+            self.driver = Driver(self.engine, self._transports, self.port, self.link)
+            self.control = self._keep(Control(config.state, self.driver.poll, self._answer))
+        except Unavailable:
+            for each in reversed(self._open):
+                each.close()
+            raise
+        self.driver.poll.watcher(lambda _fd: self._network()).watch(self._watch.fileno())
+        self.driver.on_route, self.driver.on_second = self._route, self._second
+        self._spare: dict[Path, Instant] = {}
+        self._connect_at, self._wait = boottime(), RECONNECT_NS
+        self._record(Event.PROCESS_STARTED, Reason.PROCESS_STARTED)
+        self.driver.execute(self.engine.command(Connect(), boottime()))
+        log.info("client_ready", carriers=[each.name.lower() for each in self._carriers], tun=self.port.name)
+
+    def close(self) -> None:
+        """Say good-bye to the gateway, record what is only summed, close everything."""
+        self.driver.execute(self.engine.command(CloseSession(), boottime()))
+        self.driver.execute(self.engine.command(Settle(), boottime()))
+        self._record(Event.PROCESS_STOPPED, Reason.PROCESS_STOPPED)
+        self.link.flush()
+        self.control.close()
+        self.driver.close()
+        self._watch.close()
+        self.link.close()
+        self.port.close()
+        log.info("client_stopped")
+
+    def _keep(self, part: Any) -> Any:  # noqa: ANN401 - parts have nothing in common but close()
+        self._open.append(part)
+        return part
+
+    def _record(self, event: Event, reason: Reason) -> None:
+        self.driver.record(Fact(event, reason, self.engine.serial(), 0, boottime()))
+
+    def _route(self, route: Route) -> None:
+        """Give the TUN the addresses that the gateway handed out, and send the configured networks through it."""
+        if not route.up:
+            return  # the routes stay: traffic must not leave beside the tunnel while a new session is made
+        four, six = (str(ip_address(each)) for each in route.addresses)
+        self.port.configure([ip_interface(f"{four}/32"), ip_interface(f"{six}/128")], self._config.tun.mtu)
+        for network in self._config.tun.routes:
+            self.port.add_route(network)
+
+    def _network(self) -> None:
+        """Close the paths whose local address is gone: the core then moves the session."""
+        for event in self._watch.read():
+            if event.kind is not NetKind.ADDRESS_REMOVED:
+                continue
+            for path in list(self.engine.paths.values()):
+                if path.local.address == event.address:
+                    for transport in self._transports:
+                        transport.close_path(path)
+
+    def _second(self, now: Instant) -> None:
+        """Make a new session after one that ended; close connections that nothing needs."""
+        if self.engine.state is State.CLOSED and now >= self._connect_at:
+            self._wait = min(2 * self._wait, RECONNECT_NS_MAX)
+            self._connect_at = Instant(now + self._wait)
+            paths = self.engine.paths
+            self.engine = self.driver.engine = Client(self._keys, self._policy, entropy, self.engine.serial())
+            self.engine.paths = paths
+            self.driver.execute(self.engine.command(Connect(), now))
+        elif self.engine.state is State.ATTACHED:
+            self._wait = RECONNECT_NS
+        spare = {path for path in self.engine.paths.values() if path.serial and not self.engine.needs(path)}
+        self._spare = {path: self._spare.get(path, now) for path in spare}
+        for path in [path for path, since in self._spare.items() if now - since >= SPARE_NS]:
+            for transport in self._transports:
+                transport.close_path(path)
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        return self.status() if request == {"order": "status"} else {"error": "unknown order; known is status"}
+
+    def status(self) -> dict[str, Any]:
+        """Return what a user asks first."""
+        engine, now = self.engine, boottime()
+        epoch, life = engine.committed, engine.life
+        counters = {each.name.lower(): {name: getattr(transport.counters, name) for name in transport.counters.__slots__}
+                    for each, transport in zip(self._carriers, self._transports, strict=True)}  # fmt: skip
+        return {
+            "role": "client",
+            "state": State(engine.state).name,
+            "correlation_id": life.correlation.hex() if life else None,
+            "carrier": Carrier(epoch.path.carrier).name if epoch else None,
+            "epoch": epoch.attempt if epoch else None,
+            "binding_version": life.binding_version if life else None,
+            "inner4": str(ip_address(life.addresses[0])) if life and life.addresses[0] else None,
+            "inner6": str(ip_address(life.addresses[1])) if life and life.addresses[1] else None,
+            "round_trip_us": engine.round_trip_ns // limits.MICROSECOND,
+            "heard_ms_ago": (now - engine.heard_at) // limits.MILLISECOND if epoch else None,
+            "received_bytes": epoch.received_bytes if epoch else 0,
+            "sent_bytes": epoch.sent_bytes if epoch else 0,
+            "inner": self.driver.counters,
+            "transports": counters,
+            "audit": {name: getattr(self.link.counters, name) for name in self.link.counters.__slots__},
+        }

@@ -1,0 +1,181 @@
+"""The gateway process: the core's gateway engine, its carriers, TUN, store, audit writer and control socket."""
+
+from ipaddress import ip_address, ip_interface
+from typing import Any
+
+import structlog
+
+from core import limits
+from core.crypto.primitives import MlKem768
+from core.engine.gateway import Gateway
+from core.reasons import Carrier, Event, Reason
+from core.session.desk import Desk, Identity, Policy
+from core.session.states import State
+from core.values import AllowList, CloseSession, Fact, Path, Settle
+from jvpn.shell import allowlist, keyfile
+from jvpn.shell.audit_link import AuditLink, Writer
+from jvpn.shell.clock import boottime, wall
+from jvpn.shell.config import GatewayConfig
+from jvpn.shell.control import Control
+from jvpn.shell.driver import Driver
+from jvpn.shell.entropy import entropy
+from jvpn.shell.errors import Unavailable
+from jvpn.shell.pump import Pump
+from jvpn.shell.stores.sqlite import SqliteStore
+from jvpn.shell.transports.base import Transport
+from jvpn.shell.transports.tcp import TcpServer
+from jvpn.shell.transports.udp import UdpServer
+from jvpn.shell.tun import PacketPort, Tun
+
+log = structlog.get_logger(__name__)
+
+
+def serve(config: GatewayConfig) -> int:
+    """Serve until SIGTERM or SIGINT; return the exit status. Sessions stay in the store and can be taken up after a restart.
+
+    Raises:
+        Unavailable: the machine cannot give what the configuration asks for.
+    """
+    config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    process = GatewayProcess(config)
+    try:
+        process.driver.run()
+    finally:
+        process.close()
+    return 0
+
+
+class GatewayProcess:
+    """Everything that a gateway process holds, made in an order that leaves nothing behind when a part is missing."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        """Open everything; raise Unavailable with what to do."""
+        self._config, self._boot = config, entropy(8)
+        self._devices = allowlist.load(config.devices)
+        desk = Desk(self._identity(), policy(config), self._devices, entropy)
+        self.engine = Gateway(desk, MlKem768())
+        self._open: list[Any] = []
+        try:
+            self.port = self._keep(_port(config))
+            transports: list[Transport] = [self._keep(UdpServer(each)) for each in config.listen_udp]
+            transports += [self._keep(TcpServer(each)) for each in config.listen_tcp]
+            self.store = self._keep(SqliteStore(config.state / "store.sqlite", config.node, self._boot, wall))
+            self.link = AuditLink(Writer(config.audit.dir, config.node, self._boot, "gateway"), wall, boottime(), self.store.evidence_to)
+            self._keep(self.link)
+            self.driver = Driver(self.engine, transports, self.port, self.link, self.store)
+            self.control = self._keep(Control(config.state, self.driver.poll, self._answer))
+        except Unavailable:
+            for each in reversed(self._open):
+                each.close()
+            raise
+        self._streams = {id(transport): transport for transport in transports if transport.carrier == Carrier.TCP}
+        self.driver.on_burst = self._prove
+        self.driver.on_signal = lambda _number: self._reload()
+        self._record(Event.PROCESS_STARTED, Reason.PROCESS_STARTED)
+        log.info("gateway_ready", udp=len(config.listen_udp), tcp=len(config.listen_tcp), devices=len(self._devices), tun=self.port.name)
+
+    def close(self) -> None:
+        """Record what is only summed, then close store before link, so that the last evidence is handed over."""
+        self.driver.execute(self.engine.command(Settle(), boottime()))
+        self._record(Event.PROCESS_STOPPED, Reason.PROCESS_STOPPED)
+        self.link.flush()
+        self.control.close()
+        self.driver.close()
+        self.store.close()
+        self.link.close()
+        self.port.close()
+        log.info("gateway_stopped")
+
+    def _keep(self, part: Any) -> Any:  # noqa: ANN401 - parts have nothing in common but close()
+        self._open.append(part)
+        return part
+
+    def _identity(self) -> Identity:
+        keys = keyfile.load_gateway(self._config.key, wall())
+        wall_at_zero = wall() - boottime()
+        return Identity(keys.static, self._config.node, self._boot, keys.locator_keys, keys.kek, keys.kek_hour, wall_at_zero)
+
+    def _record(self, event: Event, reason: Reason) -> None:
+        self.driver.record(Fact(event, reason, self.engine.desk.serial(), 0, boottime()))
+
+    def _prove(self, path: Path) -> None:
+        """Keep a connection whose traffic the engine has authenticated."""
+        if path.serial and self.engine.knows(path):
+            for transport in self._streams.values():
+                if transport.serves(path):
+                    transport.prove(path)
+
+    def _reload(self) -> None:
+        """SIGHUP: read the allow list again; a broken file changes nothing."""
+        try:
+            self._devices = allowlist.load(self._config.devices)
+        except Unavailable as error:
+            log.error("allow_list_not_reloaded", error=str(error))
+            return
+        self.driver.execute(self.engine.command(AllowList(self._devices), boottime()))
+        log.info("allow_list_reloaded", devices=len(self._devices))
+
+    def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        match request:
+            case {"order": "status"}:
+                return self.status()
+            case {"order": "close", "session": str(correlation)}:
+                for session in self.engine.desk.sessions.values():
+                    if session.correlation.hex() == correlation:
+                        self.driver.execute(self.engine.command(CloseSession(session.handle), boottime()))
+                        return {"closed": correlation}
+                return {"error": "no such session"}
+            case {"order": "reload"}:
+                self._reload()
+                return {"devices": len(self._devices)}
+            case _:
+                return {"error": "unknown order; known are status, close, reload"}
+
+    def status(self) -> dict[str, Any]:
+        """Return what an operator asks first; sessions by correlation id."""
+        now, sessions = boottime(), []
+        for session in self.engine.desk.sessions.values():
+            path = session.active.path if session.active else None
+            sessions.append({
+                "correlation_id": session.correlation.hex(),
+                "state": State(session.state).name,
+                "state_version": session.version,
+                "binding_version": session.binding_version,
+                "epoch": session.active.attempt if session.active else None,
+                "carrier": Carrier(path.carrier).name if path else None,
+                "remote": f"{ip_address(path.remote.address).ipv4_mapped or ip_address(path.remote.address)}:{path.remote.port}" if path else None,
+                "inner4": str(ip_address(session.device.inner4)),
+                "heard_ms_ago": (now - session.heard_at) // limits.MILLISECOND,
+                "received_bytes": session.active.received_bytes if session.active else 0,
+                "sent_bytes": session.active.sent_bytes if session.active else 0,
+            })  # fmt: skip
+        counters = {Carrier(each.carrier).name.lower(): {name: getattr(each.counters, name) for name in each.counters.__slots__}
+                    for each in self.driver.transports}  # fmt: skip
+        return {"role": "gateway", "sessions": sessions, "inner": self.driver.counters, "transports": counters,
+                "audit": {name: getattr(self.link.counters, name) for name in self.link.counters.__slots__}}  # fmt: skip
+
+
+def policy(config: GatewayConfig) -> Policy:
+    """Return the core's policy of a configuration."""
+    return Policy(
+        mtu=config.tun.mtu,
+        resolver=config.resolver,
+        lifetime_s=config.policy.lifetime_s,
+        transport_loss_ns=config.policy.transport_loss_s * limits.SECOND,
+        voluntary_per_minute=config.policy.voluntary_per_minute,
+        forced_per_minute=config.policy.forced_per_minute,
+        health_ns=config.policy.health_ms * limits.MILLISECOND,
+        device_to_device=config.policy.device_to_device,
+    )
+
+
+def _port(config: GatewayConfig) -> PacketPort:
+    if config.tun.kind == "pump":
+        return Pump(config.state / "pump.sock")
+    tun = Tun(config.tun.name)
+    try:
+        tun.configure([ip_interface(each) for each in (config.tun.address4, config.tun.address6) if each], config.tun.mtu)
+    except Unavailable:
+        tun.close()
+        raise
+    return tun
