@@ -2,6 +2,7 @@
 
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections import deque
@@ -19,22 +20,26 @@ Step = Callable[["Stub", list[str]], Said | None]  # ids of the request; None: c
 class Stub:
     """`stored`: how often each id was stored. `requests`: the ids of each bulk request. `script`: what to do with the next ones."""
 
-    def __init__(self, script: list[Step] | None = None) -> None:
+    def __init__(self, script: list[Step] | None = None, tls: ssl.SSLContext | None = None) -> None:
         """Prepare; `with` starts it."""
         self.stored: dict[str, int] = {}
         self.documents: list[dict[str, Any]] = []
         self.requests: list[list[str]] = []
+        self.authorization: list[str | None] = []
         self.script: deque[Step] = deque(script or [])
         self.stream_status = 200
         self.let_go = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
+        self._tls = tls is not None
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
 
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http{'s' if self._tls else ''}://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -120,8 +125,10 @@ def hang(stub: Stub, _ids: list[str]) -> None:
 def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
+            stub.authorization.append(self.headers["authorization"])
             said = stub.bulk(self.rfile.read(int(self.headers["content-length"])))
             if said is None:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
