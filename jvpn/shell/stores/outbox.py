@@ -14,7 +14,7 @@ from audit.record import RECORDS_PER_PACKET, with_outbox_id
 from jvpn.shell.stores.tables import Tables
 
 IN_FLIGHT: Final = 256  # sent and not acknowledged
-# O-19: what may be sent again after a crash of everything: the writer recognises the last 4,096 records, so fewer must be sent and not deleted.
+# O-19: what may be sent again after a crash of everything. The writer recognises the last 4,096 records, so these must be fewer.
 NOT_DELETED: Final = 1_024
 DELETE_AT: Final = 256  # acknowledged rows that are worth a transaction of their own
 ACKNOWLEDGEMENT_BYTES: Final = 8

@@ -13,7 +13,7 @@ from typing import Final
 
 from audit.record import pack
 from core.limits import SESSIONS_PER_DEVICE
-from core.values import ROW_LIVE, ROW_TOMBSTONE, Answer, CompareAndSet, Create, Fact, Get, Operation, Outcome, Row, Tombstone
+from core.values import ROW_LIVE, Answer, CompareAndSet, Create, Fact, Get, Operation, Outcome, Row, Tombstone
 from jvpn.shell.errors import Unavailable
 from jvpn.shell.stores.base import OWNER_GRACE_S, SECOND_NS, WallClock, check, check_move
 
@@ -22,35 +22,31 @@ VERSION: Final = 1
 BUSY_S: Final = 0.5  # how long another process's transaction is waited for; the core waits 2 s for an answer
 PURGE_ROWS: Final = 256  # a transaction, so that operations wait little
 
+# States in the file are 1 (live) and 2 (ended): literals, because a partial index serves only queries that spell its condition out.
 SCHEMA: Final = (
-    f"""CREATE TABLE sessions (
-        handle INTEGER PRIMARY KEY, binding_version INTEGER NOT NULL, state INTEGER NOT NULL CHECK (state IN ({ROW_LIVE}, {ROW_TOMBSTONE})),
+    """CREATE TABLE sessions (
+        handle INTEGER PRIMARY KEY, binding_version INTEGER NOT NULL, state INTEGER NOT NULL CHECK (state IN (1, 2)),
         node BLOB NOT NULL, boot BLOB NOT NULL, attempt INTEGER NOT NULL, next INTEGER NOT NULL, device BLOB NOT NULL,
         gateway_key BLOB NOT NULL, born INTEGER NOT NULL, expires INTEGER NOT NULL, inner4 BLOB NOT NULL, inner6 BLOB NOT NULL,
-        kek INTEGER NOT NULL, sealed BLOB NOT NULL CHECK (state = {ROW_LIVE} OR length(sealed) = 0)) STRICT""",
-    f"CREATE INDEX live ON sessions (device, expires) WHERE state = {ROW_LIVE}",
+        kek INTEGER NOT NULL, sealed BLOB NOT NULL CHECK (state = 1 OR length(sealed) = 0)) STRICT""",
+    "CREATE INDEX live ON sessions (device, expires) WHERE state = 1",
     "CREATE INDEX expiry ON sessions (expires)",
     "CREATE TABLE outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, node BLOB NOT NULL, record BLOB NOT NULL) STRICT",
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {VERSION}",
 )
-COLUMNS: Final = ", ".join(Row._fields)
-SELECT: Final = f"SELECT {COLUMNS} FROM sessions WHERE handle = ?"  # noqa: S608 - the names are those of a class
-INSERT: Final = f"INSERT INTO sessions ({COLUMNS}) VALUES ({', '.join('?' * len(Row._fields))})"  # noqa: S608 - names of a class
-DEVICE: Final = f"SELECT handle FROM sessions WHERE device = ? AND state = {ROW_LIVE} AND expires >= ? ORDER BY handle"  # noqa: S608 - a constant
-MOVED: Final = ("binding_version", "node", "boot", "attempt", "next", "gateway_key", "inner4", "inner6", "kek", "sealed")
-MOVE: Final = (
-    f"UPDATE sessions SET {', '.join(name + ' = ?' for name in MOVED)} "  # noqa: S608 - only constants are joined
-    f"WHERE handle = ? AND state = {ROW_LIVE} AND binding_version = ? AND device = ? AND born = ? AND expires = ?"
-)
-END: Final = (
-    f"UPDATE sessions SET state = {ROW_TOMBSTONE}, binding_version = binding_version + 1, sealed = x'' "  # noqa: S608 - constants
-    f"WHERE handle = ? AND state = {ROW_LIVE} AND (? IS NULL OR device = ?)"
-)
-PURGE: Final = (
-    f"DELETE FROM sessions WHERE handle IN (SELECT handle FROM sessions WHERE expires < ? "  # noqa: S608 - only constants are joined
-    f"AND (state = {ROW_TOMBSTONE} OR expires < ?) LIMIT {PURGE_ROWS})"
-)
+SELECT: Final = """SELECT handle, binding_version, state, node, boot, attempt, next, device, gateway_key, born, expires, inner4, inner6,
+    kek, sealed FROM sessions WHERE handle = ?"""
+INSERT: Final = "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+DEVICE: Final = "SELECT handle FROM sessions WHERE device = ? AND state = 1 AND expires >= ? ORDER BY handle"
+MOVE: Final = """UPDATE sessions SET binding_version = :binding_version, node = :node, boot = :boot, attempt = :attempt, next = :next,
+    gateway_key = :gateway_key, inner4 = :inner4, inner6 = :inner6, kek = :kek, sealed = :sealed
+    WHERE handle = :handle AND state = 1 AND binding_version = :binding_version - 1
+    AND device = :device AND born = :born AND expires = :expires"""
+END: Final = """UPDATE sessions SET state = 2, binding_version = binding_version + 1, sealed = x''
+    WHERE handle = ? AND state = 1 AND (? IS NULL OR device = ?)"""
+PURGE: Final = """DELETE FROM sessions WHERE handle IN
+    (SELECT handle FROM sessions WHERE expires < ? AND (state = 2 OR expires < ?) LIMIT ?)"""
 
 
 class Tables:
@@ -98,7 +94,7 @@ class Tables:
     def purge(self, now: int) -> bool:
         """Delete some of what is expired at `now` (wall seconds), in a transaction of its own; return whether more may be left."""
         with self.transaction(write=True):
-            return self._connection.execute(PURGE, (now, now - OWNER_GRACE_S)).rowcount == PURGE_ROWS
+            return self._connection.execute(PURGE, (now, now - OWNER_GRACE_S, PURGE_ROWS)).rowcount == PURGE_ROWS
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file and cut it, so that it keeps no old sealed chains."""
@@ -131,9 +127,7 @@ class Tables:
     def _compare_and_set(self, ticket: int, operation: CompareAndSet) -> Answer:
         """Judge a move: one statement compares and sets (O-6)."""
         new = operation.row
-        values = [getattr(new, name) for name in MOVED]
-        moved = self._connection.execute(MOVE, (*values, new.handle, operation.expect, new.device, new.born, new.expires))
-        if moved.rowcount == 1:
+        if self._connection.execute(MOVE, new._asdict()).rowcount == 1:  # `check` saw that the new version is the expected one + 1
             self._keep(operation.fact)
             return Answer(ticket, Outcome.WON, new)
         stored = self._row(new.handle)
