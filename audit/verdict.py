@@ -103,12 +103,9 @@ class Result:
         lines.append(f"  sound: {self.events} events, seq {self.first_seq} to {self.head.seq}, chain {self.head.chain_id}")
         if self.first_seq:
             lines.append(f"  the events before {self.first_seq} are not here; what is here is verified from there on")
-        lost = (
-            f"{self.telemetry_lost} telemetry records were lost and are accounted for" if self.telemetry_lost else "no telemetry was lost"
-        )
-        lines.append(f"  {lost}; {self.by_type['RECORD_REFUSED']} records were refused")
-        if resumed := self.by_type["LOG_RESUMED"]:
-            lines.append(f"  the log was opened again {resumed} times; {self.cut_bytes} bytes of torn lines were cut")
+        refused, resumed = self.by_type["RECORD_REFUSED"], self.by_type["LOG_RESUMED"]
+        lines.append(f"  telemetry records lost: {self.telemetry_lost}; records refused: {refused}")
+        lines.append(f"  opened again: {resumed}; torn bytes cut then: {self.cut_bytes}")
         if self.tables_differ:
             lines.append("  written by a program with other tables or another registry: its transitions were not compared with ours")
         if self.live:
