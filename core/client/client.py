@@ -200,7 +200,8 @@ class Client(Contact):
                     self.attempt(wanted, Change.MOVE, self.cause, now)
             case Effect.LAST_CHANCE:
                 self.at["last chance"] = Instant(now + limits.LAST_CHANCE_NS)
-                if self.newborn:
+                if self.newborn:  # with a number that no lost answer and no copy can have used up
+                    self.attempts.pop(self.newborn.epoch.path.carrier, None)
                     self.attempt(self.newborn.epoch.path.carrier, Change.MOVE, self.cause, now)
             case Effect.CONFIRM_MOVE if offer:
                 self.confirming = [*self.confirming[-1:], offer]
