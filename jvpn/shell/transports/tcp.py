@@ -135,10 +135,7 @@ class _Tcp:
         return accepted
 
     def close_path(self, path: Path) -> None:
-        """Write what the kernel takes at once and close; CLOSED follows."""
-        connection = self._by_path.get(path)
-        if connection is not None and connection.output and not connection.connecting:
-            self._flush(connection)
+        """Close; CLOSED follows. The kernel still sends what it has taken; what waits here, behind a peer that does not read, is lost."""
         self._close(path)
 
     def close(self) -> None:

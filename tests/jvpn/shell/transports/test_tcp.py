@@ -39,8 +39,10 @@ class Gateway(Side):
 
     def settle(self) -> None:
         """Turn the poll until nothing is ready."""
-        while self.poll.turn(TURN_NS):
-            pass
+        for _ in range(TURNS_MAX):
+            if not self.poll.turn(TURN_NS):
+                return
+        raise AssertionError("it did not come to rest: something spins")
 
 
 @pytest.fixture
@@ -230,6 +232,7 @@ def test_a_peer_that_does_not_read_costs_a_bounded_buffer_and_no_torn_frame(gate
         gateway.poll.turn(0)
         stream += peer.recv(1 << 20)
     assert stream == framed(accepted)
+    gateway.settle()  # nothing waits any more: the poll must not report for ever that it could be written
     assert gateway.server.send(path, [FULL]) == 1, "once it has read, it gets frames again"
 
 
@@ -318,6 +321,17 @@ def test_a_dial_that_nobody_answers_ends() -> None:
             assert side.paths(PathEvent.OPENED) == []
             client.close()
             poll.close()
+
+
+def test_a_connected_path_is_not_late(gateway: Gateway) -> None:
+    """Every connection of the client would end five seconds after it was dialled."""
+    with paired(TcpServer(endpoint("127.0.0.1", 0)), TcpClient(endpoint("127.0.0.1", gateway.server.port))) as pair:
+        side = pair.client
+        pair.dialler.dial(Instant(0))
+        pair.until(lambda: side.paths(PathEvent.OPENED))
+        assert pair.dialler.deadline() is None
+        pair.dialler.tick(Instant(10 * CONNECT_NS))
+        assert side.paths(PathEvent.CLOSED) == []
 
 
 def test_an_impossible_dial_is_answered() -> None:

@@ -185,6 +185,17 @@ def test_a_kernel_that_refuses_ends_the_burst_without_raising(trouble: int) -> N
     client.close()
 
 
+def test_the_client_drops_what_cannot_be_a_frame() -> None:
+    """The same on the client's side: whoever controls the gateway's address could hand it a cut frame."""
+    transport = UdpServer(endpoint("127.0.0.1", 0))
+    with paired(transport, UdpClient(endpoint("127.0.0.1", transport.port))) as pair:
+        near, far = pair.dial()
+        transport.send(far, [b"", bytes(FRAME_BYTES + 1), FULL])
+        pair.settle()
+        assert pair.client.frames == {near: [FULL]}
+        assert pair.dialler.counters.malformed == 2
+
+
 def test_sockets_have_room_for_bursts() -> None:
     """The kernel's default of 212,992 bytes is 100 full frames: a gateway that pauses for a millisecond would lose the rest."""
     transport = UdpServer(endpoint("127.0.0.1", 0))
