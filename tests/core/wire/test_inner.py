@@ -189,6 +189,19 @@ def test_the_rest_has_one_length(kind: Kind) -> None:
         encode(kind, bytes(80), len(plain) + 16)
 
 
+@pytest.mark.parametrize("kind", sorted(Kind))
+def test_a_block_of_padding_too_much(kind: Kind) -> None:
+    """A body that ends with its block could have another block behind it, or stop the process."""
+    plain = bytes((kind,)) + (13).to_bytes(2, "little") + bytes(13)
+    if kind in ROOMY:
+        assert parse(plain + bytes(16)) == (kind, bytes(13))
+    else:
+        assert defect(plain + bytes(16)) is Defect.LENGTH
+    if kind in PLAIN:
+        with pytest.raises(Invariant):
+            encode(kind, bytes(13), 32)
+
+
 @given(st.sampled_from(sorted(Kind)), st.integers(1, 90), st.data())
 def test_padding_is_zero(kind: Kind, length: int, data: st.DataObject) -> None:
     """Padding would carry what nobody sees, and a frame would have many forms."""

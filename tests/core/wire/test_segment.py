@@ -167,6 +167,13 @@ def test_what_the_refusals_start_from(described: bytes, head: bytes) -> None:
     template(described, head, MTU)
 
 
+def test_nothing_follows_the_last_full_chunk() -> None:
+    """An empty packet would be made for a place that the super-packet has not."""
+    good = Segment(2, V4, HEAD4, bytes(1000))
+    assert unpack_segment(body(good), MTU) == good
+    assert refused(body(good._replace(place=3, chunk=b""))) is Defect.BODY
+
+
 @pytest.mark.parametrize("hdr_len", [0, 39, 121, 65535])
 def test_header_lengths(hdr_len: int) -> None:
     """Headers would be taken that no TCP packet has."""
