@@ -1,0 +1,251 @@
+"""Configuration: what a file says, parsed once into frozen values.
+
+`load_gateway(path)`, `load_client(path)` and `load_shipper(path)` read a TOML file by its schema in `schemas/config/` and raise
+`Misconfigured` with one line that names file, key, what was found and what is allowed. Paths are relative to the file. What the values
+mean, their bounds and defaults: docs/reference/config.md.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_network
+from pathlib import Path
+from typing import Final, Literal
+
+from core import limits
+from core.reasons import Carrier
+from core.values import Endpoint
+from jvpn.shell import forms
+from jvpn.shell.checked import Checked, Misconfigured, read_toml
+
+CARRIERS: Final = {"udp": Carrier.UDP, "tcp": Carrier.TCP}
+
+Network = IPv4Network | IPv6Network
+Lookup = Callable[[str, int], Endpoint]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """The operational log: least severity, one of debug, info, warning, error, critical."""
+
+    level: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditConfig:
+    """The audit log: its directory (the pseudonyms' key lies beside it), and the size of a segment in bytes."""
+
+    dir: Path
+    segment_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayTun:
+    """The tunnel's end on a gateway: addresses with their networks; `%d` in the name becomes a free number; MTU in bytes."""
+
+    name: str
+    mtu: int
+    kind: Literal["tun", "pump"]
+    address4: IPv4Interface
+    address6: IPv6Interface
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayPolicy:
+    """Bounds of sessions: seconds, milliseconds, and moves a minute."""
+
+    lifetime_s: int
+    transport_loss_s: int
+    voluntary_per_minute: int
+    forced_per_minute: int
+    health_ms: int
+    device_to_device: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayConfig:
+    """A gateway. `node`: 8 bytes; `resolver`: 16 bytes, IPv4 as v4-mapped, zeros for none; `endpoint`: host without port, or empty."""
+
+    node: bytes
+    key: Path
+    devices: Path
+    state: Path
+    endpoint: str
+    resolver: bytes
+    listen_udp: tuple[Endpoint, ...]
+    listen_tcp: tuple[Endpoint, ...]
+    tun: GatewayTun
+    policy: GatewayPolicy
+    audit: AuditConfig
+    log: LogConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientTun:
+    """The tunnel's end on a client; the gateway gives the addresses."""
+
+    name: str
+    mtu: int
+    kind: Literal["tun", "pump"]
+    routes: tuple[Network, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientPolicy:
+    """Bounds: seconds without any path until the session is given up, milliseconds between health records."""
+
+    transport_loss_s: int
+    health_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientConfig:
+    """A client. `node`: 8 bytes; `carriers`: each has an endpoint; `bind`: a local address with port 0, or None."""
+
+    node: bytes
+    key: Path
+    state: Path
+    gateway_public: bytes
+    gateway_udp: Endpoint | None
+    gateway_tcp: Endpoint | None
+    carriers: tuple[Carrier, ...]
+    bind: Endpoint | None
+    tun: ClientTun
+    policy: ClientPolicy
+    audit: AuditConfig
+    log: LogConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShipperFile:
+    """What the shipper's file says. The command line makes the shipper's own configuration of it: the shell does not know the shipper."""
+
+    log_dir: Path
+    state: Path
+    url: str
+    ca_file: Path | None
+    credentials_file: Path | None
+    certificate_file: Path | None
+    key_file: Path | None
+    request_s: float
+    stream: str
+    replicas: int
+    batch_events: int
+    batch_bytes: int
+    batch_seconds: float
+    log: LogConfig
+
+
+def load_gateway(path: Path) -> GatewayConfig:
+    """Read a gateway's configuration; raise Misconfigured."""
+    file = read_toml(path, "gateway")
+    udp, tcp = file.parse_all("listen.udp", forms.listen), file.parse_all("listen.tcp", forms.listen)
+    if not udp and not tcp:
+        raise file.refuse("listen.udp", [], "at least one address here or in listen.tcp")
+    lifetime_s = file.value("policy.lifetime_s")
+    loss_s = file.value("policy.transport_loss_s") or min(limits.TRANSPORT_LOSS_NS // limits.SECOND, lifetime_s)
+    if loss_s > lifetime_s:
+        raise file.refuse("policy.transport_loss_s", loss_s, f"10 to {lifetime_s}, which is policy.lifetime_s")
+    return GatewayConfig(
+        node=forms.node_id(file.value("node")),
+        key=_path(path, file, "key"),
+        devices=_path(path, file, "devices"),
+        state=_path(path, file, "state"),
+        endpoint=file.value("endpoint") or "",
+        resolver=file.parse("resolver", forms.resolver),
+        listen_udp=udp,
+        listen_tcp=tcp,
+        tun=GatewayTun(
+            name=file.parse("tun.name", forms.device),
+            mtu=file.value("tun.mtu"),
+            kind=file.value("tun.kind"),
+            address4=file.parse("tun.address4", forms.address4),
+            address6=file.parse("tun.address6", forms.address6),
+        ),
+        policy=GatewayPolicy(
+            lifetime_s=lifetime_s,
+            transport_loss_s=loss_s,
+            voluntary_per_minute=file.value("policy.voluntary_per_minute"),
+            forced_per_minute=file.value("policy.forced_per_minute"),
+            health_ms=file.value("policy.health_ms"),
+            device_to_device=file.value("policy.device_to_device"),
+        ),
+        audit=_audit(path, file),
+        log=LogConfig(level=file.value("log.level")),
+    )
+
+
+def load_client(path: Path, lookup: Lookup | None = None) -> ClientConfig:
+    """Read a client's configuration; names of the gateway are looked up now (`lookup` is for tests). Raise Misconfigured."""
+    file = read_toml(path, "client")
+    ends: dict[Carrier, Endpoint | None] = {}
+    for name, carrier in CARRIERS.items():
+        given = file.value(f"gateway.{name}") is not None
+        host = file.parse(f"gateway.{name}", forms.host_and_port) if given else None
+        ends[carrier] = _find(path, f"gateway.{name}", host, lookup or forms.look_up) if host else None
+    if not any(ends.values()):
+        raise Misconfigured(f"{path}: gateway.udp: missing, needed an address here or in gateway.tcp")
+    chosen = file.value("carriers") or [name for name, carrier in CARRIERS.items() if ends[carrier]]
+    for name in chosen:
+        if ends[CARRIERS[name]] is None:
+            raise Misconfigured(f"{path}: gateway.{name}: missing, needed because carriers names {name}")
+    return ClientConfig(
+        node=forms.node_id(file.value("node")),
+        key=_path(path, file, "key"),
+        state=_path(path, file, "state"),
+        gateway_public=file.parse("gateway.public", forms.key_bytes),
+        gateway_udp=ends[Carrier.UDP],
+        gateway_tcp=ends[Carrier.TCP],
+        carriers=tuple(CARRIERS[name] for name in chosen),
+        bind=file.parse("bind", forms.local) if file.value("bind") is not None else None,
+        tun=ClientTun(
+            name=file.parse("tun.name", forms.device),
+            mtu=file.value("tun.mtu"),
+            kind=file.value("tun.kind"),
+            routes=file.parse_all("tun.routes", ip_network),
+        ),
+        policy=ClientPolicy(transport_loss_s=file.value("policy.transport_loss_s"), health_ms=file.value("policy.health_ms")),
+        audit=_audit(path, file),
+        log=LogConfig(level=file.value("log.level")),
+    )
+
+
+def load_shipper(path: Path) -> ShipperFile:
+    """Read a shipper's configuration; raise Misconfigured."""
+    file = read_toml(path, "shipper")
+    files = {name: _path(path, file, f"cluster.{name}") if file.value(f"cluster.{name}") else None
+             for name in ("ca_file", "credentials_file", "certificate_file", "key_file")}  # fmt: skip
+    if bool(files["certificate_file"]) != bool(files["key_file"]):
+        missing = "key_file" if files["certificate_file"] else "certificate_file"
+        raise Misconfigured(f"{path}: cluster.{missing}: missing, a certificate and its key belong together")
+    return ShipperFile(
+        **files,
+        log_dir=_path(path, file, "audit.dir"),
+        state=_path(path, file, "state"),
+        url=file.value("cluster.url"),
+        request_s=file.value("cluster.request_s"),
+        stream=file.value("cluster.stream"),
+        replicas=file.value("cluster.replicas"),
+        batch_events=file.value("batch.events"),
+        batch_bytes=file.value("batch.bytes"),
+        batch_seconds=file.value("batch.seconds"),
+        log=LogConfig(level=file.value("log.level")),
+    )
+
+
+def _find(path: Path, key: str, host: tuple[str, int], lookup: Lookup) -> Endpoint:
+    try:
+        return lookup(*host)
+    except (OSError, UnicodeError) as error:
+        said = error.strerror if isinstance(error, OSError) else "not a name"
+        raise Misconfigured(f"{path}: {key}: the name {host[0]} is not found: {said}; is there a network, or write an address") from error
+
+
+def _audit(path: Path, file: Checked) -> AuditConfig:
+    own = file.value("audit.dir") is not None
+    directory = _path(path, file, "audit.dir") if own else _path(path, file, "state") / "audit"
+    return AuditConfig(dir=directory, segment_bytes=file.value("audit.segment_bytes"))
+
+
+def _path(path: Path, file: Checked, key: str) -> Path:
+    """Return an absolute path, where a relative one counts from the file. Links are not resolved: key files must not be links."""
+    return path.absolute().parent / file.value(key)
