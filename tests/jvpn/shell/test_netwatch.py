@@ -10,7 +10,7 @@ import pytest
 from pyroute2 import IPRoute
 
 from jvpn.shell.errors import Unavailable
-from jvpn.shell.netwatch import MemoryWatch, NetEvent, NetKind, NetWatch, Watch
+from jvpn.shell.netwatch import IFA_F_TENTATIVE, MemoryWatch, NetEvent, NetKind, NetWatch, Watch
 from jvpn.shell.transports.base import Poll, endpoint
 from jvpn.shell.tun import Tun
 from tests.jvpn.shell.inside import isolated
@@ -107,9 +107,9 @@ def test_more_than_fits_is_an_event_of_its_own() -> None:
     port.close()
 
 
-def newaddr(index: int) -> bytes:
-    """Return an RTM_NEWADDR message of 10.6.6.6, as a forger would write it."""
-    body = struct.pack("=BBBBI", socket.AF_INET, 24, 0x80, 0, index) + struct.pack("=HH4s", 8, 1, bytes([10, 6, 6, 6]))
+def newaddr(index: int, flags: int = 0x80) -> bytes:
+    """Return an RTM_NEWADDR message of 10.6.6.6, with IFA_ADDRESS and IFA_FLAGS (rtnetlink(7))."""
+    body = struct.pack("=BBBBI", socket.AF_INET, 24, 0x80, 0, index) + struct.pack("=HH4sHHI", 8, 1, bytes([10, 6, 6, 6]), 8, 8, flags)
     return struct.pack("=IHHII", 16 + len(body), 20, 0, 0, 0) + body
 
 
@@ -124,6 +124,17 @@ def test_only_the_kernel_is_believed() -> None:
     assert watch._event(next(iter(watch._parse(newaddr(1))))) is not None, "the forgery is a good one"
     assert watch.read() == []
     watch.close()
+    watch.close()
+
+
+@requires("nft")
+@isolated
+def test_an_address_is_told_when_it_can_be_used() -> None:
+    """The client would dial from an address that the kernel still checks, fail, and not try it again."""
+    watch = NetWatch()
+    checked, usable = (watch._event(next(iter(watch._parse(newaddr(1, flags))))) for flags in (0x80 | IFA_F_TENTATIVE, 0x80))
+    assert checked is None
+    assert usable == NetEvent(NetKind.ADDRESS_ADDED, "lo", raw("10.6.6.6"))
     watch.close()
 
 
