@@ -1,7 +1,9 @@
 """The embedded store: SQLite in a thread of its own (clauses O-9 to O-20; protocol section 6).
 
-The thread takes what was submitted, performs it as one transaction, and answers after COMMIT. A group that fails for any reason is
-rolled back and performed again one operation at a time, so that each failure hits the operation that it belongs to (O-11).
+The thread takes what was submitted, performs it as one transaction, and answers after COMMIT. A group is what came while the disk was
+busy with the one before: a lone move waits for nobody, and many share one write. (Holding a group open for 2 ms was measured: 8 moves in
+flight then take 1.5 ms instead of 0.4 ms, and no load gains.) A group that fails for any reason is rolled back and performed again one
+operation at a time, so that each failure hits the operation that it belongs to (O-11).
 """
 
 import contextlib
@@ -25,7 +27,6 @@ from jvpn.shell.stores.outbox import DELETE_AT, Drain
 from jvpn.shell.stores.tables import Tables
 
 GROUP: Final = 64  # operations a transaction
-LINGER_NS: Final = 2_000_000  # how long a group stays open for more
 QUEUE: Final = 65_536  # operations that wait; more are answered FAILED
 RETRY_MS: Final = 1_000  # housekeeping that failed, or that waits for a quiet moment
 IDLE_MS: Final = 60_000  # how often the wall clock is looked at without any operation
@@ -52,7 +53,6 @@ class SqliteStore:
         self._answers: deque[Answer] = deque()
         self._writers: deque[socket.socket | None] = deque()
         self._closing = False
-        self._streaming = False  # the last group had several operations
         self._purged = wall() // SECOND_NS
         self._purging = True
         self._trouble = False
@@ -158,18 +158,9 @@ class SqliteStore:
         return bool(ready)
 
     def _take(self) -> list[Ask]:
-        """Return the next group. It stays open for more only when operations come in streams: a lone move does not wait."""
-        end = time.monotonic_ns() + LINGER_NS
-        while self._streaming and 0 < len(self._queue) < GROUP and not self._closing:
-            left_ms = (end - time.monotonic_ns()) // 1_000_000
-            if left_ms <= 0:
-                break
-            self._poll(left_ms, None)
+        """Return the next group, possibly empty."""
         with self._lock:
-            group = [self._queue.popleft() for _ in range(min(GROUP, len(self._queue)))]
-        if group:
-            self._streaming = len(group) > 1
-        return group
+            return [self._queue.popleft() for _ in range(min(GROUP, len(self._queue)))]
 
     def _answer(self, group: list[Ask]) -> None:
         try:
