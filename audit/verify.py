@@ -107,7 +107,7 @@ class _Walk:
         if expected not in (None, event["seq"]):
             raise Broken(Verdict.NUMBER_WRONG, f"seq {event['seq']} where {expected} must be")
         self._link(event, told)
-        if event["event_class"] == "evidence":
+        if event["event_class"] == "evidence":  # A-54
             if event["event_id"] in self._evidence:
                 raise Broken(Verdict.NUMBER_WRONG, f"evidence {event['event_id']} is here for the second time")
             self._evidence.add(event["event_id"])
@@ -130,7 +130,7 @@ class _Walk:
         return event, told
 
     def _link(self, event: dict[str, Any], told: str) -> None:
-        """Check that the event follows the one before it (A-52)."""
+        """Check that the event follows the one before it (A-22, A-52)."""
         result, head = self._result, self._result.head
         if (event["seq"] == 0) != (event["event_type"] == "LOG_OPENED"):
             raise Broken(Verdict.CHAIN_BROKEN, f"{event['event_type']} at seq {event['seq']}: LOG_OPENED is the first event, and only that")

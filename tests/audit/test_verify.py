@@ -167,7 +167,7 @@ TAMPERINGS = [without, twice, moved, swapped, cut, torn, forged, inserted, rewri
 def test_each_way_to_tamper_is_found_at_each_place(
     log: Path, lines: list[bytes], tmp_path: Path, tamper: Callable[[list[bytes], int], tuple[list[bytes], int, Verdict]]
 ) -> None:
-    """A-50 to A-53: somebody could change what happened, and nobody would know, or look in the wrong place."""
+    """A-22, A-50 to A-53: somebody could change what happened, and nobody would know, or look in the wrong place."""
     for place in range(len(lines)):
         left, seq, verdict = tamper(lines, place)
         copy = replaced(log, tmp_path / str(place), left)

@@ -25,7 +25,8 @@ KNOWN = {
     "close": {"code", "name", "meaning", "reason"},
 }
 CHOICES = {
-    "family": set("establishment quality recovery policy abuse proof freshness ownership keys termination integrity".split()),
+    "family": {"establishment", "quality", "recovery", "policy", "abuse", "proof", "freshness", "ownership", "keys"}
+    | {"termination", "integrity"},
     "severity": set(SEVERITIES),
     "fault": {"none", "peer", "network", "ours"},
     "outcome": {"success", "failure", "unknown"},
