@@ -199,11 +199,12 @@ class Client(Contact):
                 for wanted in self.policy.carriers[: self.policy.carriers.index(carrier)]:
                     self.attempt(wanted, Change.MOVE, self.cause, now)
             case Effect.LAST_CHANCE:
-                self.at["last chance"] = Instant(now + limits.LAST_CHANCE_NS)
-                if self.newborn:  # with a number that no lost answer and no copy can have used up
+                if self.newborn:  # a new number, that no lost answer and no copy has used up; time for both exchanges, as RESP took
+                    self.at["last chance"] = Instant(now + max(limits.LAST_CHANCE_NS, 4 * (now - self.newborn.started)))
                     self.attempts.pop(self.newborn.epoch.path.carrier, None)
                     self.attempt(self.newborn.epoch.path.carrier, Change.MOVE, self.cause, now)
             case Effect.CONFIRM_MOVE if offer:
+                self.at.pop("last chance", None)  # it was taken
                 self.confirming = [*self.confirming[-1:], offer]
                 self.attempts = {key: each for key, each in self.attempts.items() if each.number > offer.attempt.number}
                 self.repeat(now)

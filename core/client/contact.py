@@ -86,8 +86,11 @@ class Contact:
 
     def shake_again(self, now: Instant) -> None:
         """Try again on every carrier, as often as the limits allow [H-32]."""
-        self.hand_tries += 1
-        if self.newborn or self.state not in {State.CONNECTING, State.SEEKING}:
+        if self.newborn and now - self.newborn.epoch.born < limits.PENDING_NS:
+            self.at["handshake"] = Instant(self.newborn.epoch.born + limits.PENDING_NS)  # when the gateway forgets it
+            return
+        self.newborn, self.hand_tries = None, self.hand_tries + 1
+        if self.state not in {State.CONNECTING, State.SEEKING}:
             return
         if self.hand_tries >= limits.HANDSHAKE_TRIES:
             self.hands.clear()
