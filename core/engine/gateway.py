@@ -235,6 +235,7 @@ class Gateway:
                 self._deliver(session, body, packets, now)
             case Kind.PROBE if epoch:
                 probe = unpack(Probe, body)
+                self.desk.route(session)
                 self.desk.out += epoch.seal([encode(Kind.PROBE_ACK, pack(ProbeAck(*probe, epoch.received, epoch.top, epoch.born)))])
             case Kind.CONFIRM:
                 unpack(Confirm, body)

@@ -246,8 +246,7 @@ class Session:
         self.health_from, self.health_at = (0, 0, 0, 0), Instant(now + self.desk.policy.health_ns)
         addresses = (self.device.inner4, self.device.inner6)
         self.carrier = self.active.path.carrier
-        for address in addresses:
-            self.desk.routes[address] = self
+        self.desk.route(self)
         self.desk.out.append(Route(self.handle, addresses, up=True))
 
     def _measure_move(self, candidate: Candidate, now: Instant) -> None:
