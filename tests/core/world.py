@@ -1,54 +1,43 @@
-"""A small world for playbooks: one gateway engine, one client engine, an in-memory store, and a network that the test holds in its hands."""
+"""A small world for playbooks: gateway engine, store, hosts with their client engines, and a network that the test holds in its hands.
 
-from __future__ import annotations
+Time passes only in `World.run`. Every frame is in `World.sent`, every record in `World.facts`, `Host.facts` and `Store.outbox`.
+"""
 
-import hashlib
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+import heapq
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
 
 from core import limits
 from core.client.attempts import Keys
 from core.client.client import Client
 from core.client.contact import ClientPolicy
-from core.crypto.primitives import MlKem768, PrivateKey
+from core.crypto.primitives import Kem, PrivateKey
 from core.engine.gateway import Gateway
 from core.reasons import Carrier, Event, Reason
 from core.session.desk import Desk, Device, Identity, Policy
-from core.values import (
-    ROW_LIVE,
-    ROW_TOMBSTONE,
-    Answer,
-    Ask,
-    CompareAndSet,
-    Connect,
-    Create,
-    Deliver,
-    Dial,
-    Endpoint,
-    Fact,
-    Get,
-    Instant,
-    Outcome,
-    Output,
-    Path,
-    PathEvent,
-    Record,
-    Route,
-    Row,
-    Tombstone,
-    Transmit,
-)
+from core.session.session import Session
+from core.values import Ask, Connect, Deliver, Dial, Endpoint, Fact, Instant, Output, Path, PathEvent, Record, Route, Transmit
+from core.wire.layout import confirm_length
+from tests.core.recorded import recorded
+from tests.core.twins import Entropy, Store, TwinKem
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+MS: Final = limits.MILLISECOND
+V4_MAPPED: Final = bytes(10) + b"\xff\xff"
+GATEWAY_AT: Final = Endpoint(V4_MAPPED + bytes((10, 9, 0, 2)), 51_820)
+INNER_GATEWAY: Final = bytes((10, 77, 0, 1))
+TYPES: Final = {1: "INIT", 2: "RESP", 3: "COOKIE", 4: "DATA", 5: "REATTACH", 6: "REATTACH_RESP"}
+STRAIGHT: Final = (0,)
+TURNS_PER_MS: Final = 200  # more than any playbook has on purpose
+WORLDS: Final["list[World]"] = []  # of the running test, for the checks that every world has to pass
 
-MS = limits.MILLISECOND
-GATEWAY_AT = Endpoint(bytes(10) + b"\xff\xff\x0a\x09\x00\x02", 51820)
+Network = Callable[[str, str, bytes], Sequence[int]]
+"""From sender ("client" or "gateway"), kind and frame to the extra delay, in ns, of each copy that arrives: () is a loss."""
 
 
-def v4(last: int) -> bytes:
-    """Return 10.9.0.`last` as the 16 bytes of an endpoint."""
-    return bytes(10) + b"\xff\xff" + bytes((10, 9, 0, last))
+def v4(last: int, third: int = 0) -> bytes:
+    """Return 10.9.`third`.`last` as the 16 bytes of an endpoint."""
+    return V4_MAPPED + bytes((10, 9, third, last))
 
 
 def packet(source: bytes, destination: bytes, payload: bytes = b"") -> bytes:
@@ -57,148 +46,110 @@ def packet(source: bytes, destination: bytes, payload: bytes = b"") -> bytes:
     return b"\x45\0" + length.to_bytes(2, "big") + bytes(4) + b"\x40\x11\0\0" + source + destination + payload
 
 
-class Entropy:
-    """Deterministic bytes that never repeat: SHA-256 in counter mode over a seed."""
+class Sent(NamedTuple):
+    """One frame that an engine sent, by which end ("client" or "gateway"), on which of its paths, and what it is."""
 
-    def __init__(self, seed: str) -> None:
-        self.seed, self.count = seed, 0
-
-    def __call__(self, n: int) -> bytes:
-        self.count += 1
-        out = b""
-        while len(out) < n:
-            out += hashlib.sha256(f"{self.seed} {self.count} {len(out)}".encode()).digest()
-        return out[:n]
+    sender: str
+    path: Path
+    frame: bytes
+    kind: str
 
 
-@dataclass
-class Store:
-    """The store's contract in a dozen lines; `silent` keeps answers back, `rows` and `outbox` survive a gateway's restart."""
-
-    rows: dict[int, Row] = field(default_factory=dict)
-    outbox: list[Fact] = field(default_factory=list)
-    silent: bool = False
-    failing: bool = False
-    kept: list[Ask] = field(default_factory=list)
-
-    def execute(self, ask: Ask) -> Answer:
-        if self.failing:
-            return Answer(ask.ticket, Outcome.FAILED)
-        match ask.operation:
-            case Get(handle):
-                row = self.rows.get(handle)
-                return Answer(ask.ticket, Outcome.FOUND if row else Outcome.ABSENT, row)
-            case Create(row, fact, supersede):
-                ended = {each.handle for each in supersede}
-                mine = [r.handle for r in self.rows.values() if r.device == row.device and r.state == ROW_LIVE and r.handle not in ended]
-                if row.handle in self.rows:
-                    return Answer(ask.ticket, Outcome.LOST, self.rows[row.handle])
-                if len(mine) >= limits.SESSIONS_PER_DEVICE:
-                    return Answer(ask.ticket, Outcome.FULL, None, tuple(mine))
-                for each in supersede:
-                    self.bury(each)
-                self.rows[row.handle] = row
-                self.outbox.append(fact)
-                return Answer(ask.ticket, Outcome.WON, row)
-            case CompareAndSet(row, expect, fact):
-                stored = self.rows.get(row.handle)
-                if stored is None or stored.state != ROW_LIVE or stored.binding_version != expect:
-                    return Answer(ask.ticket, Outcome.LOST, stored)
-                self.rows[row.handle] = row
-                self.outbox.append(fact)
-                return Answer(ask.ticket, Outcome.WON, row)
-            case Tombstone() as tombstone:
-                if tombstone.handle not in self.rows:
-                    return Answer(ask.ticket, Outcome.ABSENT)
-                self.bury(tombstone)
-                return Answer(ask.ticket, Outcome.WON, self.rows[tombstone.handle])
-
-    def bury(self, tombstone: Tombstone) -> None:
-        row = self.rows[tombstone.handle]
-        if row.state != ROW_TOMBSTONE:
-            self.rows[row.handle] = row._replace(state=ROW_TOMBSTONE, binding_version=row.binding_version + 1, sealed=b"")
-            self.outbox.append(tombstone.fact)
+def kind_of(frame: bytes, sender: str) -> str:
+    """Return the name of a frame; the only DATA of the length L are CONFIRM and ACK, as these worlds carry small packets."""
+    name = TYPES.get(frame[0], "?") if frame else "?"
+    if name == "DATA" and len(frame) == confirm_length(limits.MTU_DEFAULT):
+        return "CONFIRM" if sender == "client" else "ACK"
+    return name
 
 
-class World:
-    """Both engines on one clock. `cut` holds carriers whose frames are lost; `sent` every frame that was ever sent, with its path."""
+class Host:
+    """A device on its network: its address, its open paths, what it received, and its client engine.
 
-    def __init__(
-        self, seed: str = "w", *, policy: Policy | None = None, client_policy: ClientPolicy | None = None, latency_ms: int = 2
-    ) -> None:
-        self.entropy, self.now, self.store, self.latency = Entropy(seed), Instant(10**12), Store(), latency_ms * MS
-        self.static, self.device_key = PrivateKey(self.entropy(32)), PrivateKey(self.entropy(32))
-        self.device = Device(self.device_key.public, bytes((10, 77, 0, 2)), bytes(15) + b"\2")
-        self.policy, self.client_policy = policy or Policy(), client_policy or ClientPolicy()
-        self.k_loc, self.kek = self.entropy(32), self.entropy(32)
-        self.devices = {self.device.public: self.device}
-        self.boots = 0
+    `nat` is the source that the gateway sees instead of the true one, without the client's knowledge.
+    """
+
+    def __init__(self, world: "World", number: int, device_key: PrivateKey, policy: ClientPolicy) -> None:
+        self.world, self.key = world, device_key
+        self.device = Device(device_key.public, bytes((10, 77, 0, 1 + number)), bytes(15) + bytes((1 + number,)))
+        self.address, self.port = v4(10 + number), 40_000 + number
+        self.nat: Endpoint | None = None
+        self.paths: dict[int, Path] = {}
         self.facts: list[Fact] = []
-        self.client_facts: list[Fact] = []
-        self.sent: list[tuple[str, Path, bytes]] = []
-        self.cut: set[int] = set()
-        self.flight: list[tuple[int, int, Callable[[], None]]] = []
-        self.order = 0
-        self.client_address, self.client_port, self.serial = v4(1), 40000, 0
-        self.inner_up: list[bytes] = []
-        self.inner_down: list[bytes] = []
-        self.client_serials: dict[int, tuple[Path, Path]] = {}
-        self.start_gateway()
-        self.client = Client(Keys(self.device_key, self.static.public, MlKem768()), self.client_policy, self.entropy)
+        self.down: list[bytes] = []
+        self.client = Client(Keys(device_key, world.static.public, world.kem), policy, world.entropy)
 
-    def start_gateway(self) -> None:
-        """Start the gateway afresh on the same store, as after a crash."""
-        self.boots += 1
-        identity = Identity(
-            self.static, b"node-one", self.boots.to_bytes(8, "big"), (self.k_loc,), self.kek, 480000, 480000 * 3600 * limits.SECOND
-        )
-        self.desk = Desk(identity, self.policy, self.devices, self.entropy)
-        self.gateway = Gateway(self.desk, MlKem768())
-
-    # --- network ---
-
-    def udp(self) -> Path:
-        """Return the client's view of its UDP path."""
-        return Path(Carrier.UDP, 0, Endpoint(self.client_address, self.client_port), GATEWAY_AT)
-
-    def open_udp(self) -> None:
-        path = self.udp()
-        self.client_serials[Carrier.UDP] = (path, Path(Carrier.UDP, 0, GATEWAY_AT, path.local))
-        self.client_does(lambda: self.client.path_event(path, PathEvent.OPENED, self.now))
+    def connect(self, milliseconds: float = 100) -> None:
+        """Open UDP, order a session, and wait for it."""
+        self.dial(Carrier.UDP)
+        self.does(lambda: self.client.command(Connect(), self.world.now))
+        self.world.run(milliseconds)
 
     def dial(self, carrier: int) -> None:
-        if carrier in self.cut:
-            return
-        self.serial += 1
-        path = Path(carrier, self.serial, Endpoint(self.client_address, 50000 + self.serial), GATEWAY_AT)
-        if carrier == Carrier.UDP:
-            path = self.udp()
-        self.client_serials[carrier] = (path, Path(carrier, path.serial, GATEWAY_AT, path.local))
-        self.later(lambda: self.client_does(lambda: self.client.path_event(path, PathEvent.OPENED, self.now)))
+        """Open a path, or report that it cannot be; a stream to a gateway that cannot be reached fails later."""
+        world, serial = self.world, 0
+        if carrier != Carrier.UDP:
+            world.serial = serial = world.serial + 1
+        path = Path(carrier, serial, Endpoint(self.address, 50_000 + serial if serial else self.port), GATEWAY_AT)
+        if carrier in world.refused or (serial and carrier in world.cut):
+            unknown = path._replace(local=Endpoint(bytes(16), 0))
+            world.later(
+                lambda: self.does(lambda: self.client.path_event(unknown, PathEvent.CLOSED, world.now)), 2_000 * MS if serial else 0
+            )
+        elif serial:
+            world.later(lambda: self.opened(path))
+        else:
+            self.opened(path)
 
-    def close_stream(self, carrier: int = Carrier.TCP) -> None:
-        """Reset the connection at both ends."""
-        mine, theirs = self.client_serials.pop(carrier)
-        self.gateway_does(lambda: self.gateway.path_event(theirs, PathEvent.CLOSED, self.now))
-        self.client_does(lambda: self.client.path_event(mine, PathEvent.CLOSED, self.now))
+    def opened(self, path: Path) -> None:
+        """Tell the client that a path is open."""
+        self.paths[path.carrier] = path
+        self.does(lambda: self.client.path_event(path, PathEvent.OPENED, self.world.now))
 
-    def later(self, action: Callable[[], None]) -> None:
-        self.order += 1
-        self.flight.append((self.now + self.latency, self.order, action))
+    def close(self, carrier: int, *, gateway: bool = True) -> None:
+        """Close a path; a stream is reset at the gateway too, unless the reset is lost."""
+        mine = self.paths.pop(carrier)
+        if mine.serial and gateway:
+            theirs = mine._replace(local=mine.remote, remote=mine.local)
+            self.world.gateway_does(lambda: self.world.gateway.path_event(theirs, PathEvent.CLOSED, self.world.now))
+        self.does(lambda: self.client.path_event(mine, PathEvent.CLOSED, self.world.now))
 
-    # --- outputs ---
+    def move(self, address: bytes) -> None:
+        """Change the address as a host does that notices: the old path is closed and a new one opened."""
+        self.address = address
+        self.close(Carrier.UDP)
+        if Carrier.UDP not in self.paths:
+            self.dial(Carrier.UDP)
 
-    def client_does(self, call: Callable[[], list[Output]]) -> None:
+    def say(self, payload: bytes = b"x", source: bytes = b"", destination: bytes = INNER_GATEWAY) -> None:
+        """Send one inner packet up."""
+        inner = packet(source or self.device.inner4, destination, payload)
+        self.does(lambda: self.client.send(0, [inner], self.world.now))
+
+    def tell(self, payload: bytes = b"y") -> None:
+        """Send one inner packet down, if the gateway knows the way."""
+        world, inner = self.world, packet(INNER_GATEWAY, self.device.inner4, payload)
+        handle = world.gateway.session_for(self.device.inner4)
+        if handle is not None:
+            world.gateway_does(lambda: world.gateway.send(handle, [inner], world.now))
+
+    def chat(self) -> None:
+        """Send one packet each way."""
+        self.say()
+        self.tell()
+
+    def does(self, call: Callable[[], list[Output]]) -> None:
+        """Execute what the client engine puts out."""
         for output in call():
             match output:
                 case Transmit(path, frames):
                     for frame in frames:
-                        self.sent.append(("client", path, frame))
-                        self.carry_up(path, frame)
+                        self.world.carry(Sent("client", path, frame, kind_of(frame, "client")), self)
                 case Deliver(_, packets):
-                    self.inner_down += packets
+                    self.down += packets
                 case Record(fact):
-                    self.client_facts.append(fact)
+                    self.facts.append(fact)
+                    recorded(fact, "client")
                 case Dial(carrier):
                     self.dial(carrier)
                 case Route():
@@ -206,81 +157,191 @@ class World:
                 case _:
                     raise AssertionError(output)
 
-    def carry_up(self, path: Path, frame: bytes, source: Endpoint | None = None) -> None:
-        if path.carrier in self.cut or (source is None and path.local.address != self.client_address):
-            return
-        arrived = Path(path.carrier, path.serial, GATEWAY_AT, source or path.local)
-        self.later(lambda: self.gateway_does(lambda: self.gateway.receive([frame], arrived, self.now)))
+    def sees(self, path: Path) -> Endpoint | None:
+        """Return the source that the gateway sees on a path of this host; None when the path is dead."""
+        if path.local.address != self.address or (path.serial and self.paths.get(path.carrier) != path):
+            return None
+        return self.nat if self.nat and not path.serial else path.local
+
+
+class World:
+    """One gateway and its hosts on one clock. `cut` holds carriers whose frames are lost, `refused` carriers that cannot be opened."""
+
+    def __init__(self, seed: str = "w", *, policy: Policy | None = None, client_policy: ClientPolicy | None = None,
+                 latency_ms: int = 2, kem: Kem | None = None) -> None:  # fmt: skip
+        self.entropy, self.kem, self.now, self.store = Entropy(seed), kem or TwinKem(), Instant(10**12), Store()
+        self.latency, self.policy, self.client_policy = latency_ms * MS, policy or Policy(), client_policy or ClientPolicy()
+        self.static, self.k_loc, self.kek = PrivateKey(self.entropy(32)), self.entropy(32), self.entropy(32)
+        self.boots = self.serial = self._order = 0
+        self.facts: list[Fact] = []
+        self.boots_of: list[int] = []  # of each of those facts: which gateway process made it
+        self.broken = False  # whether the test breaks something that production checks
+        self.sent: list[Sent] = []
+        self.delivered: list[tuple[int, bytes]] = []
+        self.cut: set[int] = set()
+        self.refused: set[int] = set()
+        self.network: Network = lambda _sender, _kind, _frame: STRAIGHT
+        self._flight: list[tuple[int, int, Callable[[], None]]] = []
+        self.devices: dict[bytes, Device] = {}
+        self.hosts: list[Host] = []
+        self.host = self.new_host()
+        self.start_gateway()
+        WORLDS.append(self)
+
+    def new_host(self, *, like: Host | None = None) -> Host:
+        """Add a host with a device of its own, or with the device key of another."""
+        host = Host(self, len(self.hosts) + 1, like.key if like else PrivateKey(self.entropy(32)), self.client_policy)
+        if like:
+            host.device = like.device
+        self.hosts.append(host)
+        self.devices = {**self.devices, host.device.public: host.device}
+        if self.boots:
+            self.desk.devices = self.devices
+        return host
+
+    def start_gateway(self) -> None:
+        """Start the gateway afresh on the same store, as after a crash: what it held in memory is gone, and its streams with it."""
+        self.boots += 1
+        boot, hour = self.boots.to_bytes(8, "big"), 480_000
+        identity = Identity(self.static, b"node-one", boot, (self.k_loc,), self.kek, hour, hour * 3_600 * limits.SECOND)
+        self.desk = Desk(identity, self.policy, self.devices, self.entropy)
+        self.gateway = Gateway(self.desk, self.kem)
+
+    @property
+    def client(self) -> Client:
+        """The first host's engine."""
+        return self.host.client
+
+    @property
+    def session(self) -> Session:
+        """The one session that the gateway holds."""
+        (session,) = self.desk.sessions.values()
+        return session
+
+    def connected(self) -> "World":
+        """Bring the first host's session up."""
+        self.host.connect()
+        return self
+
+    # --- network ---
+
+    def carry(self, sent: Sent, host: Host) -> None:
+        """Put a client's frame on its way."""
+        self.sent.append(sent)
+        source = host.sees(sent.path)
+        if source is not None:
+            arrived = Path(sent.path.carrier, sent.path.serial, GATEWAY_AT, source)
+            self.fly(sent, lambda: self.inject(sent.frame, arrived))
+
+    def inject(self, frame: bytes, path: Path) -> None:
+        """Let a frame arrive at the gateway now."""
+        self.gateway_does(lambda: self.gateway.receive([frame], path, self.now))
+
+    def carry_back(self, sent: Sent) -> None:
+        """Put a gateway's frame on its way to whichever host is there."""
+        self.sent.append(sent)
+        for host in self.hosts:
+            mine = host.paths.get(sent.path.carrier)
+            if mine and mine.serial == sent.path.serial and host.sees(mine) == sent.path.remote:
+                self.fly(sent, lambda host=host, mine=mine: host.does(lambda: host.client.receive([sent.frame], mine, self.now)))  # type: ignore[misc]  # defaults bind the loop's values
+
+    def fly(self, sent: Sent, arrive: Callable[[], None]) -> None:
+        """Deliver a frame as often and as late as the network says."""
+        if sent.path.carrier not in self.cut:
+            for delay in self.network(sent.sender, sent.kind, sent.frame):
+                self.later(arrive, delay)
+
+    def later(self, action: Callable[[], None], delay: int = 0) -> None:
+        """Let something happen after the latency and `delay` ns."""
+        self._order += 1
+        heapq.heappush(self._flight, (self.now + self.latency + delay, self._order, action))
+
+    def drop(self, kind: str, times: int = 1, sender: str = "") -> None:
+        """Lose the next `times` frames of a kind."""
+        left = [times]
+
+        def network(who: str, what: str, _frame: bytes) -> Sequence[int]:
+            if left[0] and what == kind and sender in {"", who}:
+                left[0] -= 1
+                return ()
+            return STRAIGHT
+
+        self.network = network
+
+    # --- outputs and time ---
 
     def gateway_does(self, call: Callable[[], list[Output]]) -> None:
+        """Execute what the gateway engine puts out."""
         for output in call():
             match output:
                 case Transmit(path, frames):
                     for frame in frames:
-                        self.sent.append(("gateway", path, frame))
-                        if path.carrier not in self.cut and path.remote.address == self.client_address:
-                            back = Path(path.carrier, path.serial, path.remote, GATEWAY_AT)
-                            self.later(
-                                lambda back=back, frame=frame: self.client_does(lambda: self.client.receive([frame], back, self.now))
-                            )
-                case Deliver(_, packets):
-                    self.inner_up += packets
+                        self.carry_back(Sent("gateway", path, frame, kind_of(frame, "gateway")))
+                case Deliver(handle, packets):
+                    self.delivered += [(handle, inner) for inner in packets]
                 case Record(fact):
                     self.facts.append(fact)
+                    self.boots_of.append(self.boots)
+                    recorded(fact, "gateway")
                 case Ask() as ask:
-                    if self.store.silent:
-                        self.store.kept.append(ask)
-                    else:
-                        answer = self.store.execute(ask)
-                        gateway = self.gateway
-                        self.later(lambda gateway=gateway, answer=answer: self.gateway_does(lambda: gateway.answer([answer], self.now)))
+                    self.store.submit(ask, self._answerer())
                 case Route():
                     pass
                 case _:
                     raise AssertionError(output)
+        self.store.settle(self.later)
 
-    # --- time ---
+    def _answerer(self) -> Callable[..., None]:
+        asker = self.gateway
+        return lambda answer: self.gateway_does(lambda: self.gateway.answer([answer], self.now)) if asker is self.gateway else None
 
-    def run(self, milliseconds: float, every: Callable[[], None] | None = None) -> None:
-        """Let time pass in steps of one millisecond or less, delivering and ticking."""
-        end, chat_at = self.now + int(milliseconds * MS), self.now
+    def release(self) -> None:
+        """Let the store do what it kept."""
+        self.store.silent = self.store.mute = False
+        self.store.settle(self.later)
+
+    def run(self, milliseconds: float, every: Callable[[], None] | None = None, step_ms: float = 5) -> None:
+        """Let time pass from one event to the next, and call `every` each `step_ms`."""
+        end, next_call = self.now + int(milliseconds * MS), self.now
+        turns = deque([0], maxlen=TURNS_PER_MS)
         while self.now < end:
-            due = [self.gateway.deadline(), self.client.deadline(), *(at for at, _, _ in self.flight)]
-            self.now = Instant(min(end, max(self.now + 1, min([at for at in due if at is not None] + [self.now + MS]))))
-            ready = sorted(each for each in self.flight if each[0] <= self.now)
-            self.flight = [each for each in self.flight if each[0] > self.now]
-            for _, _, action in ready:
-                action()
+            assert len(turns) < TURNS_PER_MS or self.now - turns[0] > MS, "a clock is always due"
+            turns.append(self.now)
+            waits = [self.gateway.deadline(), *(host.client.deadline() for host in self.hosts), next_call if every else None]
+            waits += [Instant(self._flight[0][0])] if self._flight else []
+            self.now = Instant(min(end, max(self.now + 1, min([at for at in waits if at is not None], default=end))))
+            while self._flight and self._flight[0][0] <= self.now:
+                heapq.heappop(self._flight)[2]()
             if (at := self.gateway.deadline()) is not None and at <= self.now:
                 self.gateway_does(lambda: self.gateway.tick(self.now))
-            if (at := self.client.deadline()) is not None and at <= self.now:
-                self.client_does(lambda: self.client.tick(self.now))
-            if every and self.now >= chat_at:  # every five milliseconds
-                chat_at = self.now + 5 * MS
+            for host in self.hosts:
+                if (at := host.client.deadline()) is not None and at <= self.now:
+                    host.does(lambda host=host: host.client.tick(self.now))  # type: ignore[misc]  # the default binds the loop's value
+            if every and self.now >= next_call:
+                next_call = Instant(self.now + int(step_ms * MS))
                 every()
 
-    def connect(self) -> None:
-        """Bring a session up over UDP."""
-        self.open_udp()
-        self.client_does(lambda: self.client.command(Connect(), self.now))
-        self.run(100)
+    def run_until(self, happened: Callable[[], bool], milliseconds: float = 60_000, every: Callable[[], None] | None = None) -> None:
+        """Let time pass until something has happened; fail when it does not."""
+        end = self.now + int(milliseconds * MS)
+        while not happened():
+            assert self.now < end, "it did not happen"
+            self.run(1, every)
 
-    def say(self, payload: bytes = b"x") -> None:
-        """Send one inner packet up."""
-        inner = packet(self.device.inner4, bytes((10, 77, 0, 1)), payload)
-        self.client_does(lambda: self.client.send(0, [inner], self.now))
+    # --- what was recorded ---
 
-    def tell(self, payload: bytes = b"y") -> None:
-        """Send one inner packet down."""
-        inner = packet(bytes((10, 77, 0, 1)), self.device.inner4, payload)
-        handle = self.gateway.session_for(self.device.inner4)
-        if handle is not None:
-            self.gateway_does(lambda: self.gateway.send(handle, [inner], self.now))
-
-    @property
-    def session(self):  # noqa: ANN201 - the one session, for assertions
-        return next(iter(self.desk.sessions.values()))
+    def story(self) -> list[Fact]:
+        """Return all facts of the gateways, telemetry and evidence, in the order of their making (within one boot)."""
+        return sorted([*self.facts, *self.store.outbox], key=lambda fact: (fact.at, fact.serial))
 
     def reasons(self, event: Event) -> list[Reason]:
-        """Return the reasons of all facts of an event, telemetry and evidence, in order."""
-        return [fact.reason for fact in sorted([*self.facts, *self.store.outbox], key=lambda f: f.serial) if fact.event == event]
+        """Return the reasons of the gateway's facts of an event, in order."""
+        return [fact.reason for fact in self.story() if fact.event is event]
+
+    def client_reasons(self, event: Event) -> list[Reason]:
+        """The same of the first host's client."""
+        return [fact.reason for fact in self.host.facts if fact.event is event]
+
+    def kinds(self, sender: str) -> list[str]:
+        """Return the kinds of all frames of one end, in order."""
+        return [sent.kind for sent in self.sent if sent.sender == sender]
