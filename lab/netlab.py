@@ -135,7 +135,7 @@ class Lab:
         stderr: File = None,
         env: Mapping[str, str] | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start a program on one side, in a session of its own; it ends with the laboratory at the latest."""
+        """Start a program on one side, in a session of its own; it ends with the laboratory, or with the thread that called this."""
         command = [*netns.COMMAND, "exec", str(self.pid(side)), "--", *argv]
         process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, env=env, start_new_session=True)
         self._processes.append(process)
