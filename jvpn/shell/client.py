@@ -11,6 +11,7 @@ from core.client.client import Client
 from core.client.contact import ClientPolicy
 from core.client.states import State
 from core.crypto.primitives import MlKem768
+from core.errors import require
 from core.reasons import Carrier, Event, Reason
 from core.values import CloseSession, Connect, Fact, Instant, Path, Route, Settle
 from jvpn.shell import keyfile
@@ -68,8 +69,7 @@ class ClientProcess:
             self._transports: list[Dialler] = []
             for carrier in self._carriers:
                 make, remote = makers[carrier]
-                if remote is None:
-                    raise Unavailable(f"carriers names {carrier.name.lower()}, but gateway.{carrier.name.lower()} is missing")
+                require(remote is not None, "the configuration has an endpoint for each carrier that it names")
                 self._transports.append(self._keep(make(remote, config.bind)))
             self._watch = self._keep(NetWatch())
             self.link = self._keep(AuditLink(Writer(config.audit.dir, config.node, boot, "client"), wall, boottime()))

@@ -1,6 +1,6 @@
 """The gateway process: the core's gateway engine, its carriers, TUN, store, audit writer and control socket."""
 
-from ipaddress import ip_address, ip_interface
+from ipaddress import ip_address
 from typing import Any
 
 import structlog
@@ -22,7 +22,7 @@ from jvpn.shell.entropy import entropy
 from jvpn.shell.errors import Unavailable
 from jvpn.shell.pump import Pump
 from jvpn.shell.stores.sqlite import SqliteStore
-from jvpn.shell.transports.base import Transport
+from jvpn.shell.transports.base import Transport, sockaddr
 from jvpn.shell.transports.tcp import TcpServer
 from jvpn.shell.transports.udp import UdpServer
 from jvpn.shell.tun import PacketPort, Tun
@@ -110,7 +110,7 @@ class GatewayProcess:
         try:
             self._devices = allowlist.load(self._config.devices)
         except Unavailable as error:
-            log.error("allow_list_not_reloaded", error=str(error))
+            log.error("allow_list_not_reloaded", error=str(error))  # noqa: TRY400 - the message says all; the trace would be ours
             return
         self.driver.execute(self.engine.command(AllowList(self._devices), boottime()))
         log.info("allow_list_reloaded", devices=len(self._devices))
@@ -143,7 +143,7 @@ class GatewayProcess:
                 "binding_version": session.binding_version,
                 "epoch": session.active.attempt if session.active else None,
                 "carrier": Carrier(path.carrier).name if path else None,
-                "remote": f"{ip_address(path.remote.address).ipv4_mapped or ip_address(path.remote.address)}:{path.remote.port}" if path else None,
+                "remote": "{}:{}".format(*sockaddr(path.remote)[:2]) if path else None,
                 "inner4": str(ip_address(session.device.inner4)),
                 "heard_ms_ago": (now - session.heard_at) // limits.MILLISECOND,
                 "received_bytes": session.active.received_bytes if session.active else 0,
@@ -174,7 +174,7 @@ def _port(config: GatewayConfig) -> PacketPort:
         return Pump(config.state / "pump.sock")
     tun = Tun(config.tun.name)
     try:
-        tun.configure([ip_interface(each) for each in (config.tun.address4, config.tun.address6) if each], config.tun.mtu)
+        tun.configure([each for each in (config.tun.address4, config.tun.address6) if each is not None], config.tun.mtu)
     except Unavailable:
         tun.close()
         raise
