@@ -61,15 +61,21 @@ class Front:
 
     def _answer(self, message: Init, handshake: Handshake, payload: InitPayload, path: Path, now: Instant) -> None:
         desk, device = self._desk, self._desk.devices[handshake.remote]
+        mine = [session for session in self._pending if session.device == device]
+        spare = [session for session in mine if not session.commit_ticket]
         status = Status.OK
         if payload.carrier != path.carrier:
             status = Status.TRANSPORT_MISMATCH
         elif sum(session.active is not None for session in desk.of_device(device)) >= limits.SESSIONS_PER_DEVICE:
             status = Status.LIMIT_SESSIONS
+        elif len(mine) >= limits.PENDING_PER_DEVICE and not spare:
+            status = Status.LIMIT_PENDING
         index = desk.new_index()
         reply = RespPayload(status, index, desk.policy.lifetime_s, desk.policy.version)
         frame = encode(Resp(index, message.sender_index, handshake.write(pack(reply))))
         if status is Status.OK:
+            if len(mine) >= limits.PENDING_PER_DEVICE:  # the oldest makes room, so that replays cannot lock a device out [H-22]
+                spare[0].hear(Input.CANDIDATE_EXPIRED, now)
             self._hold_pending(device, handshake, (index, message.sender_index), path, now)
         else:
             fact = Fact(Event.HANDSHAKE_REFUSED, STATUS_REASON[status], desk.serial(), 0, now, carrier_to=path.carrier,
@@ -79,13 +85,8 @@ class Front:
         desk.out.append(Transmit(path, [frame]))
 
     def _hold_pending(self, device: Device, handshake: Handshake, indices: tuple[int, int], path: Path, now: Instant) -> None:
-        """Keep a pending session; of a device's pending ones the oldest makes room, so that replays cannot lock it out [H-22]."""
-        desk = self._desk
-        same_device = [session for session in self._pending if session.device == device and not session.commit_ticket]
-        if len(same_device) >= limits.PENDING_PER_DEVICE:
-            same_device[0].hear(Input.CANDIDATE_EXPIRED, now)
-            desk.remove(same_device[0])
-        birth = born(handshake)
+        """Keep a pending session."""
+        desk, birth = self._desk, born(handshake)
         while (handle := int.from_bytes(desk.entropy(6), "little")) in desk.sessions:
             pass
         session = Session(desk, handle, device, (birth.session_id, birth.chain), now)

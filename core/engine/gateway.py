@@ -134,7 +134,7 @@ class Gateway:
                 case Session(), Get():
                     self._row_read(asker, answer, now)
                 case Session(), Tombstone():
-                    self._ended(asker, operation, answer)
+                    self._ended(asker, operation, answer, now)
                 case Session(), (Create() | CompareAndSet()):
                     self._commit_answered(asker, operation, answer, now)
                 case _:
@@ -303,7 +303,10 @@ class Gateway:
                     self.desk.sessions[ended.handle].hear(Input.SUPERSEDED, now)
             packets: list[bytes] = []
             for kind, body in held:
-                self._inner(session, kind, body, packets, now)
+                try:
+                    self._inner(session, kind, body, packets, now)
+                except Malformed:
+                    self.desk.refusals.add(session, Reason.INNER_MALFORMED, None, now)
             self.desk.out += [Deliver(session.handle, packets)] if packets else []
         elif answer.outcome is Outcome.FAILED:
             session.hear(Input.STORE_LOST, now)
@@ -349,12 +352,12 @@ class Gateway:
         if session.suspended and answer.outcome in {Outcome.FOUND, Outcome.ABSENT}:
             session.hear(Input.OWNERSHIP_CERTAIN if self._certain(session, answer) else Input.OWNER_FENCED, now)
 
-    def _ended(self, session: Session, operation: Tombstone, answer: Answer) -> None:
-        if answer.outcome is Outcome.ABSENT:
-            self.desk.out.append(Record(operation.fact))  # never born: the end is recorded without a store's row
-        if answer.outcome is not Outcome.FAILED:
+    def _ended(self, session: Session, operation: Tombstone, answer: Answer, now: Instant) -> None:
+        if session.retry_at and (answer.outcome is not Outcome.FAILED or self.desk.wall_s(now) > session.expires):
             session.retry_at = None
             self.desk.changed.add(session)
+            if answer.outcome is not Outcome.WON:
+                self.desk.out.append(Record(operation.fact))  # without a store's row: never born, or out of reach until it expired
 
     def _run_clocks(self, now: Instant) -> None:
         while self._heap and self._heap[0][0] <= now:

@@ -112,6 +112,7 @@ class Desk:
     def add(self, session: "Session") -> None:
         """Know a session from now on."""
         self.sessions[session.handle] = session
+        self.changed.add(session)
         self.by_device.setdefault(session.device.public, set()).add(session)
 
     def remove(self, session: "Session") -> None:

@@ -69,10 +69,10 @@ class Session:
         self.commit_row: StoreRow | None = None
         self.suspended = False
         self.ending: Fact | None = None
-        self.waiting: dict[Input, Path | None] = {}
+        self.waiting: dict[tuple[Input, Path | None], None] = {}
         self.moves: deque[tuple[Instant, bool]] = deque(maxlen=limits.FORCED_PER_MINUTE * 4)
         born = row.born if row else desk.wall_s(now)
-        self.born, self.expires = born, born + desk.policy.lifetime_s
+        self.born, self.expires = born, row.expires if row else born + desk.policy.lifetime_s
         self.heard_at = self.unbound_at = now
         self.hinted_at: Instant | None = None
         self.armed_at: Instant | None = None
@@ -95,10 +95,10 @@ class Session:
         """Make the transition of the table for `heard`; return False, with nothing changed, where there is none or it has to wait."""
         row = TABLE.get((self.state, heard))
         self.desk.changed.add(self)
-        if row is None:
-            return False
         if self.commit_ticket and heard not in DECIDES_WHILE_ASKED:  # [G-50]: the rest is judged after the answer
-            self.waiting[heard] = path
+            self.waiting[heard, path] = None
+            return False
+        if row is None:
             return False
         try:
             self._step(row, now, offer)
@@ -109,8 +109,8 @@ class Session:
             return False
         if not self.commit_ticket and self.waiting and self.state is not State.TERMINATED:
             waiting, self.waiting = self.waiting, {}
-            for later in sorted(waiting, key=PRIORITY.index):
-                if later is not Input.PATH_CLOSED or (self.active and self.active.path == waiting[later]):
+            for later, where in sorted(waiting, key=lambda each: PRIORITY.index(each[0])):
+                if later is not Input.PATH_CLOSED or (self.active and self.active.path == where):
                     self.hear(later, now)
         return True
 
@@ -188,7 +188,8 @@ class Session:
             self.candidate = offer
             self.desk.indices[offer.epoch.index] = (self, offer.epoch)
             if offer.epoch.path.serial:
-                self.desk.streams.setdefault(offer.epoch.path, set()).add(self)
+                held = self.desk.streams.get(offer.epoch.path, set())
+                self.desk.streams[offer.epoch.path] = {self} | {each for each in held if each.state is not State.TERMINATED}
 
     def _drop_candidate(self) -> None:
         if self.candidate:
@@ -283,7 +284,7 @@ class Session:
         self._drop_candidate()
         self._unbind(now)
         self.chain = self.session_id = b""
-        self.suspended, self.recovery_at, self.volatile_at = False, None, None
+        self.suspended, self.recovery_at, self.volatile_at, self.retry_at = False, None, None, None
         for address in (self.device.inner4, self.device.inner6):
             if self.desk.routes.get(address) is self:
                 del self.desk.routes[address]

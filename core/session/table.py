@@ -16,7 +16,7 @@ BY_CAUSE: Final = None
 I, E, N = Input, Effect, Reason  # noqa: E741 - three letters that keep the columns readable
 CHANGED, BORN, MOVED, ENDED = Event.SESSION_CHANGED, Event.SESSION_BORN, Event.SESSION_MOVED, Event.SESSION_ENDED
 UNBOUND: Final = (E.UNBIND, E.ARM_RECOVERY, E.DISARM_VOLATILE)
-END: Final = (E.SAY_CLOSE, E.ASK_TOMBSTONE, E.WIPE)
+END: Final = (E.SAY_CLOSE, E.WIPE, E.ASK_TOMBSTONE)
 
 
 class Row(NamedTuple):
@@ -63,7 +63,7 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("G-31", (R, D),    I.TRANSPORT_LOST,    T,    END,                                     ENDED,   N.TRANSPORT_LOST),
     Row("G-32", ALL,       I.OPERATOR_CLOSE,    T,    END,                                     ENDED,   N.CLOSED_BY_OPERATOR),
     Row("G-33", ALL,       I.KEY_REVOKED,       T,    END,                                     ENDED,   N.KEY_REVOKED),
-    Row("G-34", ALL,       I.PEER_CLOSED,       T,    (E.ASK_TOMBSTONE, E.WIPE),               ENDED,   N.CLOSED_BY_PEER),
+    Row("G-34", ALL,       I.PEER_CLOSED,       T,    (E.WIPE, E.ASK_TOMBSTONE),               ENDED,   N.CLOSED_BY_PEER),
     Row("G-35", ALL,       I.INVARIANT_BROKEN,  T,    END,                                     ENDED,   N.INVARIANT_BROKEN),
     Row("G-36", LIVE,      I.SUPERSEDED,        T,    (E.SAY_CLOSE, E.WIPE),                   ENDED,   N.SUPERSEDED),
     Row("G-37", LIVE,      I.OWNER_FENCED,      T,    (E.SAY_CLOSE, E.WIPE),                   CHANGED, N.OWNER_FENCED),

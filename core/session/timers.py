@@ -63,7 +63,7 @@ def _judge_quality(session: Session, now: Instant) -> None:
     """Compare what came with what was sent, by the peer's counters, over one window; a stream does not lose [G-23]."""
     epoch = session.active
     session.quality_at = None
-    if epoch is None or epoch.path.carrier == Carrier.TCP:
+    if epoch is None or epoch.path.carrier == Carrier.TCP or session.commit_ticket:
         return
     expected, received = epoch.top - session.quality_from[0], epoch.received - session.quality_from[1]
     if expected >= limits.LOSS_SAMPLE_PACKETS and (expected - received) * 100 > limits.LOSS_PERCENT * expected:
