@@ -17,7 +17,7 @@ from jsonschema_rs import ValidationErrorKind
 from audit.vocabulary import SCHEMAS
 from jvpn.shell.errors import Unavailable
 
-FILE_BYTES_MAX: Final = 16 << 20  # 65,536 devices need less
+FILE_BYTES_MAX: Final = 256 << 10
 FOUND_CHARS_MAX: Final = 80
 TYPES: Final = {"string": "text in quotes", "integer": "a whole number", "number": "a number", "boolean": "true or false",
                 "array": "a list in [ ]", "object": "a table"}  # fmt: skip
@@ -104,13 +104,20 @@ class Checked:
 
 
 def read_toml(path: Path, schema: str) -> Checked:
-    """Read a TOML file by a schema of `schemas/config/`; raise Misconfigured."""
-    return _read(path, schema, tomllib.loads, "TOML")
+    """Read a TOML file and check it by a schema of `schemas/config/`; raise Misconfigured."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise Misconfigured(f"{path}: cannot be read: {error.strerror}") from error
+    if len(raw) > FILE_BYTES_MAX:
+        raise Misconfigured(f"{path}: more than {FILE_BYTES_MAX >> 10} KiB is no configuration")
+    return _parsed(path, raw, schema, tomllib.loads, "TOML")
 
 
-def read_json(path: Path, schema: str) -> Checked:
-    """Read a JSON file by a schema of `schemas/config/`; raise Misconfigured."""
-    return _read(path, schema, json.loads, "JSON")
+def parse_json(path: Path, raw: bytes | bytearray, schema: str) -> Checked:
+    """Check the bytes of a JSON file by a schema of `schemas/config/`; raise Misconfigured."""
+    return _parsed(path, raw, schema, json.loads, "JSON")
 
 
 @cache
@@ -144,14 +151,7 @@ def _validator(identity: str) -> jsonschema_rs.Validator:
     return jsonschema_rs.Draft202012Validator(dict(schema), pattern_options=jsonschema_rs.RegexOptions(), offline=True)
 
 
-def _read(path: Path, schema: str, by: Callable[[str], Any], language: str) -> Checked:
-    try:
-        with path.open("rb") as file:
-            raw = file.read(FILE_BYTES_MAX + 1)
-    except OSError as error:
-        raise Misconfigured(f"{path}: cannot be read: {error.strerror}") from error
-    if len(raw) > FILE_BYTES_MAX:
-        raise Misconfigured(f"{path}: more than {FILE_BYTES_MAX >> 20} MiB is not a configuration")
+def _parsed(path: Path, raw: bytes | bytearray, schema: str, by: Callable[[str], Any], language: str) -> Checked:
     try:
         values = by(raw.decode("utf-8"))
     except UnicodeDecodeError as error:

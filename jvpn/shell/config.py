@@ -40,13 +40,13 @@ class AuditConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayTun:
-    """The tunnel's end on a gateway: addresses with their networks; `%d` in the name becomes a free number; MTU in bytes."""
+    """The tunnel's end on a gateway: addresses with their networks, or None; `%d` in the name becomes a free number; MTU in bytes."""
 
     name: str
     mtu: int
     kind: Literal["tun", "pump"]
-    address4: IPv4Interface
-    address6: IPv6Interface
+    address4: IPv4Interface | None
+    address6: IPv6Interface | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,4 +248,4 @@ def _audit(path: Path, file: Checked) -> AuditConfig:
 
 def _path(path: Path, file: Checked, key: str) -> Path:
     """Return an absolute path, where a relative one counts from the file. Links are not resolved: key files must not be links."""
-    return path.absolute().parent / file.value(key)
+    return path.absolute().parent / str(file.value(key))

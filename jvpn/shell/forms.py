@@ -70,8 +70,10 @@ def device(text: str) -> str:
     return text
 
 
-def address4(text: str) -> IPv4Interface:
-    """Return an IPv4 address of one machine, with its network."""
+def address4(text: str) -> IPv4Interface | None:
+    """Return an IPv4 address of one machine, with its network; None for an empty text."""
+    if not text:
+        return None
     interface = IPv4Interface(text)
     network, address = interface.network, interface.ip
     usable = address not in {network.network_address, network.broadcast_address} and not address.is_multicast and not address.is_loopback
@@ -80,8 +82,10 @@ def address4(text: str) -> IPv4Interface:
     return interface
 
 
-def address6(text: str) -> IPv6Interface:
-    """Return an IPv6 address of one machine, with its network."""
+def address6(text: str) -> IPv6Interface | None:
+    """Return an IPv6 address of one machine, with its network; None for an empty text."""
+    if not text:
+        return None
     interface = IPv6Interface(text)
     network, address = interface.network, interface.ip
     if network.prefixlen not in PREFIXES6 or address == network.network_address or address.is_multicast or address.scope_id:
