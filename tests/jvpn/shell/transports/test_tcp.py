@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.values import Endpoint, Instant, Path, PathEvent
+from core.values import Instant, Path, PathEvent
 from jvpn.shell.transports import tcp
 from jvpn.shell.transports.base import CLIENT_PATHS, Poll, endpoint, from_sockaddr
 from jvpn.shell.transports.framing import framed
@@ -276,16 +276,11 @@ def test_dead_and_deaf_peers_are_noticed_by_the_kernel(gateway: Gateway) -> None
     client.close()
 
 
-def refusing_port() -> Endpoint:
-    """Return an endpoint where nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return from_sockaddr(taken.getsockname())
-
-
 def test_a_refused_dial_is_closed_once() -> None:
     """The client would wait five seconds for a gateway that has already said no."""
-    poll, client = Poll(), TcpClient(refusing_port())
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        poll, client = Poll(), TcpClient(from_sockaddr(taken.getsockname()))
     side = Side(poll, client)
     client.dial(Instant(0))
     for _ in range(TURNS_MAX):
