@@ -23,6 +23,7 @@ SECOND_NS: Final = 1_000_000_000
 MAPPED: Final = bytes(10) + b"\xff\xff"  # RFC 4291 section 2.5.5.2
 ANY_IPV4: Final = MAPPED + bytes(4)
 UNKNOWN: Final = Endpoint(bytes(16), 0)  # the local end of a path that never opened
+AT_ONCE: Final = Instant(0)
 CLIENT_PATHS: Final = 4  # open paths of one client carrier; dialling one more closes the oldest
 POLL_EVENTS: Final = 256  # descriptors a turn
 
@@ -94,7 +95,7 @@ class Transport(Protocol):
         """Close what is late."""
 
     def deadline(self) -> Instant | None:
-        """When `tick` has something to do next."""
+        """When `changes` (at once, 0, while some wait) or `tick` has something next: the driver must not sleep on an answer to a dial."""
 
     def close_path(self, path: Path) -> None:
         """End one path: CLOSED follows. Unknown paths are ignored."""

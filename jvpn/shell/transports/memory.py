@@ -11,7 +11,7 @@ from typing import Final
 from core.reasons import Carrier
 from core.values import Endpoint, Instant, Path, PathEvent
 from core.wire.layout import DATA_MAX
-from jvpn.shell.transports.base import CLIENT_PATHS, UNKNOWN, Burst, Change, Counters, Nobody, Watcher
+from jvpn.shell.transports.base import AT_ONCE, CLIENT_PATHS, UNKNOWN, Burst, Change, Counters, Nobody, Watcher
 
 WAITING_MAX: Final = 1_024  # frames that wait for one end; more are dropped, as a full socket buffer would
 FIRST_PORT: Final = 49_152  # of client paths; each dial has a new one
@@ -107,8 +107,8 @@ class _Memory:
         """Do nothing: nothing here is late."""
 
     def deadline(self) -> Instant | None:
-        """Return None: nothing here is late."""
-        return None
+        """Say whether changes wait; nothing else here is late."""
+        return AT_ONCE if self._changes else None
 
     def close_path(self, path: Path) -> None:
         """End a path here, and at the far end of a stream; CLOSED follows."""

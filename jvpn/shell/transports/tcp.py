@@ -16,6 +16,7 @@ from typing import Final
 from core.reasons import Carrier
 from core.values import Endpoint, Instant, Path, PathEvent
 from jvpn.shell.transports.base import (
+    AT_ONCE,
     CLIENT_PATHS,
     SECOND_NS,
     UNKNOWN,
@@ -110,8 +111,8 @@ class _Tcp:
             self._refuse(path)
 
     def deadline(self) -> Instant | None:
-        """When the first connection is late."""
-        return next(iter(self._late.values()), None)
+        """When the first connection is late; at once while changes wait."""
+        return AT_ONCE if self._changes else next(iter(self._late.values()), None)
 
     def send(self, path: Path, frames: Sequence[bytes]) -> int:
         """Queue whole frames in order, up to OUTPUT_BYTES, and write what the kernel takes; return how many were queued."""

@@ -15,6 +15,7 @@ from core.reasons import Carrier
 from core.values import Endpoint, Instant, Path, PathEvent
 from core.wire.layout import DATA_MAX
 from jvpn.shell.transports.base import (
+    AT_ONCE,
     CLIENT_PATHS,
     MAPPED,
     UNKNOWN,
@@ -96,8 +97,8 @@ class _Udp:
         """Do nothing: nothing here can be late."""
 
     def deadline(self) -> Instant | None:
-        """Return None: nothing here can be late."""
-        return None
+        """Say whether changes wait; nothing else here can be late."""
+        return AT_ONCE if self._changes else None
 
     def _send(self, sock: socket.socket, path: Path, frames: Sequence[bytes], ancillary: Ancillary, to: SockAddr | None) -> int:
         """Send one datagram a frame. A frame that is too big does not hold up smaller ones; without room or route the rest is counted."""

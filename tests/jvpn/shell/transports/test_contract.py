@@ -97,6 +97,17 @@ def test_opened_and_closed_come_once(pair: Pair) -> None:
         assert side.log == [(path, event) for path in opened for event in (PathEvent.OPENED, PathEvent.CLOSED)]
 
 
+def test_nobody_sleeps_on_a_change(pair: Pair) -> None:
+    """An answer to a dial that is there at once would wait for the next packet or the next second: an outage of our own making."""
+    near, _ = pair.dial()
+    pair.settle()
+    assert pair.dialler.deadline() is None
+    pair.dialler.close_path(near)
+    assert pair.dialler.deadline() == 0
+    assert len(pair.dialler.changes()) == 1
+    assert pair.dialler.deadline() is None
+
+
 def test_a_closed_path_takes_nothing_and_says_so(pair: Pair) -> None:
     """Frames for a path that has just died are dropped and counted, not raised: the core's outputs are executed after the fact."""
     near, _ = pair.dial()
