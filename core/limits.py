@@ -75,6 +75,7 @@ CONFIRM_TRIES: Final = 5
 FRESH_AFTER_NS: Final = 3 * SECOND  # without any answer: a new handshake may run beside the attempts
 LAST_CHANCE_NS: Final = 300 * MILLISECOND  # a RESP proved the path: the reattach gets this long before the session is lost
 DIAL_RETRY_NS: Final = 500 * MILLISECOND
+PATIENCE_NS: Final = 30 * SECOND  # the longest wait after refusals (doubling), and after a preferred carrier did not work
 HEAD_START_NS: Final = 60 * MILLISECOND  # for the path where the session was, before other carriers are tried
 BESIDE_NS: Final = 100 * MILLISECOND  # no RESP in this time: the next carrier is started beside
 DEAD_STREAM_NS: Final = 1 * SECOND  # as DEAD_MIN_NS, for carriers that repeat lost bytes themselves

@@ -63,7 +63,7 @@ class Client(Contact):
         """Seal inner packets under the newest confirmed epoch; without one they are dropped. `session` is always 0 here."""
         require(session == 0, "a client has one session")
         epoch = self.confirming[-1].epoch if self.confirming else self.committed
-        if epoch and self.state in {State.ATTACHED, State.SEEKING}:
+        if epoch and self.state in {State.ATTACHED, State.SEEKING} and now - epoch.born < limits.REJECT_AFTER_NS:
             self.out += epoch.seal([encode_ip(packet) for packet in inner if len(packet) <= self.policy.mtu])
             self.sent_at = now
             self.at["probe"] = min(self.at.get("probe", now), Instant(now + limits.PROBE_NS))
@@ -75,6 +75,7 @@ class Client(Contact):
         if event is PathEvent.OPENED:
             self.paths[carrier] = path
             self.at.pop(f"dial {carrier}", None)
+            self.at.pop("better", None)
             if self.state is State.CONNECTING and carrier not in self.hands:
                 self.shake(carrier, now)
             elif self.state is State.SEEKING:
@@ -196,6 +197,7 @@ class Client(Contact):
             case Effect.ATTEMPT_HERE:
                 self.attempt(carrier, Change.REKEY if self.cause is Cause.REKEY else Change.MOVE, self.cause, now)
             case Effect.ATTEMPT_BETTER:
+                self.at["better"] = Instant(now + limits.PATIENCE_NS)
                 for wanted in self.policy.carriers[: self.policy.carriers.index(carrier)]:
                     self.attempt(wanted, Change.MOVE, self.cause, now)
             case Effect.LAST_CHANCE:
@@ -212,6 +214,7 @@ class Client(Contact):
                 self.commit(offer, now)
             case Effect.DROP_CONFIRMED:
                 self.confirming = [each for each in self.confirming if each.tries < limits.CONFIRM_TRIES]
+                self.at["better"] = Instant(now + limits.PATIENCE_NS)
                 if self.state is State.SEEKING:
                     self.seek(now)
             case Effect.SAY_CLOSE:
@@ -258,8 +261,10 @@ class Client(Contact):
         if kind is Kind.ACK and (ack := Ack.unpack(body)).locators:
             self.hear(Input.BORN, now)
             self._acknowledged(ack, newborn.epoch)
-        elif kind is Kind.CLOSE:
+        elif kind is Kind.CLOSE and self.state is State.CONNECTING:
             self.hear(Input.PEER_CLOSED, now)
+        elif kind is Kind.CLOSE:  # the session before it may still live
+            self.newborn, self.at["fresh"] = None, Instant(now + limits.FRESH_AFTER_NS)
 
     def _inner(self, epoch: Epoch, kind: Kind, body: bytes, now: Instant) -> None:
         """Act on one inner frame of the committed epoch."""
@@ -325,7 +330,9 @@ class Client(Contact):
             return
         del self.attempts[path.carrier]
         self._refuse(STATUS_REASON[status], now)
-        wait = max(retry_after, limits.REATTACH_RETRY_CAP_NS)
+        wait, self.patience = max(retry_after, self.patience), min(2 * self.patience, limits.PATIENCE_NS)
+        if "fresh" in self.at:  # an answer: the session lives, and its attempts have to last
+            self.at["fresh"] = Instant(now + wait + limits.FRESH_AFTER_NS)
         self.at["better" if self.state is State.ATTACHED else f"dial {path.carrier}"] = Instant(now + wait)
 
     def _refuse(self, reason: Reason, now: Instant) -> None:
@@ -353,7 +360,8 @@ class Client(Contact):
         moving = any(each.epoch is not epoch for each in self.confirming)
         if carrier != self.policy.carriers[0] and "better" not in self.at and not set(self.attempts) - {carrier} and not moving:
             waits.append((Input.BETTER_DUE, Instant(self.moved_at + limits.STABLE_NS)))
-        if self.sent_at > epoch.born and carrier not in self.attempts and not moving:
+        idle = not moving and carrier not in self.attempts and "better" not in self.at
+        if self.sent_at > epoch.born and idle and life.next in life.locators:
             waits.append((Input.KEY_DUE, Instant(epoch.born + limits.REKEY_AFTER_NS)))
         return waits
 
@@ -369,7 +377,7 @@ class Client(Contact):
                 self.confirm_birth(now, limits.REATTACH_RETRY_NS * 4)
             case ["drain"]:
                 self.draining = None
-            case ["fresh"]:
+            case ["fresh"] if self.newborn is None:
                 self.hear(Input.FRESH_DUE, now)
             case ["last", "chance"]:
                 self.hear(Input.LAST_CHANCE_OVER, now)

@@ -52,6 +52,7 @@ class Contact:
         self.at: dict[str, Instant] = {}
         self.heard_at = self.sent_at = self.moved_at = self.sought_at = Instant(0)
         self.waiting_since: Instant | None = None
+        self.patience = limits.REATTACH_RETRY_CAP_NS
         self.round_trip_ns = self._probe_id = self._last = 0
         self._serial = first_serial
         self.cause = Cause.PATH_DEAD
@@ -89,6 +90,7 @@ class Contact:
         if self.newborn and now - self.newborn.epoch.born < limits.PENDING_NS:
             self.at["handshake"] = Instant(self.newborn.epoch.born + limits.PENDING_NS)  # when the gateway forgets it
             return
+        lame = self.newborn.epoch.path.carrier if self.newborn else 0  # it answered, but does not carry CONFIRM and ACK
         self.newborn, self.hand_tries = None, self.hand_tries + 1
         if self.state not in {State.CONNECTING, State.SEEKING}:
             return
@@ -97,7 +99,8 @@ class Contact:
             if not self.hear(Input.HANDSHAKE_OVER, now):
                 self.at["fresh"] = Instant(now + limits.FRESH_AFTER_NS)
             return
-        for carrier in self.policy.carriers if self.state is State.CONNECTING else list(self.paths):
+        carriers = self.policy.carriers if self.state is State.CONNECTING else tuple(self.paths)
+        for carrier in [each for each in carriers if each != lame] or carriers:
             self.shake(carrier, now)
 
     def confirm_birth(self, now: Instant, wait: int) -> None:
@@ -150,7 +153,7 @@ class Contact:
         for name in [name for name in self.at if name not in {"drain", "health"}]:
             del self.at[name]
         self.heard_at = self.moved_at = now
-        self.waiting_since, self._health = None, (0, 0, 0, 0)
+        self.waiting_since, self._health, self.patience = None, (0, 0, 0, 0), limits.REATTACH_RETRY_CAP_NS
         self.at["probe"], self.at["health"] = Instant(now + limits.PROBE_NS), Instant(now + self.policy.health_ns)
 
     def wipe(self) -> None:
