@@ -1,0 +1,124 @@
+"""`make demo`: play the story, show it as it goes, write the report, judge.
+
+    python -m lab.demo [--siem] [--out DIR] [--json]
+
+Exit status: 0 when every claim held, 1 when one did not, 2 when this machine cannot play it.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from lab import netns
+from lab.demo import siem
+from lab.demo.scene import Failed, Scene
+from lab.demo.story import DEVICES, FILE_BYTES, RATE, Outcome, Story, new_directory
+
+
+class Screen:
+    """The list of steps with their states, and one line about what happens now."""
+
+    def __init__(self, console: Console, *, live: bool) -> None:
+        """Draw live on a terminal, line by line elsewhere."""
+        self.console, self.steps, self.now = console, dict[str, str](), ""
+        self.live = Live(console=console, refresh_per_second=8, get_renderable=self.table) if live and console.is_terminal else None
+
+    def show(self, step: str, state: str) -> None:
+        """Take news: of a step, or with an empty step of the moment."""
+        if not step:
+            self.now = state
+        else:
+            self.steps[step] = state
+            if self.live is None:
+                self.console.print(f"{step}: {state}")
+
+    def table(self) -> Table:
+        """Return what is on the screen."""
+        table = Table.grid(padding=(0, 2))
+        for step, state in self.steps.items():
+            mark = "[green]✓[/]" if state.startswith("done") else "[red]✗[/]" if state == "failed" else "[yellow]…[/]"
+            table.add_row(mark, step, f"[dim]{state}[/]")
+        table.add_row("", f"[cyan]{self.now}[/]", "")
+        return table
+
+
+def main() -> int:
+    """Play and judge."""
+    parser = argparse.ArgumentParser(prog="python -m lab.demo", description=__doc__.splitlines()[0])
+    parser.add_argument("--siem", action="store_true", help="ship the log into a real OpenSearch node while the session runs")
+    parser.add_argument("--out", type=Path, default=Path("demo-report"), help="directory of the report (default: demo-report)")
+    parser.add_argument("--json", action="store_true", help="print the outcome as one JSON object")
+    options = parser.parse_args()
+    console = Console(stderr=options.json)
+    way, why = netns.probe()
+    if not way:
+        console.print(f"This machine allows no network namespaces: {why}")
+        return 2
+    if options.siem and (missing := siem.missing()):
+        console.print(f"No OpenSearch node can run here: {missing}")
+        return 2
+    if way == "user":
+        netns.isolate()
+    console.print(f"Two namespaces ({'as root' if way == 'root' else 'in a user namespace'}), real TUN devices, a {FILE_BYTES / 1e6:.0f} MB "
+                  f"file paced at {RATE / 1e6:.0f} MB/s. About a minute.")  # fmt: skip
+    try:
+        outcome = play(options.out, Screen(console, live=not options.json), with_siem=options.siem)
+    except Failed as failure:
+        console.print(f"[red]Failed:[/] {failure}")
+        return 1
+    print_outcome(console, outcome, options.out)
+    if options.json:
+        sys.stdout.write(
+            json.dumps({"passed": outcome.passed, **{name: getattr(outcome, name) for name in ("claims", "jumps", "attacks")}}) + "\n"
+        )
+    return 0 if outcome.passed else 1
+
+
+def play(out: Path, screen: Screen, *, with_siem: bool) -> Outcome:
+    """Play the story and write the report; the scene's directory stays for a look."""
+    with Scene(new_directory(out.absolute()), DEVICES) as scene, siem.cluster(scene, screen.show, wanted=with_siem) as cluster:
+        story = Story(scene, screen.show)
+        if screen.live:
+            screen.live.start()
+        try:
+            story.play()
+            story.verify()
+            if cluster:
+                with story.step("the cluster's numbers are compared with the log's"):
+                    story.outcome.claims["the cluster says what the log says"] = cluster.same_numbers()
+            with story.step("the report is written"):
+                logs = [str(scene.audit(role)) for role in ("gateway", "client")]
+                scene.jvpn("audit", "report", *logs, "--out", str(out.absolute() / "index.html"))
+        finally:
+            if screen.live:
+                screen.live.stop()
+    outcome = story.outcome
+    summary = {name: getattr(outcome, name) for name in ("claims", "jumps", "attacks", "outages_ms", "moments")}
+    (out / "summary.json").write_text(json.dumps({"passed": outcome.passed, **summary}, indent=1) + "\n")
+    return outcome
+
+
+def print_outcome(console: Console, outcome: Outcome, out: Path) -> None:
+    """Print what happened and where things are."""
+    jumps = Table("jump", "from", "to", "epoch", "without traffic", title="Jumps of one session (by the gateway's log)")
+    for jump in outcome.jumps:
+        jumps.add_row(jump["reason"], jump["from"], jump["to"], str(jump["epoch"]), f"{jump['recovery_ms']} ms")
+    attacks = Table("attack", "refused as", "in the log", "session unchanged", title="Attacks")
+    for attack in outcome.attacks:
+        attacks.add_row(
+            attack["attack"], attack["reason"], *("yes" if attack[name] else "[red]no[/]" for name in ("recorded", "session_unchanged"))
+        )
+    console.print(jumps, attacks)
+    console.print("Longest gap of a 10 ms ping after: " + ", ".join(f"{name} {gap} ms" for name, gap in outcome.outages_ms.items()))
+    for claim, held in outcome.claims.items():
+        console.print(f"{'[green]✓[/]' if held else '[red]✗[/]'} {claim}")
+    console.print(f"Report: {out / 'index.html'}   numbers: {out / 'summary.json'}   logs and configurations: {out / 'run'}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
