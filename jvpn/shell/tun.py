@@ -8,7 +8,7 @@ import fcntl
 import os
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
@@ -25,6 +25,9 @@ BATCH: Final = 64  # packets a call of `read`
 MTU_MAX: Final = 65_535
 QUEUE_PACKETS: Final = 1_000  # the kernel's queue towards us
 WAITING_MAX: Final = 1_024  # packets that wait in the twin
+
+IPV6: Final = 6
+NO_IPV6: Final = frozenset({errno.EAFNOSUPPORT, errno.EOPNOTSUPP, errno.EINVAL})  # what a kernel without it says
 
 TUNSETIFF: Final = 0x400454CA  # linux/if_tun.h
 IFF_TUN: Final = 0x0001
@@ -148,24 +151,15 @@ class Tun:
         """Give the device exactly these addresses and this MTU, and set it up; raise Unavailable when the kernel refuses."""
         with _netlink(f"cannot configure {self.name} with {', '.join(map(str, addresses)) or 'no address'} and MTU {mtu}") as route:
             index = self._index(route)
-            no_link_local = {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", ADDR_GEN_MODE_NONE)]})]}
             route.link("set", index=index, mtu=mtu, txqlen=QUEUE_PACKETS)
-            try:
-                route.link("set", index=index, IFLA_AF_SPEC=no_link_local)
-            except NetlinkError as error:
-                if any(address.version == 6 for address in addresses):  # noqa: PLR2004 - the version of IP
-                    raise
-                if error.code not in {
-                    errno.EAFNOSUPPORT,
-                    errno.EOPNOTSUPP,
-                    errno.EINVAL,
-                }:  # a machine without IPv6 has nothing to switch off
-                    raise
-            route.flush_addr(index=index)
+            self._no_link_local(route, index, needed=any(address.version == IPV6 for address in addresses))
             route.link("set", index=index, state="up")
-            for address in addresses:
-                flags = {"flags": IFA_F_NODAD} if address.version == 6 else {}  # noqa: PLR2004 - the version of IP
-                route.addr("add", index=index, address=str(address.ip), prefixlen=address.network.prefixlen, **flags)
+            wanted = {(str(address.ip), address.network.prefixlen) for address in addresses}
+            had = _addresses(route, index)
+            _add(route, index, wanted - had)  # before removing: with its last IPv4 address a device loses its routes
+            for address, length in had - wanted:
+                route.addr("del", index=index, address=address, prefixlen=length)
+            _add(route, index, wanted - _addresses(route, index))  # one of the same network as a removed one may have gone with it
         self._mtu = mtu
 
     def add_route(self, network: Network) -> None:
@@ -199,12 +193,31 @@ class Tun:
             raise Unavailable(f"the TUN interface {self.name} is gone: somebody removed or renamed it")
         return int(found[0])
 
+    def _no_link_local(self, route: Any, index: int, *, needed: bool) -> None:  # noqa: ANN401 - pyroute2 has no types
+        """Ask for no link-local address; a machine without IPv6 has none to ask about."""
+        none = {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", ADDR_GEN_MODE_NONE)]})]}
+        try:
+            route.link("set", index=index, IFLA_AF_SPEC=none)
+        except NetlinkError as error:
+            if needed or error.code not in NO_IPV6:
+                raise
+
     def _has_route(self, route: Any, index: int, network: Network) -> bool:  # noqa: ANN401 - pyroute2 has no types
-        family = socket.AF_INET if network.version == 4 else socket.AF_INET6  # noqa: PLR2004 - the version of IP
+        family = socket.AF_INET6 if network.version == IPV6 else socket.AF_INET
         return any(
             found["dst_len"] == network.prefixlen and found.get_attr("RTA_DST") in {str(network.network_address), None}
             for found in route.get_routes(family=family, oif=index)
         )
+
+
+def _addresses(route: Any, index: int) -> set[tuple[str, int]]:  # noqa: ANN401 - pyroute2 has no types
+    return {(found.get_attr("IFA_LOCAL") or found.get_attr("IFA_ADDRESS"), found["prefixlen"]) for found in route.get_addr(index=index)}
+
+
+def _add(route: Any, index: int, addresses: Iterable[tuple[str, int]]) -> None:  # noqa: ANN401 - pyroute2 has no types
+    for address, length in addresses:
+        flags = {"flags": IFA_F_NODAD} if ":" in address else {}
+        route.addr("add", index=index, address=address, prefixlen=length, **flags)
 
 
 class MemoryTun:

@@ -153,6 +153,27 @@ def test_routes_lead_into_it_and_away_again() -> None:
 
 @requires("tun")
 @isolated
+def test_a_new_address_keeps_the_routes() -> None:
+    """While the session is renewed, traffic would leave beside the tunnel, in the clear: the kernel drops routes with the last address."""
+    port = opened()
+    port.configure([ip_interface("10.64.0.1/32"), ip_interface("fd07::1/128")], 1_280)
+    port.add_route(ip_network("0.0.0.0/0"))
+    port.add_route(ip_network("::/0"))
+    port.configure([ip_interface("10.64.0.9/32"), ip_interface("fd07::9/128")], 1_280)
+    with IPRoute() as route:
+        index = route.link_lookup(ifname=port.name)[0]
+        for family in (socket.AF_INET, socket.AF_INET6):
+            assert [found for found in route.get_routes(family=family, oif=index) if found["dst_len"] == 0]
+        assert sorted(found.get_attr("IFA_ADDRESS") for found in route.get_addr(index=index)) == ["10.64.0.9", "fd07::9"]
+    port.configure([ip_interface("10.7.0.8/24")], 1_280)
+    port.configure([ip_interface("10.7.0.9/24")], 1_280)
+    with IPRoute() as route:
+        assert [found.get_attr("IFA_LOCAL") for found in route.get_addr(index=index)] == ["10.7.0.9"]
+    port.close()
+
+
+@requires("tun")
+@isolated
 def test_routes_of_others_stay() -> None:
     """Starting the client would take the machine's own default route away for good."""
     port, other = opened(), Tun("other%d")
