@@ -64,8 +64,8 @@ def main() -> int:
         return 2
     if way == "user":
         netns.isolate()
-    console.print(f"Two namespaces ({'as root' if way == 'root' else 'in a user namespace'}), real TUN devices, a {FILE_BYTES / 1e6:.0f} MB "
-                  f"file paced at {RATE / 1e6:.0f} MB/s. About a minute.")  # fmt: skip
+    console.print(f"Two namespaces ({'as root' if way == 'root' else 'in a user namespace'}), real TUN devices.")
+    console.print(f"A {FILE_BYTES / 1e6:.0f} MB file paced at {RATE / 1e6:.0f} MB/s. About a minute.")
     try:
         outcome = play(options.out, Screen(console, live=not options.json), with_siem=options.siem)
     except Failed as failure:

@@ -214,8 +214,9 @@ class Story:
         for event in self.scene.events():
             if event["event_type"] == "SESSION_MOVED" and event["session"]["correlation_id"] == mine:
                 ends, version = event["transport"], event["binding"]["version"]
-                self.outcome.jumps.append({"reason": event["reason_code"], "from": ends["from"], "to": ends["to"], "time": event["time"],
-                                           "epoch": event["binding"]["attempt"], "recovery_ms": round(measured.get(version, 0) / 1e3, 1)})  # fmt: skip
+                jump = {"reason": event["reason_code"], "from": ends["from"], "to": ends["to"], "time": event["time"]}
+                recovery_ms = round(measured.get(version, 0) / 1e3, 1)
+                self.outcome.jumps.append({**jump, "epoch": event["binding"]["attempt"], "recovery_ms": recovery_ms})
         reasons = [jump["reason"] for jump in self.outcome.jumps if jump["reason"] != "REKEYED"]
         epochs = [jump["epoch"] for jump in self.outcome.jumps]
         births = [
