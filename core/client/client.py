@@ -5,7 +5,8 @@ from typing import Final
 
 from core import limits
 from core.client.attempts import Newborn
-from core.client.contact import Confirming, Contact
+from core.client.clocks import Clocks
+from core.client.contact import Confirming
 from core.client.facts import Facts, apply, check
 from core.client.states import PRIORITY, Effect, Input, State
 from core.client.table import EVIDENT_CAUSES, TABLE, Row
@@ -18,7 +19,6 @@ from core.values import (
     Deliver,
     Dial,
     Endpoint,
-    Fact,
     Instant,
     Order,
     Output,
@@ -33,13 +33,13 @@ from core.wire.inner import Ack, encode, encode_ip
 from core.wire.inner import parse as parse_inner
 from core.wire.layout import Change, Kind, Malformed
 from core.wire.messages import parse, parse_data
-from core.wire.records import Close, Cookie, Hint, Probe, ProbeAck, ReattachResp, Resp, pack, unpack
+from core.wire.records import Close, Cookie, Hint, ProbeAck, ReattachResp, Resp, pack, unpack
 from core.wire.refusals import DEFECT_REASON
 
 PROVEN_REFUSALS: Final = frozenset((*STATUS_REASON.values(), Reason.INNER_MALFORMED))
 
 
-class Client(Contact):
+class Client(Clocks):
     """Hears inputs and performs the effects of its table's row. Outputs are to be executed in list order."""
 
     def receive(self, frames: Sequence[bytes], path: Path, now: Instant) -> list[Output]:
@@ -113,17 +113,17 @@ class Client(Contact):
             self.waiting_since = now  # this process stood still, so the silence proves nothing about the path
         for name in [name for name, at in self.at.items() if at <= now]:
             del self.at[name]
-            self._timer(name, now)
+            self.timer(name, now)
         self.repeat(now)
         self.refusals.flush(now)
-        heard = {given for given, at in self._deadlines() if at <= now}
+        heard = {given for given, at in self.deadlines() if at <= now}
         for given in sorted(heard, key=PRIORITY.index):
             self.hear(given, now)
         return self._finish()
 
     def deadline(self) -> Instant | None:
         """Return when `tick` has something to do, or None."""
-        waits = [*self.at.values(), *(at for _, at in self._deadlines())]
+        waits = [*self.at.values(), *(at for _, at in self.deadlines())]
         waits += [each.again_at for each in self.attempts.values()]
         waits += [each.again_at for each in self.confirming if each.epoch is not self.committed or not self.acknowledged]
         waits += [at] if (at := self.refusals.deadline()) is not None else []
@@ -163,12 +163,12 @@ class Client(Contact):
         self.state, self.version = row.goes_to or self.state, self.version + 1
         if row.heard in EVIDENT_CAUSES:
             self.cause = Cause(EVIDENT_CAUSES[row.heard])
-        measures = self._measures(row.heard, offer, now)
+        measures = self.measures(row.heard, offer, now)
         reason = row.reason or CAUSE_REASON[offer.attempt.cause if offer else self.cause]
         correlation = self.life.correlation if self.life else NO_CORRELATION
         for effect in row.effects:
             self._perform(effect, now, offer)
-        fact = self._fact(row.event, reason, now)._replace(
+        fact = self.fact(row.event, reason, now)._replace(
             state_from=came_from, caused_by=cause_serial, carrier_from=carrier, measures=measures
         )
         self._last = fact.serial
@@ -224,8 +224,6 @@ class Client(Contact):
                 self.wipe()
             case _:
                 require(condition=False, claim=f"{effect.name} comes with what it needs")
-
-    # --- What arrives ---------------------------------------------------------------------------------------------------
 
     def _data(self, frame: bytes, path: Path, packets: list[bytes], now: Instant) -> None:
         index, counter = parse_data(frame)
@@ -340,93 +338,7 @@ class Client(Contact):
 
     def _refused(self, _key: object, reason: Reason, times: int, _remote: Endpoint | None, now: Instant) -> None:
         event = Event.CLIENT_REFUSED if reason in PROVEN_REFUSALS else Event.TRAFFIC_REFUSED
-        self.out.append(Record(self._fact(event, reason, now)._replace(times=times)))
-
-    # --- Clocks ---------------------------------------------------------------------------------------------------------
-
-    def _deadlines(self) -> list[tuple[Input, Instant]]:
-        """Return what the clock makes the client hear, and when."""
-        epoch, life = self.committed, self.life
-        if epoch is None or life is None:
-            return []
-        waits = [(Input.LIFETIME_OVER, life.expires_at)]
-        if self.state is State.SEEKING:
-            return [*waits, (Input.TRANSPORT_LOST, Instant(self.sought_at + self.policy.transport_loss_ns))]
-        waits.append((Input.KEY_EXPIRED, Instant(epoch.born + limits.REJECT_AFTER_NS)))
-        if self.waiting_since is not None:
-            floor = limits.DEAD_STREAM_NS if epoch.path.serial else limits.DEAD_MIN_NS
-            waits.append((Input.PATH_SILENT, Instant(self.waiting_since + max(floor, 4 * self.round_trip_ns))))
-        carrier = epoch.path.carrier
-        moving = any(each.epoch is not epoch for each in self.confirming)
-        if carrier != self.policy.carriers[0] and "better" not in self.at and not set(self.attempts) - {carrier} and not moving:
-            waits.append((Input.BETTER_DUE, Instant(self.moved_at + limits.STABLE_NS)))
-        idle = not moving and carrier not in self.attempts and "better" not in self.at
-        if self.sent_at > epoch.born and idle and life.next in life.locators:
-            waits.append((Input.KEY_DUE, Instant(epoch.born + limits.REKEY_AFTER_NS)))
-        return waits
-
-    def _timer(self, name: str, now: Instant) -> None:
-        match name.split():
-            case ["probe"]:
-                self._probe(now)
-            case ["handshake"]:
-                self.shake_again(now)
-            case ["beside"]:
-                self.shake_beside(now)
-            case ["birth"]:
-                self.confirm_birth(now, limits.REATTACH_RETRY_NS * 4)
-            case ["drain"]:
-                self.draining = None
-            case ["fresh"] if self.newborn is None:
-                self.hear(Input.FRESH_DUE, now)
-            case ["last", "chance"]:
-                self.hear(Input.LAST_CHANCE_OVER, now)
-            case ["dial", carrier] if self.state is State.CONNECTING:
-                self.shake(int(carrier), now)
-            case ["dial", carrier] if self.state is State.SEEKING:
-                self.attempt(int(carrier), Change.MOVE, self.cause, now)
-            case ["health"]:
-                self._sample_health(now)
-            case _:
-                pass
-
-    def _probe(self, now: Instant) -> None:
-        """Ask the committed path for a sign of life: often while traffic is outstanding, seldom otherwise [C-40]."""
-        if self.committed is None or self.state is not State.ATTACHED:
-            return
-        self._probe_id = (self._probe_id + 1) % 2**32
-        self.out += self.committed.seal([encode(Kind.PROBE, pack(Probe(self._probe_id, now)))])
-        self.waiting_since = now if self.waiting_since is None else self.waiting_since
-        busy = now - self.sent_at < limits.BUSY_NS or self.waiting_since < now
-        self.at["probe"] = Instant(now + (limits.PROBE_NS if busy else limits.PROBE_IDLE_NS))
-
-    def _sample_health(self, now: Instant) -> None:
-        epoch, before = self.committed, self._health
-        self.at["health"] = Instant(now + self.policy.health_ns)
-        if epoch and (total := (epoch.received_bytes, epoch.sent_bytes, epoch.received, epoch.counter)) != before:
-            self._health = total
-            received, sent, packets, replies = (new - old for new, old in zip(total, before, strict=True))
-            fact = self._fact(Event.SESSION_HEALTH, Reason.HEALTH_SAMPLED, now)
-            self.out.append(Record(fact._replace(measures=(received, sent, packets, replies))))
-
-    def _measures(self, heard: Input, offer: Confirming | None, now: Instant) -> tuple[int, int, int, int]:
-        if heard is Input.BORN and self.newborn:
-            return ((now - self.newborn.started) // limits.MICROSECOND, 0, 0, 0)
-        if heard is Input.COMMITTED and offer:
-            return ((now - self.heard_at) // limits.MICROSECOND, (now - offer.attempt.started) // limits.MICROSECOND, 0, 0)
-        return (0, 0, 0, 0)
-
-    def serial(self) -> int:
-        """Return the next number of a fact."""
-        self._serial += 1
-        return self._serial
-
-    def _fact(self, event: Event, reason: Reason, now: Instant) -> Fact:
-        life, epoch = self.life, self.committed
-        carrier = epoch.path.carrier if epoch else 0
-        return Fact(event, reason, self.serial(), self._last, now, correlation=life.correlation if life else NO_CORRELATION,
-                    state_from=self.state, state_to=self.state, state_version=self.version, carrier_from=carrier, carrier_to=carrier,
-                    binding_version=life.binding_version if life else 0, attempt=epoch.attempt if epoch else 0)  # fmt: skip
+        self.out.append(Record(self.fact(event, reason, now)._replace(times=times)))
 
     def _finish(self) -> list[Output]:
         out, self.out = self.out, []

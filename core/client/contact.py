@@ -6,8 +6,8 @@ from core import limits
 from core.client.attempts import Attempt, Entropy, Hand, Keys, Life, Newborn
 from core.client.states import Input, State
 from core.errors import require
-from core.reasons import Carrier, Cause, Reason
-from core.values import Dial, Endpoint, Instant, Output, Path, Route, Transmit
+from core.reasons import Carrier, Cause, Event, Reason
+from core.values import NO_CORRELATION, Dial, Endpoint, Fact, Instant, Output, Path, Route, Transmit
 from core.wire.epoch import Epoch
 from core.wire.inner import encode
 from core.wire.layout import Change, Kind
@@ -63,6 +63,19 @@ class Contact:
     def hear(self, heard: Input, now: Instant, offer: Confirming | None = None) -> bool:
         """Make the transition of the table for `heard`; the machine says how."""
         raise NotImplementedError
+
+    def serial(self) -> int:
+        """Return the next number of a fact."""
+        self._serial += 1
+        return self._serial
+
+    def fact(self, event: Event, reason: Reason, now: Instant) -> Fact:
+        """Return a fact about the client as it is."""
+        life, epoch = self.life, self.committed
+        carrier = epoch.path.carrier if epoch else 0
+        return Fact(event, reason, self.serial(), self._last, now, correlation=life.correlation if life else NO_CORRELATION,
+                    state_from=self.state, state_to=self.state, state_version=self.version, carrier_from=carrier, carrier_to=carrier,
+                    binding_version=life.binding_version if life else 0, attempt=epoch.attempt if epoch else 0)  # fmt: skip
 
     def _refused(self, key: object, reason: Reason, times: int, remote: Endpoint | None, now: Instant) -> None:
         """Record refusals; the machine says how."""

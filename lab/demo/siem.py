@@ -38,7 +38,7 @@ class Cluster:
 
         def caught_up() -> bool:
             self.client.indices.refresh(index=STREAM)
-            return int(self.client.count(index=STREAM)["count"]) >= log["events"]
+            return bool(self.client.count(index=STREAM)["count"] >= log["events"])
 
         self.scene.wait(caught_up, "every event of the log is in the cluster", self.shipper, CATCH_UP_S)
         cluster = summary(events_in_stream(self.client, STREAM)).as_json()
