@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from core import limits
 from core.crypto.primitives import Kem
+from core.engine.data import DataPlane
 from core.engine.front import Front
 from core.errors import PeerFault
 from core.reasons import Event, Reason
@@ -13,7 +14,7 @@ from core.session.desk import Desk
 from core.session.reattach import judge_reattach, load, open_locator
 from core.session.session import Session
 from core.session.states import Input, State
-from core.session.timers import judge, next_deadline, watch_quality
+from core.session.timers import judge, next_deadline
 from core.values import (
     ROW_LIVE,
     AllowList,
@@ -33,20 +34,15 @@ from core.values import (
     Record,
     Settle,
     Tombstone,
-    Transmit,
 )  # fmt: skip
-from core.wire.epoch import Epoch
-from core.wire.inner import encode, encode_ip
-from core.wire.inner import parse as parse_inner
-from core.wire.layout import Change, Kind, Malformed
-from core.wire.messages import parse, parse_data
-from core.wire.records import Confirm, Hint, Init, Probe, ProbeAck, Reattach, pack, unpack
+from core.wire.inner import encode_ip
+from core.wire.layout import Change, Malformed
+from core.wire.messages import parse
+from core.wire.records import Init, Reattach
 from core.wire.refusals import DEFECT_REASON
 
 OF_SESSION: Final = frozenset((Reason.REATTACH_REPLAYED, Reason.REATTACH_BAD_PROOF, Reason.INNER_MALFORMED, Reason.NO_TRANSITION))
 """Refusals that name the session: the chain's mac was right, or the bytes are those of a live attempt."""
-HINTS: Final = {change: encode(Kind.HINT, pack(Hint(change))) for change in Change}
-IPV4: Final = 4
 
 
 class Load(NamedTuple):
@@ -58,12 +54,13 @@ class Load(NamedTuple):
     path: Path
 
 
-class Gateway:
+class Gateway(DataPlane):
     """All sessions of one gateway process. Outputs are to be executed in list order."""
 
     def __init__(self, desk: Desk, kem: Kem) -> None:
         """Serve with the identity, policy and allow list of `desk`."""
-        self.desk, self._front = desk, Front(desk, kem)
+        super().__init__(desk)
+        self._front = Front(desk, kem)
         self._heap: list[tuple[Instant, int]] = []
         self._loads: dict[int, Instant] = {}
         self._load_second: tuple[int, int] = (0, 0)
@@ -75,7 +72,7 @@ class Gateway:
         for frame in frames:
             try:
                 if frame[:1] == b"\x04":
-                    self._data(frame, path, packets, now)
+                    self.data(frame, path, packets, now)
                 else:
                     self._message(frame, path, now)
             except PeerFault as fault:
@@ -91,7 +88,7 @@ class Gateway:
         if known and known.active:
             frames = [encode_ip(packet) for packet in inner if len(packet) <= self.desk.policy.mtu]
             if now - known.active.born > limits.REKEY_AFTER_NS:
-                self._hint(known, known.active, Change.REKEY, known.active.path, now)
+                self.hint(known, known.active, Change.REKEY, known.active.path, now)
             self.desk.out += known.active.seal(frames)
         return self._finish(now)
 
@@ -202,94 +199,6 @@ class Gateway:
         except PeerFault as fault:
             self.desk.stranger(fault.reason, waiting.path, now)
 
-    def _data(self, frame: bytes, path: Path, packets: dict[int, list[bytes]], now: Instant) -> None:
-        index, counter = parse_data(frame)
-        known = self.desk.indices.get(index)
-        if known is None:
-            raise PeerFault(Reason.CONFIRM_STALE if index in self.desk.retired else Reason.INDEX_UNKNOWN)
-        session, epoch = known
-        if path != epoch.path:  # [D-5]: before window and AEAD
-            self._unbound(session, epoch, frame, counter, path, now)
-            return
-        plain = epoch.open(frame, counter)
-        try:
-            kind, body = parse_inner(plain, self.desk.policy.mtu)
-            if epoch is session.active:
-                session.heard_at = now
-                if session.quality_at is None:
-                    watch_quality(session, now)
-                    self.desk.changed.add(session)
-                self._inner(session, kind, body, packets.setdefault(session.handle, []), now)
-            elif session.candidate and epoch is session.candidate.epoch:
-                self._candidate_inner(session, kind, body, now)
-            elif kind is Kind.IP:  # draining: delivers, changes nothing [D-6]
-                self._deliver(session, body, packets.setdefault(session.handle, []), now)
-        except Malformed:
-            self.desk.refusals.add(session, Reason.INNER_MALFORMED, path.remote, now)
-
-    def _inner(self, session: Session, kind: Kind, body: bytes, packets: list[bytes], now: Instant) -> None:
-        """Act on one inner frame of the active epoch."""
-        epoch = session.active
-        match kind:
-            case Kind.IP:
-                self._deliver(session, body, packets, now)
-            case Kind.PROBE if epoch:
-                probe = unpack(Probe, body)
-                self.desk.route(session)
-                self.desk.out += epoch.seal([encode(Kind.PROBE_ACK, pack(ProbeAck(*probe, epoch.received, epoch.top, epoch.born)))])
-            case Kind.CONFIRM:
-                unpack(Confirm, body)
-                session.acknowledge()  # the ACK before was lost
-            case Kind.CLOSE:
-                session.hear(Input.PEER_CLOSED, now)
-            case Kind.HEALTH:
-                pass
-            case _:
-                self.desk.refusals.add(session, Reason.UNEXPECTED_MESSAGE, epoch.path.remote if epoch else None, now)
-
-    def _candidate_inner(self, session: Session, kind: Kind, body: bytes, now: Instant) -> None:
-        """CONFIRM alone asks for the commit, as it alone shows that the path carries L; the rest is held for the answer [R-20]."""
-        candidate = session.candidate
-        if candidate is None:
-            return
-        if kind is Kind.CONFIRM:
-            if unpack(Confirm, body).mtu != self.desk.policy.mtu:
-                self.desk.refusals.add(session, Reason.INNER_MALFORMED, candidate.epoch.path.remote, now)
-            elif not session.commit_ticket:
-                session.hear(Input.CONFIRM_PROVEN, now)
-        elif len(candidate.held) < limits.HELD_PACKETS and candidate.held_bytes + len(body) <= limits.HELD_BYTES:
-            candidate.held.append((kind, body))
-            candidate.held_bytes += len(body)
-        else:
-            self.desk.refusals.add(session, Reason.PENDING_FULL_DATA, candidate.epoch.path.remote, now)
-
-    def _deliver(self, session: Session, packet: bytes, packets: list[bytes], now: Instant) -> None:
-        """Pass on an inner packet whose source the device owns [I-20]."""
-        source, destination = (packet[12:16], packet[16:20]) if packet[0] >> 4 == IPV4 else (packet[8:24], packet[24:40])
-        if source not in {session.device.inner4, session.device.inner6}:
-            self.desk.refusals.add(session, Reason.INNER_SOURCE_SPOOFED, None, now)
-        elif destination in self.desk.routes and not self.desk.policy.device_to_device:
-            self.desk.refusals.add(session, Reason.INNER_DESTINATION_FORBIDDEN, None, now)
-        else:
-            packets.append(packet)
-
-    def _unbound(self, session: Session, epoch: Epoch, frame: bytes, counter: int, path: Path, now: Instant) -> None:
-        """Never roam in silence: a genuine newer packet from elsewhere gets a hint, sampled; nothing is delivered [R-40]."""
-        fresh = session.hinted_at is None or now - session.hinted_at >= limits.HINT_INTERVAL_NS
-        if epoch is not session.active or not fresh or counter <= epoch.top:
-            raise PeerFault(Reason.UNBOUND_PATH)
-        session.hinted_at = now
-        epoch.open(frame, counter, keep=False)
-        self._hint(session, epoch, Change.MOVE, path, now)
-        self.desk.refusals.add(session, Reason.UNBOUND_PATH, path.remote, now)
-
-    def _hint(self, session: Session, epoch: Epoch, change: Change, path: Path, now: Instant) -> None:
-        if change is Change.REKEY:
-            if session.hinted_at is not None and now - session.hinted_at < limits.HINT_INTERVAL_NS:
-                return
-            session.hinted_at = now
-        self.desk.out += [Transmit(path, run.frames) for run in epoch.seal([HINTS[change]])]
-
     def _commit_answered(self, session: Session, operation: Create | CompareAndSet, answer: Answer, now: Instant) -> None:
         if session.commit_ticket != answer.ticket:
             if answer.outcome is Outcome.WON and session.state is State.TERMINATED:
@@ -304,7 +213,7 @@ class Gateway:
             packets: list[bytes] = []
             for kind, body in held:
                 try:
-                    self._inner(session, kind, body, packets, now)
+                    self.inner(session, kind, body, packets, now)
                 except Malformed:
                     self.desk.refusals.add(session, Reason.INNER_MALFORMED, None, now)
             self.desk.out += [Deliver(session.handle, packets)] if packets else []
