@@ -51,7 +51,7 @@ class Builder:
         fact = stamped.fact
         kind = self._kinds[fact.event.name]
         reason = fact.reason.name
-        if kind.role not in (self._role, "both") or kind.event_class == "integrity":
+        if kind.role not in (self._role, "both"):
             raise EventRefused(f"{kind.name} is a record of the {kind.role}, not of the {self._role}")
         if reason not in kind.reasons:
             raise EventRefused(f"{reason} is not a reason of {kind.name}")

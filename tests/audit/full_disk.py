@@ -7,7 +7,9 @@ import sys
 import time
 from pathlib import Path
 
+from audit.files import read_head
 from audit.record import outbox_id_of, pack
+from audit.recovery import recover
 from core.reasons import Event, Reason
 from core.values import Fact, Instant
 from tests.audit.made import BOOT, WALL, records, story
@@ -34,6 +36,9 @@ def main(place: Path) -> None:
         running.telemetry(NOISE[:100])
         running.evidence(EVIDENCE[:10])
         running.acknowledged_up_to(outbox_id_of(EVIDENCE[9]))
+        patience = time.monotonic() + PATIENCE_S
+        while read_head(place / "log") != recover(place / "log").head and time.monotonic() < patience:
+            time.sleep(0.05)  # then nothing but the full disk itself makes the writer look again
         fill(place / "filler")
         running.telemetry(NOISE[100:])
         running.evidence(EVIDENCE[10:60])

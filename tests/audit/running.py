@@ -46,6 +46,7 @@ class Running:
         self.reading = reading
         theirs.close()
         self.socket.settimeout(PATIENCE_S)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)  # the system gives what it allows
         self.ready = not evidence or self.socket.recv(8) == bytes(8)
 
     def __enter__(self) -> Self:

@@ -254,6 +254,17 @@ def test_refused_evidence_is_kept_once_over_a_restart(tmp_path: Path) -> None:
     assert [event["event_type"] for event in events_of(tmp_path)].count("RECORD_REFUSED") == 1
 
 
+def test_a_log_is_not_closed_over_something_unrecorded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A-43: the log would say that it ended in good order, and the evidence before its end would be missing."""
+    place, journal, _, _ = world
+    answers = iter([True, False, False])
+    monkeypatch.setattr(Disk, "full", property(lambda _: next(answers)), raising=False)
+    journal._waiting.append(EVIDENCE[0])
+    assert not journal.close()
+    assert [event["event_type"] for event in events_of(place)] == ["LOG_OPENED"]
+    assert journal.close()
+
+
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_log_that_cannot_be_closed_says_so(world: World, times: int) -> None:
     """A-43: a writer that leaves something unrecorded would end as if all were well."""

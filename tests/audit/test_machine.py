@@ -106,7 +106,10 @@ def test_a_commit_that_the_process_did_not_see_is_no_contradiction() -> None:
 def test_a_session_that_is_taken_over_again_begins_anew() -> None:
     """A-55: a session that came back from another gateway counts its versions from 0 again."""
     again = [step(CHANGED, Reason.TAKEN_OVER, 0, (R, R)), step(CHANGED, Reason.REATTACH_ACCEPTED, 1, (R, R))]
-    assert set(judged(*of(1, step(CHANGED, Reason.QUALITY_LOW, 0, (A, V)), *again))) == {None}
+    before = step(CHANGED, Reason.QUALITY_LOW, 1, (A, V))
+    assert set(judged(*of(1, before, *again))) == {None}
+    of_the_old_life = step(CHANGED, Reason.QUALITY_STABLE, 2, (V, A))
+    assert judged(*of(1, before, *again, of_the_old_life))[-1] == "state version 2 leaves VOLATILE, but version 1 went to RECOVERING"
 
 
 def test_two_process_starts_are_not_compared() -> None:

@@ -1,5 +1,6 @@
 """Pseudonyms and their key."""
 
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,14 @@ from tests.audit.made import KEY
 def test_what_is_named_is_kept_apart() -> None:
     """A-14: a session and a device whose bytes are equal would look like one thing."""
     names = Pseudonyms(KEY)
-    value = bytes(31) + b"\1"
-    of_session = names.session(int.from_bytes(value[:6], "little"))
-    assert len({of_session, names.device(value), names.peer(value[:16], 256), names.device(value[::-1])}) == 4
+    device, address = bytes(range(32)), bytes(range(16))
+
+    def keyed(what: bytes, value: bytes) -> str:
+        return blake2b(value, digest_size=8, key=KEY, person=what).hexdigest()
+
+    assert names.session(5) == keyed(b"session", b"\5" + bytes(7))
+    assert names.device(device) == keyed(b"device", device)
+    assert names.peer(address, 258) == keyed(b"peer", address + b"\2\1")
 
 
 def test_the_key_is_kept_beside_the_log() -> None:

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from audit import segments
-from audit.chain import Head
+from audit.canonical import canonical, line_of
+from audit.chain import Head, digest
 from audit.errors import LineMalformed, LogBusy, LogUnsound
 from audit.files import HEAD, read_head, segment_name, segments_in, write_head
 from audit.recovery import EVIDENCE_REMEMBERED, recover
 from audit.segments import Log
 from audit.verdict import Verdict
 from audit.verify import verify
-from tests.audit.made import BOOT, a_log, events_of, lines_of, opened, records, story
+from tests.audit.made import BOOT, a_log, events_of, lines_of, opened, records, resealed, story
 
 
 def test_a_log_is_split_into_segments_that_carry_their_first_number(tmp_path: Path) -> None:
@@ -112,6 +113,25 @@ def test_a_crash_within_the_first_line_leaves_a_log_that_begins(tmp_path: Path, 
     assert verify(tmp_path).cut_bytes == (100 if kept == "some" else 0)
 
 
+def test_head_is_there_before_the_second_event(tmp_path: Path) -> None:
+    """A-33: two crashes in a row at the very first starts would leave a log that never goes on."""
+    opened(tmp_path)[0].close()
+    (tmp_path / HEAD).unlink()
+    Log(tmp_path).close()
+    head = read_head(tmp_path)
+    assert head is not None
+    assert head.seq == 0
+
+
+def test_a_torn_end_of_a_full_segment_is_cut_though_the_next_line_goes_elsewhere(tmp_path: Path) -> None:
+    """A-33: a torn line would stay in the middle of the log for ever."""
+    a_log(tmp_path, story(1)[:2], segment_bytes=1)
+    with segments_in(tmp_path)[-1].open("ab") as file:
+        file.write(b"torn")
+    a_log(tmp_path, story(2)[:2], segment_bytes=1)
+    assert (verify(tmp_path).verdict, verify(tmp_path).cut_bytes) == (Verdict.VERIFIED, 4)
+
+
 def test_a_crash_while_a_segment_begins_leaves_a_log_that_goes_on(tmp_path: Path) -> None:
     """A-33: a crash between making a segment and writing to it would end the log."""
     a_log(tmp_path, story(1), segment_bytes=2_000)
@@ -130,12 +150,29 @@ def damaged_tail(lines: list[bytes], place: int) -> list[bytes]:
     return [*lines[:place], lines[place][:middle] + b"\0" + lines[place][middle + 1 :], *lines[place + 1 :]]
 
 
-def test_what_was_not_yet_durable_may_be_cut(grown: tuple[Path, bytes], tmp_path: Path) -> None:
-    """A-33: after a power loss the log could not go on, though nothing durable was lost."""
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda line: damaged_tail([line], 0)[0],
+        lambda line: line.replace(b'"version":0', b'"version":1'),
+        lambda line: resealed(line, prev_hash="0" * 64),
+        lambda line: resealed(line, seq=99),
+        lambda line: resealed(line) + b"x" * 5,
+        lambda line: line_of(b'{"seq":"x"}', digest(b'{"seq":"x"}')),
+        lambda line: line_of(b"7", digest(b"7")),
+    ],
+)
+def test_what_was_not_yet_durable_may_be_cut(grown: tuple[Path, bytes], tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    """A-33: after a power loss the log could not go on, though nothing durable was lost; or what is no event would be built on."""
     before, line = grown
     place = shutil.copytree(before, tmp_path / "log")
     segment = segments_in(place)[0]
-    segment.write_bytes(b"".join(damaged_tail([*lines_of(place), line], len(lines_of(place)))))
+    kept = [line] if damage(line).startswith(line) else []
+    line = damage(line)
+    assert line not in kept
+    with segment.open("ab") as file:
+        file.write(line)
+    line = line[len(b"".join(kept)) :]
     log, _ = opened(place)
     log.close()
     assert events_of(place)[-1]["metrics"] == {"cut_bytes": len(line)}
@@ -256,7 +293,12 @@ def test_an_old_head_stands_until_the_new_one_is_whole(tmp_path: Path, monkeypat
     assert [path.name for path in tmp_path.iterdir()] == [HEAD]
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"7\n", b"[]\n", b'{"chain_id":"x","hash":"y","seq":1}\n', b'{"seq":1}\n'])
+A_HEAD = canonical({"chain_id": "ab" * 16, "seq": 5, "hash": "cd" * 32}) + b"\n"
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"7\n", b"[]\n", b'{"chain_id":"x","hash":"y","seq":1}\n', b'{"seq":1}\n', b" " + A_HEAD, A_HEAD[:-1]]
+)
 def test_a_head_has_one_form(tmp_path: Path, data: bytes) -> None:
     """A-34: a changed head.json would be taken for a head."""
     (tmp_path / HEAD).write_bytes(data)

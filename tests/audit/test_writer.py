@@ -18,7 +18,7 @@ from audit.verdict import Verdict
 from audit.verify import verify
 from core.reasons import Event, Reason
 from core.values import Fact, Instant
-from tests.audit.made import BOOT, KEY, WALL, a_log, events_of, records, story
+from tests.audit.made import BOOT, KEY, WALL, a_log, events_of, opened, records, story
 from tests.audit.running import PATIENCE_S, Outbox, Running
 
 TELEMETRY, EVIDENCE = records([fact for handle in range(1, 201) for fact in story(handle)])
@@ -96,14 +96,14 @@ def test_everything_that_was_sent_before_the_end_is_recorded(tmp_path: Path) -> 
     with Running(log) as running:
         os.kill(running.process.pid, signal.SIGSTOP)
         running.telemetry(TELEMETRY[:200])
-        running.evidence(EVIDENCE[:200])
+        running.evidence(EVIDENCE[:384])  # more than one batch takes
         os.close(running.pipe)
         running.pipe = -1
         os.kill(running.process.pid, signal.SIGCONT)
         assert running.close() == (0, "")
         assert running.acknowledged(0) is not None
     assert serials(log, "telemetry") == serials_of(TELEMETRY[:200])
-    assert serials(log, "evidence") == serials_of(EVIDENCE[:200])
+    assert serials(log, "evidence") == serials_of(EVIDENCE[:384])
 
 
 def test_a_store_that_goes_away_ends_nothing(tmp_path: Path) -> None:
@@ -120,10 +120,14 @@ def test_a_store_that_goes_away_ends_nothing(tmp_path: Path) -> None:
 
 def test_a_store_that_does_not_listen_is_told_the_newest(tmp_path: Path) -> None:
     """A-40: unread acknowledgements would block the writer, and the outbox would keep what is durable."""
-    with Running(tmp_path / "log", answers_bytes=4_608) as running:
-        for record in EVIDENCE:
+    log = tmp_path / "log"
+    with Running(log, answers_bytes=4_608) as running:
+        patience = time.monotonic() + PATIENCE_S
+        for number, record in enumerate(EVIDENCE[:30], 1):
             running.evidence([record])
-        running.acknowledged_up_to(outbox_id_of(EVIDENCE[-1]))
+            while len(serials(log, "evidence")) < number and time.monotonic() < patience:
+                time.sleep(0.002)
+        running.acknowledged_up_to(outbox_id_of(EVIDENCE[29]))
         assert running.close() == (0, "")
 
 
@@ -194,19 +198,6 @@ def test_kill_at_any_moment_loses_nothing_that_was_acknowledged(tmp_path: Path, 
     assert (verify(log).verdict, verify(log).by_type["LOG_RESUMED"]) == (Verdict.VERIFIED, 5)
 
 
-def test_a_writer_waits_for_the_one_before_it(tmp_path: Path) -> None:
-    """A-31: a gateway that is restarted at once would run without an audit, or the old writer's last records would be lost."""
-    log = tmp_path / "log"
-    with Running(log, evidence=False) as first:
-        while not (log / HEAD).exists():
-            time.sleep(0.01)
-        with Running(log, evidence=False) as second:
-            assert first.close() == (0, "")
-            second.telemetry(TELEMETRY[:1])
-            assert second.close() == (0, "")
-    assert [event["event_type"] for event in events_of(log)] == ["LOG_OPENED", "LOG_CLOSED", "LOG_RESUMED", "SESSION_CHANGED", "LOG_CLOSED"]
-
-
 def run_main(log: Path, *more: str) -> int:
     """Run the writer in this process, up to where it would take records."""
     reading, writing = os.pipe()
@@ -245,6 +236,21 @@ def test_why_a_writer_does_not_start_is_said(tmp_path: Path, capsys: pytest.Capt
     assert run_main(tmp_path / "file" / "log") == writer.USAGE
     assert run_main(tmp_path / "file") == writer.SYSTEM
     assert "exists" in capsys.readouterr().err
+
+
+def test_a_writer_waits_for_the_one_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A-31: a gateway that is restarted at once, while the old writer still closes the log, would run without an audit."""
+    log = tmp_path / "log"
+    store_key(key_path(log), KEY)
+    before, journal = opened(log)
+
+    def ends(_: float) -> None:
+        journal.close()
+        before.close()
+
+    monkeypatch.setattr("audit.writer.time.sleep", ends)
+    assert run_main(log) == 0
+    assert [event["event_type"] for event in events_of(log)] == ["LOG_OPENED", "LOG_CLOSED", "LOG_RESUMED", "LOG_CLOSED"]
 
 
 @pytest.mark.parametrize("more", [["--node", "0011"], ["--node", "x" * 16], ["--role", "witness"], ["--telemetry-fd", "x"]])
