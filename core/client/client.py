@@ -17,7 +17,6 @@ from core.values import (
     CloseSession,
     Connect,
     Deliver,
-    Dial,
     Endpoint,
     Instant,
     Order,
@@ -181,7 +180,6 @@ class Client(Clocks):
         carrier = self.committed.path.carrier if self.committed else 0
         match effect:
             case Effect.OPEN_PATHS:
-                self.out += [Dial(wanted) for wanted in self.policy.carriers[:1] if wanted not in self.paths]
                 self.at["beside"] = Instant(now + limits.BESIDE_NS)
             case Effect.SHAKE_HANDS:
                 self.hand_tries, self.cookies = 0, 0
