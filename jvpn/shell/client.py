@@ -31,6 +31,7 @@ from jvpn.shell.tun import PacketPort, Tun
 
 RECONNECT_NS: Final = 1 * limits.SECOND  # doubling
 RECONNECT_NS_MAX: Final = 30 * limits.SECOND
+WAYS: Final = frozenset({NetKind.ADDRESS_ADDED, NetKind.ROUTES_CHANGED})
 SPARE_NS: Final = 10 * limits.SECOND  # a connection that the session does not need is closed after this
 
 log = structlog.get_logger(__name__)
@@ -117,14 +118,19 @@ class ClientProcess:
             self.port.add_route(network)
 
     def _network(self) -> None:
-        """Close the paths whose local address is gone: the core then moves the session."""
-        for event in self._watch.read():
+        """Close the paths whose local address is gone: the core then moves the session. Dial again when there may be a way again."""
+        events = self._watch.read()
+        for event in events:
             if event.kind is not NetKind.ADDRESS_REMOVED:
                 continue
             for path in list(self.engine.paths.values()):
                 if path.local.address == event.address:
                     for transport in self._transports:
                         transport.close_path(path)
+        if self.engine.state in {State.CONNECTING, State.SEEKING} and WAYS & {event.kind for event in events}:
+            for transport in self._transports:  # a stream's dial is in flight and repeats its SYN; a datagram's has failed at once
+                if transport.carrier == Carrier.UDP and Carrier.UDP not in self.engine.paths:
+                    transport.dial(boottime())
 
     def _second(self, now: Instant) -> None:
         """Make a new session after one that ended; close connections that nothing needs."""
