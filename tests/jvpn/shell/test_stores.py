@@ -270,6 +270,7 @@ def test_expired_rows_go(kept: Kept) -> None:
 def test_an_owner_can_end_what_expired(kept: Kept) -> None:
     """O-12: the end of a session's lifetime would leave no evidence, because the row went just before."""
     kept.ask(create(1, 1, expires=START + PURGE_EVERY_S - 1), create(2, 2, expires=START + PURGE_EVERY_S - OWNER_GRACE_S - 1))
+    kept.ask(create(3, 3, expires=START + PURGE_EVERY_S - 1), end(3, 4))
     kept.clock.seconds += PURGE_EVERY_S
-    assert outcomes(kept.ask(end(1, 3), end(2, 4))) == [WON, ABSENT]
-    assert [told.serial for told in kept.facts()] == [1, 2, 3]
+    assert outcomes(kept.ask(end(1, 5), end(2, 6), end(3, 7))) == [WON, ABSENT, ABSENT]
+    assert [told.serial for told in kept.facts()] == [1, 2, 3, 4, 5]

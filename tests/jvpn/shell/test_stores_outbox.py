@@ -130,6 +130,30 @@ def test_what_is_acknowledged_is_deleted_and_nothing_else(store: SqliteStore, re
     until(lambda: outbox(path) == [], "all records are deleted")
 
 
+def test_new_evidence_follows_at_once(store: SqliteStore, read: Read) -> None:
+    """O-17: evidence would wait for the next start."""
+    reader = read(store)
+    reader.read(1)
+    assert reader.silent(store)
+    write(store, 1, 3)
+    assert serials(reader.read(2)) == [2, 3]
+
+
+def test_a_commit_deletes_what_is_acknowledged(store: SqliteStore, read: Read, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """O-18: deleting would cost writes of its own, or be put off for ever, while operations keep coming."""
+    monkeypatch.setattr(sqlite_module, "RETRY_MS", 600_000)
+    reader = read(store)
+    reader.acknowledge(reader.read(1)[0])
+    versions = iter(range(1, 10_000))
+
+    def deleted() -> bool:
+        version = next(versions)
+        write(store, version, version + 1)
+        return 1 not in serials(outbox(path))
+
+    until(deleted, "the first record is deleted")
+
+
 def test_deletion_needs_no_quiet_moment(store: SqliteStore, read: Read, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """O-19: a long backlog that is drained in one go would come again as a whole after a crash, more than the writer remembers."""
     monkeypatch.setattr(sqlite_module, "RETRY_MS", 600_000)

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -18,6 +19,7 @@ from jvpn.shell.audit_link import AuditLink, Writer
 from jvpn.shell.clock import boottime
 from jvpn.shell.errors import Unavailable
 from jvpn.shell.stores import sqlite as sqlite_module
+from jvpn.shell.stores import tables as tables_module
 from jvpn.shell.stores.sqlite import GROUP, SqliteStore
 from jvpn.shell.stores.tables import VERSION, Tables
 from tests.jvpn.shell.storing import BOOT, NODE, Clock, ask, create, end, evidence, move, outbox, outcomes, take, until
@@ -188,6 +190,18 @@ def test_a_lock_fails_writes_and_lets_reads_through(path: Path) -> None:
     assert [stamped.fact.serial for stamped in outbox(path)] == [1, 4]
 
 
+def test_a_lock_that_is_let_go_in_time_costs_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """O-14: an operation that reads before it writes would fail whenever another process wrote in between."""
+    monkeypatch.setattr(tables_module, "BUSY_S", BOUND_S)
+    with opened(path) as store, closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("INSERT INTO outbox (node, record) VALUES (x'', x'')")
+        store.submit([Ask(0, create(1, 1))])
+        time.sleep(0.1)  # the store waits for the lock by now, most likely; if not, the test is easier, not wrong
+        other.execute("COMMIT")
+        assert outcomes(take(store, 1)) == [WON]
+
+
 def test_one_bad_operation_does_not_undo_its_group(path: Path) -> None:
     """O-11: what the tables refuse would take down operations of other sessions, or leave a row without its evidence."""
     wrong = create(2, 2)
@@ -233,7 +247,8 @@ def test_a_full_queue_fails_what_does_not_fit(path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(sqlite_module, "QUEUE", 10)
     with opened(path) as store:
         with held(store):
-            store.submit([Ask(ticket, Get(ticket)) for ticket in range(13)])
+            store.submit([Ask(ticket, Get(ticket)) for ticket in range(8)])
+            store.submit([Ask(ticket, Get(ticket)) for ticket in range(8, 13)])
             assert outcomes(take(store, 3)) == [FAILED] * 3
         assert outcomes(take(store, 11)) == [ABSENT] * 11
 
