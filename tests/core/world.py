@@ -6,7 +6,8 @@ Time passes only in `World.run`. Every frame is in `World.sent`, every record in
 import heapq
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Final
 
 from core import limits
 from core.client.attempts import Keys
@@ -18,49 +19,19 @@ from core.reasons import Carrier, Event, Reason
 from core.session.desk import Desk, Device, Identity, Policy
 from core.session.session import Session
 from core.values import Ask, Connect, Deliver, Dial, Endpoint, Fact, Instant, Output, Path, PathEvent, Record, Route, Transmit
-from core.wire.layout import confirm_length
+from tests.core.frames import Sent, kind_of, packet, v4
 from tests.core.recorded import recorded
 from tests.core.twins import Entropy, Store, TwinKem
 
 MS: Final = limits.MILLISECOND
-V4_MAPPED: Final = bytes(10) + b"\xff\xff"
-GATEWAY_AT: Final = Endpoint(V4_MAPPED + bytes((10, 9, 0, 2)), 51_820)
+GATEWAY_AT: Final = Endpoint(v4(2), 51_820)
 INNER_GATEWAY: Final = bytes((10, 77, 0, 1))
-TYPES: Final = {1: "INIT", 2: "RESP", 3: "COOKIE", 4: "DATA", 5: "REATTACH", 6: "REATTACH_RESP"}
 STRAIGHT: Final = (0,)
 TURNS_PER_MS: Final = 200  # more than any playbook has on purpose
 WORLDS: Final["list[World]"] = []  # of the running test, for the checks that every world has to pass
 
 Network = Callable[[str, str, bytes], Sequence[int]]
 """From sender ("client" or "gateway"), kind and frame to the extra delay, in ns, of each copy that arrives: () is a loss."""
-
-
-def v4(last: int, third: int = 0) -> bytes:
-    """Return 10.9.`third`.`last` as the 16 bytes of an endpoint."""
-    return V4_MAPPED + bytes((10, 9, third, last))
-
-
-def packet(source: bytes, destination: bytes, payload: bytes = b"") -> bytes:
-    """Return an IPv4 packet (checksum left zero: nobody here looks at it)."""
-    length = 20 + len(payload)
-    return b"\x45\0" + length.to_bytes(2, "big") + bytes(4) + b"\x40\x11\0\0" + source + destination + payload
-
-
-class Sent(NamedTuple):
-    """One frame that an engine sent, by which end ("client" or "gateway"), on which of its paths, and what it is."""
-
-    sender: str
-    path: Path
-    frame: bytes
-    kind: str
-
-
-def kind_of(frame: bytes, sender: str) -> str:
-    """Return the name of a frame; the only DATA of the length L are CONFIRM and ACK, as these worlds carry small packets."""
-    name = TYPES.get(frame[0], "?") if frame else "?"
-    if name == "DATA" and len(frame) == confirm_length(limits.MTU_DEFAULT):
-        return "CONFIRM" if sender == "client" else "ACK"
-    return name
 
 
 class Host:
@@ -74,7 +45,9 @@ class Host:
         self.device = Device(device_key.public, bytes((10, 77, 0, 1 + number)), bytes(15) + bytes((1 + number,)))
         self.address, self.port = v4(10 + number), 40_000 + number
         self.nat: Endpoint | None = None
+        self.off = False  # a machine that sleeps: nothing comes, nothing goes, no clock is judged
         self.paths: dict[int, Path] = {}
+        self.streams: set[Path] = set()
         self.facts: list[Fact] = []
         self.down: list[bytes] = []
         self.client = Client(Keys(device_key, world.static.public, world.kem), policy, world.entropy)
@@ -104,11 +77,13 @@ class Host:
     def opened(self, path: Path) -> None:
         """Tell the client that a path is open."""
         self.paths[path.carrier] = path
+        self.streams |= {path} if path.serial else set()
         self.does(lambda: self.client.path_event(path, PathEvent.OPENED, self.world.now))
 
     def close(self, carrier: int, *, gateway: bool = True) -> None:
         """Close a path; a stream is reset at the gateway too, unless the reset is lost."""
         mine = self.paths.pop(carrier)
+        self.streams.discard(mine)
         if mine.serial and gateway:
             theirs = mine._replace(local=mine.remote, remote=mine.local)
             self.world.gateway_does(lambda: self.world.gateway.path_event(theirs, PathEvent.CLOSED, self.world.now))
@@ -157,9 +132,14 @@ class Host:
                 case _:
                     raise AssertionError(output)
 
+    def hears(self, frame: bytes, path: Path) -> None:
+        """Let a frame arrive now."""
+        if not self.off:
+            self.does(lambda: self.client.receive([frame], path, self.world.now))
+
     def sees(self, path: Path) -> Endpoint | None:
         """Return the source that the gateway sees on a path of this host; None when the path is dead."""
-        if path.local.address != self.address or (path.serial and self.paths.get(path.carrier) != path):
+        if self.off or path.local.address != self.address or (path.serial and path not in self.streams):
             return None
         return self.nat if self.nat and not path.serial else path.local
 
@@ -241,9 +221,9 @@ class World:
         """Put a gateway's frame on its way to whichever host is there."""
         self.sent.append(sent)
         for host in self.hosts:
-            mine = host.paths.get(sent.path.carrier)
-            if mine and mine.serial == sent.path.serial and host.sees(mine) == sent.path.remote:
-                self.fly(sent, lambda host=host, mine=mine: host.does(lambda: host.client.receive([sent.frame], mine, self.now)))  # type: ignore[misc]  # defaults bind the loop's values
+            for mine in {*host.streams, *host.paths.values()}:
+                if (mine.carrier, mine.serial) == sent.path[:2] and host.sees(mine) == sent.path.remote:
+                    self.fly(sent, partial(host.hears, sent.frame, mine))
 
     def fly(self, sent: Sent, arrive: Callable[[], None]) -> None:
         """Deliver a frame as often and as late as the network says."""
@@ -307,14 +287,18 @@ class World:
         while self.now < end:
             assert len(turns) < TURNS_PER_MS or self.now - turns[0] > MS, "a clock is always due"
             turns.append(self.now)
-            waits = [self.gateway.deadline(), *(host.client.deadline() for host in self.hosts), next_call if every else None]
+            waits = [
+                self.gateway.deadline(),
+                *(host.client.deadline() for host in self.hosts if not host.off),
+                next_call if every else None,
+            ]
             waits += [Instant(self._flight[0][0])] if self._flight else []
             self.now = Instant(min(end, max(self.now + 1, min([at for at in waits if at is not None], default=end))))
             while self._flight and self._flight[0][0] <= self.now:
                 heapq.heappop(self._flight)[2]()
             if (at := self.gateway.deadline()) is not None and at <= self.now:
                 self.gateway_does(lambda: self.gateway.tick(self.now))
-            for host in self.hosts:
+            for host in awake:
                 if (at := host.client.deadline()) is not None and at <= self.now:
                     host.does(lambda host=host: host.client.tick(self.now))  # type: ignore[misc]  # the default binds the loop's value
             if every and self.now >= next_call:
@@ -326,7 +310,7 @@ class World:
         end = self.now + int(milliseconds * MS)
         while not happened():
             assert self.now < end, "it did not happen"
-            self.run(1, every)
+            self.run(10, every, step_ms=10)
 
     # --- what was recorded ---
 
