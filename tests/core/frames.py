@@ -2,6 +2,7 @@
 
 from typing import Final, NamedTuple
 
+from core.limits import MTU_DEFAULT
 from core.values import Path
 from core.wire.layout import confirm_length
 
@@ -32,6 +33,6 @@ class Sent(NamedTuple):
 def kind_of(frame: bytes, sender: str) -> str:
     """Return the name of a frame; the only DATA of the length L are CONFIRM and ACK, as these worlds carry small packets."""
     name = TYPES.get(frame[0], "?") if frame else "?"
-    if name == "DATA" and len(frame) == confirm_length(limits.MTU_DEFAULT):
+    if name == "DATA" and len(frame) == confirm_length(MTU_DEFAULT):
         return "CONFIRM" if sender == "client" else "ACK"
     return name

@@ -287,11 +287,8 @@ class World:
         while self.now < end:
             assert len(turns) < TURNS_PER_MS or self.now - turns[0] > MS, "a clock is always due"
             turns.append(self.now)
-            waits = [
-                self.gateway.deadline(),
-                *(host.client.deadline() for host in self.hosts if not host.off),
-                next_call if every else None,
-            ]
+            awake = [host for host in self.hosts if not host.off]
+            waits = [self.gateway.deadline(), *(host.client.deadline() for host in awake), next_call if every else None]
             waits += [Instant(self._flight[0][0])] if self._flight else []
             self.now = Instant(min(end, max(self.now + 1, min([at for at in waits if at is not None], default=end))))
             while self._flight and self._flight[0][0] <= self.now:
