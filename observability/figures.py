@@ -27,6 +27,7 @@ LANE: Final = 0.19  # inches
 BARS_MAX: Final = 60
 REASONS_MAX: Final = 5
 TICKS_MAX: Final = 10
+MINUTE: Final = 60
 DAY: Final = 86_400
 STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, DAY, 7 * DAY, 30 * DAY)
 SECOND_MS: Final = 1_000
@@ -258,7 +259,7 @@ def _time_axis(axes: Axes) -> None:
     begin, end = axes.get_xlim()
     step = next((step for step in STEPS if (end - begin) / step <= TICKS_MAX), STEPS[-1])
     ticks = range(int(-(-begin // step)) * step, int(end) + 1, step)
-    form = "%H:%M:%S" if step < 60 else "%H:%M" if step < DAY else "%d %b"  # noqa: PLR2004 - a minute
+    form = "%H:%M:%S" if step < MINUTE else "%H:%M" if step < DAY else "%d %b"
     axes.set_xticks(list(ticks), [(EPOCH + timedelta(seconds=tick)).strftime(form) for tick in ticks])
     first, last = (f"{EPOCH + timedelta(seconds=when):%d %B %Y}" for when in (begin, end))
     axes.set_xlabel(f"{first} (UTC)" if first == last else f"{first} to {last} (UTC)")

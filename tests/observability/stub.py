@@ -113,6 +113,17 @@ def stored_but(step: Step) -> Step:
     return both
 
 
+def bad(wanted: int, refuse: Callable[[str], Item]) -> Step:
+    """Refuse the event with this number, whenever and with whomever it comes."""
+
+    def judge(stub: Stub, ids: list[str]) -> Said | None:
+        order = list(dict.fromkeys(name for request in stub.requests for name in request))
+        stub.script.append(judge)
+        return each(lambda _, name: refuse(name) if name == order[wanted] else None)(stub, ids)
+
+    return judge
+
+
 def hang_up(_stub: Stub, _ids: list[str]) -> None:
     """Reset the connection."""
 

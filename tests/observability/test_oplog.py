@@ -37,7 +37,7 @@ def test_a_line_is_json_with_utc_time_level_and_correlation(tmp_path: Path) -> N
     oplog.configure(file=tmp_path / "log")
     log = structlog.get_logger()
     with oplog.correlated("00" * 16):
-        log.info("moved", reason=Reason.MOVED_HINTED, path=tmp_path, waited_ms=3)
+        log.info("moved", reason=Reason.MOVED_HINTED, path=tmp_path, waited_ms=3, key=SECRET)
     log.info("later")
     first, second = lines(tmp_path / "log")
     assert first.pop("timestamp").endswith("Z")
@@ -48,6 +48,7 @@ def test_a_line_is_json_with_utc_time_level_and_correlation(tmp_path: Path) -> N
         "reason": "MOVED_HINTED",
         "path": str(tmp_path),
         "waited_ms": 3,
+        "key": "<32 bytes>",
     }
     assert "correlation_id" not in second
     assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.files import segments_in
+from audit.files import first_of, segments_in
 from observability.tail import START, Line, LogError, Position, Tail, writer_is_there
 from tests.observability.synthetic import Scribe, health
 
@@ -116,6 +116,28 @@ def test_a_torn_line_before_a_newer_segment_is_handed_on(tmp_path: Path) -> None
     assert after
     assert torn.raw == first.read_bytes().splitlines()[-1]
     assert after.raw == second.read_bytes().splitlines()[0]
+
+
+def test_the_last_line_before_a_rotation_is_not_overtaken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two looks the writer ends one segment and begins the next: the last line of the old one would be skipped for ever."""
+    log = tmp_path / "log"
+    scribe = Scribe(log, segment_bytes=1_000)
+    scribe.write([health(1), health(2)])
+    scribe.close()
+    first, second = segments_in(log)
+    lines, later = first.read_bytes().splitlines(keepends=True), second.read_bytes()
+    first.write_bytes(lines[0])
+    second.unlink()
+    tail = Tail(log)
+    assert len(drain(tail)) == 1
+
+    def look(directory: Path) -> list[int]:
+        first.write_bytes(b"".join(lines))
+        second.write_bytes(later)
+        return [first_of(path) for path in segments_in(directory)]
+
+    monkeypatch.setattr("observability.tail.segments", look)
+    assert [line.raw for line in drain(tail)] == content(log)[1:]
 
 
 def test_a_log_that_is_not_what_it_was_stops_the_reader(tmp_path: Path) -> None:
