@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,10 @@ class Quarantine:
     """Appends JSON lines to a file; the same line of the log is appended once, also when a crash makes the shipper send it again."""
 
     def __init__(self, path: Path, known_bytes: int) -> None:
-        """``known_bytes``: length of the file when the cursor was saved; what follows belongs to events that are still unsettled."""
+        """``known_bytes``: length of the file when the cursor was saved; what follows belongs to events that are still unsettled.
+
+        Raises ``OSError``.
+        """
         self._path = path
         self._since: set[tuple[int, int]] = set()
         if not path.exists():
@@ -30,8 +34,9 @@ class Quarantine:
             if whole < len(data):
                 file.truncate(size - len(data) + whole)  # torn by a crash; its event is unsettled, it comes again
         for line in data[:whole].splitlines():
-            entry = orjson.loads(line)
-            self._since.add((entry["segment"], entry["end"]))
+            with suppress(ValueError, TypeError, KeyError):  # what somebody else wrote there stands for nothing of ours
+                entry = orjson.loads(line)
+                self._since.add((entry["segment"], entry["end"]))
 
     def add(self, line: Line, document_id: str, answer: Any) -> None:  # noqa: ANN401 - any JSON value
         """Keep one line durably, with what the cluster (or the shipper) said about it. Raises ``OSError``."""

@@ -20,7 +20,7 @@ import structlog
 from observability.breaker import Breaker
 from observability.bulk import Unfit, document
 from observability.connect import Cluster, connect
-from observability.cursor import Counters, Cursor, State
+from observability.cursor import Counters, Cursor, State, StateError
 from observability.delivery import Client, Delivery, Entry
 from observability.quarantine import Quarantine
 from observability.tail import START, LogError, Position, Tail, segments
@@ -93,7 +93,10 @@ class Shipper:
         self._cursor = state.load()
         self.counters = replace(self._cursor.counters)
         self._tail = Tail(config.log, self._begin())
-        self._quarantine = Quarantine(state.quarantine, self._cursor.quarantine_bytes)
+        try:
+            self._quarantine = Quarantine(state.quarantine, self._cursor.quarantine_bytes)
+        except OSError as error:
+            raise StateError(f"{state.quarantine} cannot be used: {error.strerror}") from None
         self._delivery = Delivery(client, config.stream, self._quarantine, wait, breaker or Breaker(), config.batch_events)
         self._ahead: Entry | None = None  # taken from the log, too large for the batch before
 

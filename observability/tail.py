@@ -9,6 +9,7 @@ of it is read and a newer one exists.
 import fcntl
 import os
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -64,8 +65,14 @@ class Tail:
         """Return the next durable line, or None when there is none yet.
 
         Raises ``LogError`` when the segment of the position is gone or shorter than it was, holds a line of more than ``CHUNK_BYTES``,
-        or when head.json is not one.
+        or when head.json is not one; and when the system does not let us read.
         """
+        try:
+            return self._next()
+        except OSError as error:
+            raise LogError(f"{error.filename or self._directory} cannot be read: {error.strerror}") from None
+
+    def _next(self) -> Line | None:
         while not self._lines:
             if not (self._open() and (self._read() or self._advance())):
                 return None
@@ -78,9 +85,10 @@ class Tail:
     def unread_bytes(self, position: Position) -> int:
         """Return how many bytes of the log lie behind ``position``; the last line may be incomplete."""
         total = 0
-        for first in segments(self._directory):
-            if first >= position.segment:
-                total += self._path(first).stat().st_size - (position.offset if first == position.segment else 0)
+        with suppress(OSError):  # for people only; `next` says what is wrong
+            for first in segments(self._directory):
+                if first >= position.segment:
+                    total += self._path(first).stat().st_size - (position.offset if first == position.segment else 0)
         return total
 
     def line_before(self, position: Position) -> bytes:
@@ -93,6 +101,8 @@ class Tail:
                 data = file.read(position.offset - begin)
         except FileNotFoundError:
             raise LogError(f"segment {path} is gone") from None
+        except OSError as error:
+            raise LogError(f"{path} cannot be read: {error.strerror}") from None
         if len(data) < position.offset - begin or not data.endswith(b"\n"):
             raise LogError(f"no line ends at byte {position.offset} of {path}")
         return data[data.rfind(b"\n", 0, -1) + 1 : -1]

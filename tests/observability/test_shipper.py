@@ -1,5 +1,6 @@
 """The shipper's memory: what it does after stops, crashes, mistakes and full disks."""
 
+import fcntl
 import os
 from pathlib import Path
 
@@ -215,3 +216,27 @@ def test_duplicates_of_the_stub_are_what_the_shipper_counts(log: Path) -> None:
         create(stub, "x")
         assert create(stub, "x")["create"]["status"] == 409
         assert Ship(log, stub)().created == EVENTS
+
+
+def test_what_the_system_forbids_is_said_in_words(log: Path) -> None:
+    """A wrong owner of a file would show as a traceback."""
+    with Stub() as stub:
+        ship = Ship(log, stub)
+        (log / "head.json").rename(log / "kept")
+        (log / "head.json").mkdir()
+        scribe = (log / "writer.lock").open("rb")
+        fcntl.flock(scribe, fcntl.LOCK_EX)
+        with pytest.raises(LogError, match=r"head\.json cannot be read"):
+            ship()
+        scribe.close()
+        (log / "head.json").rmdir()
+        (ship.state / "quarantine.jsonl").mkdir()
+        with pytest.raises(StateError, match=r"quarantine\.jsonl cannot be used"):
+            ship()
+        (ship.state / "quarantine.jsonl").rmdir()
+        (ship.state / "quarantine.jsonl").write_text("a note of the operator\n[]\n{}\n")
+        assert ship().created == EVENTS
+        (ship.log.parent / "state2").write_text("")
+        ship.state = ship.log.parent / "state2"
+        with pytest.raises(StateError, match="cannot be used"):
+            ship()
