@@ -105,6 +105,11 @@ class Checked:
 
 def read_toml(path: Path, schema: str) -> Checked:
     """Read a TOML file and check it by a schema of `schemas/config/`; raise Misconfigured."""
+    return Checked(str(path), schema_of(schema), toml(path))
+
+
+def toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file, which nobody has checked then; raise Misconfigured."""
     try:
         with path.open("rb") as file:
             raw = file.read(FILE_BYTES_MAX + 1)
@@ -112,12 +117,12 @@ def read_toml(path: Path, schema: str) -> Checked:
         raise Misconfigured(f"{path}: cannot be read: {error.strerror}") from error
     if len(raw) > FILE_BYTES_MAX:
         raise Misconfigured(f"{path}: more than {FILE_BYTES_MAX >> 10} KiB is no configuration")
-    return _parsed(path, raw, schema, tomllib.loads, "TOML")
+    return _parsed(path, raw, tomllib.loads, "TOML")
 
 
 def parse_json(path: Path, raw: bytes | bytearray, schema: str) -> Checked:
     """Check the bytes of a JSON file by a schema of `schemas/config/`; raise Misconfigured."""
-    return _parsed(path, raw, schema, json.loads, "JSON")
+    return Checked(str(path), schema_of(schema), _parsed(path, raw, json.loads, "JSON"))
 
 
 @cache
@@ -151,7 +156,7 @@ def _validator(identity: str) -> jsonschema_rs.Validator:
     return jsonschema_rs.Draft202012Validator(dict(schema), pattern_options=jsonschema_rs.RegexOptions(), offline=True)
 
 
-def _parsed(path: Path, raw: bytes | bytearray, schema: str, by: Callable[[str], Any], language: str) -> Checked:
+def _parsed(path: Path, raw: bytes | bytearray, by: Callable[[str], Any], language: str) -> dict[str, Any]:
     try:
         values = by(raw.decode("utf-8"))
     except UnicodeDecodeError as error:
@@ -162,7 +167,7 @@ def _parsed(path: Path, raw: bytes | bytearray, schema: str, by: Callable[[str],
         raise Misconfigured(f"{path}: not {language}: nested too deeply") from None
     if not isinstance(values, dict):
         raise Misconfigured(f"{path}: found {_shown(values, {})}, allowed an object in {{ }}")
-    return Checked(str(path), schema_of(schema), values)
+    return values
 
 
 def _below(schema: Schema, key: str) -> Schema:

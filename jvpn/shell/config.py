@@ -15,7 +15,7 @@ from core import limits
 from core.reasons import Carrier
 from core.values import Endpoint
 from jvpn.shell import forms
-from jvpn.shell.checked import Checked, Misconfigured, read_toml
+from jvpn.shell.checked import Checked, Misconfigured, read_toml, schema_of, toml
 
 CARRIERS: Final = {"udp": Carrier.UDP, "tcp": Carrier.TCP}
 
@@ -230,6 +230,12 @@ def load_shipper(path: Path) -> ShipperFile:
         batch_seconds=file.value("batch.seconds"),
         log=LogConfig(level=file.value("log.level")),
     )
+
+
+def state_of(path: Path) -> Path:
+    """Return the state directory of a gateway's or a client's configuration, looking nothing up. Raise Misconfigured."""
+    values = toml(path)
+    return _path(path, Checked(str(path), schema_of("client" if "gateway" in values else "gateway"), values), "state")
 
 
 def _find(path: Path, key: str, host: tuple[str, int], lookup: Lookup) -> Endpoint:

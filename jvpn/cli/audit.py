@@ -1,0 +1,121 @@
+"""Audit logs: `audit verify`, `audit show`, `audit report`."""
+
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from audit.show import Wanted, events, one_line
+from audit.verdict import MEANINGS, Result, Verdict
+from audit.verify import verify as verify_log
+from audit.vocabulary import SEVERITIES, vocabulary
+from jvpn.cli.output import Exit, Json, answer, complain, say
+
+VERDICTS: Final = "\b\nExit status:\n" + "\n".join(f"  {verdict.value:<3} {meaning}" for verdict, meaning in MEANINGS.items())
+Partial = Annotated[bool, typer.Option("--partial", help="The oldest segments may have been put away.")]
+Log = Annotated[Path, typer.Argument(help="The log's directory, or one file of its lines.", metavar="DIR|FILE", show_default=False)]
+
+
+def verify(log: Log, *, partial: Partial = False, json: Json = False) -> None:
+    """Verify a log: nothing changed, nothing missing, a possible story.
+
+    Every event is valid, unchanged and in its place, and the events do not contradict the tables of the state machines. Needs the files
+    and nothing else, and changes nothing. A directory must begin with its genesis and reach its head.json; a file may be
+    any piece of a log. It stops at the first fault and says where that is.
+    """
+    with Progress(console=Console(stderr=True), transient=True, disable=json or not Console(stderr=True).is_terminal) as shown:
+        task = shown.add_task("verifying")
+        result = verify_log(log, lambda done, total: shown.update(task, completed=done, total=total), partial=partial)
+    if json:
+        answer(result.as_json())
+    else:
+        say(result.as_text())
+    raise typer.Exit(result.verdict.value)
+
+
+def show(  # noqa: PLR0913 - a filter each
+    log: Log,
+    *,
+    event_type: Annotated[list[str] | None, typer.Option("--type", metavar="NAME", help="Only this event type; may be repeated.")] = None,
+    reason: Annotated[list[str] | None, typer.Option("--reason", metavar="NAME", help="Only this reason; may be repeated.")] = None,
+    session: Annotated[str | None, typer.Option("--session", metavar="ID", help="Only this session: pseudonym or correlation id.")] = None,
+    device: Annotated[str | None, typer.Option("--device", metavar="ID", help="Only this device, by its pseudonym.")] = None,
+    severity: Annotated[str, typer.Option("--severity", metavar="NAME", help=f"At least this: {', '.join(SEVERITIES)}.")] = "",
+    event_class: Annotated[
+        list[str] | None, typer.Option("--class", metavar="NAME", help="Only this class, e.g. evidence; may be repeated.")
+    ] = None,
+    since: Annotated[str | None, typer.Option("--since", metavar="TIME", help="From this time on (UTC), e.g. 2026-11-22T18:30.")] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="TIME", help="Before this time (UTC).")] = None,
+    first: Annotated[int, typer.Option("--from", metavar="SEQ", help="From this event on.", min=0, show_default=False)] = 0,
+    last: Annotated[int | None, typer.Option("--to", metavar="SEQ", help="Up to this event.", min=0)] = None,
+    json: Json = False,
+) -> None:
+    """Show the events of a log, one a line. This does not verify; `jvpn audit verify` does.
+
+    With --json each line is one event with its hash. Lines that are no valid event are told on standard error, and the exit status is 1.
+    """
+    words = vocabulary().kinds
+    if severity and severity not in SEVERITIES:
+        raise typer.BadParameter(f"{severity!r} is none of {', '.join(SEVERITIES)}", param_hint="--severity")
+    wanted = Wanted(
+        event_types=_known("--type", event_type, words),
+        reasons=_known("--reason", reason, {name for kind in words.values() for name in kind.reasons}),
+        classes=_known("--class", event_class, {kind.event_class for kind in words.values()}),
+        session=session,
+        device=device,
+        severity=SEVERITIES.get(severity, 0),
+        since=since,
+        until=until,
+        first_seq=first,
+        last_seq=last,
+    )
+    bad: list[str] = []
+
+    def tell(file: str, number: int, what: str) -> None:
+        bad.append(file)
+        complain(f"{file}, line {number}: {what}")
+
+    for event in events(log, wanted, tell):
+        if json:
+            answer(event)
+        else:
+            say(one_line(event))
+    if bad:
+        raise typer.Exit(Exit.FAILED)
+
+
+def report(
+    logs: Annotated[list[Path], typer.Argument(help="Directories of logs, or files of lines.", metavar="DIR...", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page to write (HTML).", show_default=False)],
+    *,
+    partial: Partial = False,
+    json: Json = False,
+) -> None:
+    """Verify logs and write one page about them.
+
+    Sessions over time, jumps with their reasons, recovery times, refusals. The page shows verified events only. The exit status is that
+    of the worst log, as of `jvpn audit verify`.
+    """
+    from observability.report import write_report  # noqa: PLC0415 - draws pictures, which is slow to load
+
+    results: list[Result] = write_report(logs, out, partial=partial)
+    if json:
+        answer({"report": str(out), "logs": [result.as_json() for result in results]})
+    else:
+        for result in results:
+            say(result.as_text())
+        say(f"report: {out}")
+    raise typer.Exit(max((result.verdict for result in results), default=Verdict.VERIFIED).value)
+
+
+def _known(option: str, names: Iterable[str] | None, known: Collection[str]) -> frozenset[str] | None:
+    """Return the wanted names; refuse one that no log could have, so that a typing error is not an empty answer."""
+    for name in names or ():
+        if name not in known:
+            near = get_close_matches(name.upper(), known, 1)
+            raise typer.BadParameter(f"{name!r} is not in the registry{f'; did you mean {near[0]}?' if near else ''}", param_hint=option)
+    return frozenset(names) if names else None

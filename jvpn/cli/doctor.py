@@ -1,0 +1,182 @@
+"""`doctor`: what is installed, what this machine has, what is missing, and how to get it. Changes nothing."""
+
+import os
+import platform
+import resource
+import sys
+from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Annotated, Final, NamedTuple
+
+import typer
+
+import core
+import jvpn
+from audit.vocabulary import SCHEMAS
+from jvpn.cli.output import Exit, Json, answer, table
+from jvpn.shell import allowlist, keyfile, selftest
+from jvpn.shell.checked import toml
+from jvpn.shell.config import ClientConfig, GatewayConfig, load_client, load_gateway
+from jvpn.shell.control import NAME, ask
+from jvpn.shell.errors import Unavailable
+from jvpn.shell.forms import key_text
+from jvpn.shell.tun import CAPABILITY, DEVICE, DEVICE_ADVICE
+
+LIBRARIES: Final = (
+    "cryptography",
+    "PyNaCl",
+    "structlog",
+    "orjson",
+    "jsonschema-rs",
+    "pyroute2",
+    "typer",
+    "rich",
+    "opensearch-py",
+    "matplotlib",
+)
+CAP_NET_ADMIN: Final = 12
+PYTHON: Final = (3, 11)
+OK, NOTE, MISSING = "ok", "note", "missing"
+
+
+class Check(NamedTuple):
+    """One thing: how it is (ok, note, missing), what was found, and what to do about it."""
+
+    name: str
+    state: str
+    found: str
+    advice: str = ""
+
+
+def doctor(
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="Look at what this gateway's or client's file names, too.")
+    ] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Show what is installed, what is missing, and how to get it.
+
+    Which core is loaded from where, versions, TUN, permissions, the self-test. Changes nothing.
+
+    Exit status 1 when something is missing that a gateway or client needs; notes do not count.
+    """
+    found = [*_installation(), *_machine(), *(_configured(config) if config else ())]
+    if json:
+        answer({"checks": [each._asdict() for each in found], "missing": [each.name for each in found if each.state == MISSING]})
+    else:
+        table(("what", "", "found", "to do"), found)
+    if any(each.state == MISSING for each in found):
+        raise typer.Exit(Exit.FAILED)
+
+
+def _installation() -> Iterator[Check]:
+    here, there = (Path(module.__file__ or "").resolve().parent for module in (jvpn, core))
+    foreign = here.parent != there.parent
+    yield Check(
+        "core",
+        MISSING if foreign else OK,
+        str(there),
+        "a foreign `core` is loaded: start with python -I -m jvpn, unset PYTHONPATH" if foreign else "",
+    )
+    found = f"{platform.python_version()} {sys.executable}"
+    yield Check(
+        "Python", OK if sys.version_info >= PYTHON else MISSING, found, "" if sys.version_info >= PYTHON else "3.11 or later is needed"
+    )
+    yield Check(
+        "schemas", OK if (SCHEMAS / "registry.toml").is_file() else MISSING, str(SCHEMAS), "" if SCHEMAS.is_dir() else "install again"
+    )
+    for name in LIBRARIES:
+        try:
+            yield Check(name, OK, version(name))
+        except PackageNotFoundError:
+            yield Check(name, MISSING, "not installed", "install what requirements/runtime.txt lists")
+    failed = [each.name for each in selftest.run() if not each.passed]
+    yield Check(
+        "self-test",
+        MISSING if failed else OK,
+        ", ".join(failed) or "all passed",
+        "see jvpn selftest; do not use this installation" if failed else "",
+    )
+
+
+def _machine() -> Iterator[Check]:
+    yield Check("system", OK if sys.platform == "linux" else MISSING, f"{platform.system()} {platform.release()} {platform.machine()}")
+    try:
+        os.close(os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC))
+        yield Check("TUN device", OK, DEVICE)
+    except OSError as error:
+        yield Check(
+            "TUN device",
+            MISSING,
+            f"{DEVICE}: {error.strerror}",
+            f'{DEVICE_ADVICE.get(error.errno or 0, "look into the kernel log")}; or tun.kind = "pump"',
+        )
+    capable = _capabilities() >> CAP_NET_ADMIN & 1 == 1
+    yield Check(
+        "CAP_NET_ADMIN",
+        OK if capable else MISSING,
+        "there" if capable else "not there",
+        "" if capable else f'{CAPABILITY}; or tun.kind = "pump"',
+    )
+    forwards = _read("/proc/sys/net/ipv4/ip_forward") == "1"
+    yield Check(
+        "forwarding",
+        OK if forwards else NOTE,
+        "on" if forwards else "off",
+        "" if forwards else "a gateway to other networks needs sysctl net.ipv4.ip_forward=1",
+    )
+    six = _read("/proc/sys/net/ipv6/conf/all/disable_ipv6") == "0"
+    yield Check("IPv6", OK if six else NOTE, "on" if six else "off", "" if six else 'a gateway here needs tun.address6 = ""')
+    spaces = Path("/proc/self/ns/net").exists() and _read("/proc/sys/user/max_net_namespaces") not in {"", "0"}
+    yield Check(
+        "network namespaces",
+        OK if spaces else NOTE,
+        "there" if spaces else "not there",
+        "" if spaces else "only the laboratory and some tests need them",
+    )
+    cores = resource.getrlimit(resource.RLIMIT_CORE)[0] == 0
+    yield Check(
+        "core dumps", OK if cores else NOTE, "off" if cores else "on", "" if cores else "they would hold keys: ulimit -c 0, LimitCORE=0"
+    )
+
+
+def _configured(path: Path) -> Iterator[Check]:
+    """Look at a configuration and at everything that it names."""
+    load: Callable[[Path], GatewayConfig | ClientConfig]
+    try:
+        load = load_client if "gateway" in toml(path) else load_gateway
+        config = load(path)
+    except Unavailable as error:
+        yield Check("configuration", MISSING, str(path), str(error))
+        return
+    yield Check("configuration", OK, str(path))
+    yield _tried("key", lambda: key_text(keyfile.public_of(config.key)))
+    if isinstance(config, GatewayConfig):
+        devices = config.devices
+        yield _tried("allow list", lambda: f"devices: {len(allowlist.load(devices))}")
+    for name, directory in (("state directory", config.state), ("audit log", config.audit.dir)):
+        above = next(each for each in (directory, *directory.parents) if each.exists())
+        good = above.is_dir() and os.access(above, os.W_OK | os.X_OK)
+        yield Check(name, OK if good else MISSING, str(directory), "" if good else f"{above} cannot be written by this user")
+    yield _tried("service", lambda: f"{ask(config.state / NAME, {'order': 'status'}).get('role', 'something')} answers", NOTE)
+
+
+def _tried(name: str, look: Callable[[], str], otherwise: str = MISSING) -> Check:
+    try:
+        return Check(name, OK, look())
+    except Unavailable as error:
+        return Check(name, otherwise, "not usable" if otherwise == MISSING else "does not run", str(error))
+
+
+def _capabilities() -> int:
+    found = [line for line in _read("/proc/self/status").splitlines() if line.startswith("CapEff:")]
+    return int(found[0].split()[1], 16) if found else 0
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="ascii").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,207 @@
+"""Keys and devices: `keygen`, `enroll`, `revoke`, `devices`."""
+
+import json
+import socket
+from contextlib import ExitStack
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from core.values import Endpoint
+from jvpn.cli.output import Exit, GatewayFile, Json, answer, complain, say, table
+from jvpn.shell import allowlist, keyfile
+from jvpn.shell.checked import Misconfigured
+from jvpn.shell.clock import wall
+from jvpn.shell.config import GatewayConfig, load_client, load_gateway
+from jvpn.shell.control import NAME, ask
+from jvpn.shell.entropy import entropy
+from jvpn.shell.errors import Unavailable
+from jvpn.shell.files import DIRECTORY, create
+from jvpn.shell.forms import key_text
+from jvpn.shell.transports.base import endpoint, sockaddr
+
+ELSEWHERE: Final = (("192.0.2.1", socket.AF_INET), ("2001:db8::1", socket.AF_INET6))  # RFC 5737 and RFC 3849: nobody's
+Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to make; it must not be there yet.", show_default=False)]
+Name = Annotated[str, typer.Argument(help="Name of the device: 1 to 64 of the characters A-Z a-z 0-9 . _ -", metavar="NAME")]
+
+
+def device(out: Out, *, json: Json = False) -> None:
+    """Make a key file for a device and show its public key.
+
+    `jvpn enroll` does this and the rest in one step; use this one when the key is to be born on the device itself.
+    """
+    _made("device", out, keyfile.create_device(out, entropy), json=json)
+
+
+def gateway(out: Out, *, json: Json = False) -> None:
+    """Make a key file for a gateway and show its public key.
+
+    It holds the gateway's static key, a locator key and the key-encryption key of the store's rows; gateways that share sessions share the
+    last two.
+    """
+    _made("gateway", out, keyfile.create_gateway(out, entropy, wall()), json=json)
+
+
+def rotate(
+    file: Annotated[Path, typer.Option("--file", metavar="FILE", help="The gateway's key file.", show_default=False)],
+    *,
+    kek: Annotated[bool, typer.Option("--kek", help="Renew the key-encryption key instead: sessions in the store end.")] = False,
+    json: Json = False,
+) -> None:
+    """Put a fresh locator key into a gateway's key file.
+
+    Restart the gateway to use it. Locators under the key before it still open; those under the one before that do not, and such clients
+    make a new handshake. So rotate
+    when the last rotation is older than the longest lifetime of a session.
+    """
+    if kek:
+        keyfile.renew_kek(file, entropy, wall())
+    else:
+        keyfile.rotate_locators(file, entropy)
+    what = "key-encryption key" if kek else "locator key"
+    if json:
+        answer({"file": str(file), "renewed": what})
+    else:
+        say(f"{file}: fresh {what}; restart the gateway to use it")
+
+
+def enroll(
+    name: Name,
+    gateway_config: GatewayFile,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the device's files go; made if missing.", show_default=False)],
+    *,
+    endpoint: Annotated[
+        str,
+        typer.Option(
+            "--endpoint", metavar="HOST", help="How clients reach the gateway: address or name. Default: `endpoint` of its configuration."
+        ),
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Let a device in: key, allow list entry and configuration in one step.
+
+    Makes DIR/device.key and DIR/client.toml; copy both to the device over a way that nobody can read. A gateway that runs is told. When
+    anything fails, nothing is left behind.
+    """
+    config = load_gateway(gateway_config)
+    host, guessed = _host(gateway_config, config, endpoint)
+    out.mkdir(mode=DIRECTORY, parents=True, exist_ok=True)
+    key, file = out / "device.key", out / "client.toml"
+    with ExitStack() as undo:
+        public = keyfile.create_device(key, entropy)
+        undo.callback(key.unlink)
+        create(file, _client_toml(name, config, host).encode())
+        undo.callback(file.unlink)
+        load_client(file, lookup=_nowhere)
+        entry = allowlist.enroll(config.devices, name, public, config.tun.address4, config.tun.address6)
+        undo.pop_all()
+    told = _tell(config)
+    if json:
+        answer({"name": name, "public": key_text(public), "inner4": str(entry.inner4), "inner6": str(entry.inner6), "key": str(key),
+                "config": str(file), "reloaded": told == ""})  # fmt: skip
+        return
+    say(f"{name}: {entry.inner4} and {entry.inner6}, public key {key_text(public)}")
+    say(f"made {key} and {file}; start it with: jvpn client --config {file}")
+    if guessed:
+        complain(f"note: {file} says that the gateway is at {host}, this machine's address; behind a NAT enroll with --endpoint")
+    if told:
+        complain(f"note: {told}")
+
+
+def revoke(name: Name, gateway_config: GatewayFile, *, json: Json = False) -> None:
+    """Take a device off the allow list; its sessions end.
+
+    A gateway that runs is told. Exit status 1: the list is changed, but a gateway that runs did not confirm it.
+    """
+    config = load_gateway(gateway_config)
+    entry = allowlist.revoke(config.devices, name)
+    told = _tell(config)
+    if json:
+        answer({"name": name, "public": key_text(entry.public), "reloaded": told == ""})
+    else:
+        say(f"{name} is off the list {config.devices}")
+    if told:
+        complain(told)
+    if told and (config.state / NAME).exists():
+        raise typer.Exit(Exit.FAILED)
+
+
+def devices(gateway_config: GatewayFile, *, json: Json = False) -> None:
+    """List the devices that may connect."""
+    found = allowlist.entries(load_gateway(gateway_config).devices)
+    rows = [{"name": each.name, "inner4": str(each.inner4), "inner6": str(each.inner6), "public": key_text(each.public)} for each in found]
+    if json:
+        answer(rows)
+    else:
+        table(("name", "IPv4", "IPv6", "public key"), [tuple(row.values()) for row in rows])
+
+
+def _made(kind: str, out: Path, public: bytes, *, json: bool) -> None:
+    if json:
+        answer({"file": str(out), "kind": kind, "public": key_text(public)})
+    else:
+        say(f"{out}: {kind} key, public key {key_text(public)}")
+
+
+def _host(path: Path, config: GatewayConfig, given: str) -> tuple[str, bool]:
+    """Return how clients reach the gateway, and whether that is a guess."""
+    bound = [each for each in (*config.listen_udp, *config.listen_tcp) if any(each.address[12:])]
+    if given or config.endpoint or bound:
+        return given or config.endpoint or sockaddr(bound[0])[0], False
+    for address, family in ELSEWHERE:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect((address, 9))  # sends nothing, and chooses the address that would be sent from
+            except OSError:
+                continue
+            return str(probe.getsockname()[0]), True
+    raise Misconfigured(f"{path}: endpoint: missing, needed the address or name under which clients reach this gateway (or --endpoint)")
+
+
+def _client_toml(name: str, config: GatewayConfig, host: str) -> str:
+    """Return the configuration of a new device."""
+    carriers = {carrier: ends[0].port for carrier, ends in (("udp", config.listen_udp), ("tcp", config.listen_tcp)) if ends}
+    shown = f"[{host}]" if ":" in host else host
+    networks = [str(each.network) for each in (config.tun.address4, config.tun.address6) if each]
+    lines = [
+        "# Made by `jvpn enroll`. Every key is explained in docs/reference/config.md.",
+        f"node = {_quoted(name)}",
+        'key = "device.key"',
+        'state = "state"',
+        f"carriers = {_quoted(list(carriers))}",
+        "",
+        "[gateway]",
+        f"public = {_quoted(key_text(keyfile.public_of(config.key)))}",
+        *(f"{carrier} = {_quoted(f'{shown}:{port}')}" for carrier, port in carriers.items()),
+        "",
+        "[tun]",
+        f"mtu = {config.tun.mtu}",
+        f"routes = {_quoted(networks)}",
+        "",
+        "[policy]",
+        f"transport_loss_s = {config.policy.transport_loss_s}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(value: Any) -> str:  # noqa: ANN401 - text or a list of texts
+    return json.dumps(value)  # these strings and lists are the same in TOML
+
+
+def _nowhere(host: str, port: int) -> Endpoint:
+    """Stand for any name: whether it can be found is the device's concern."""
+    try:
+        return endpoint(str(ip_address(host)), port)
+    except ValueError:
+        return endpoint("192.0.2.1", port)
+
+
+def _tell(config: GatewayConfig) -> str:
+    """Ask a gateway that runs to read the list again; return why that was not done, or nothing."""
+    try:
+        said = ask(config.state / NAME, {"order": "reload"})
+    except Unavailable:
+        return "the gateway was not told: it does not run here, or is not yours; it reads the list when it starts, and at SIGHUP"
+    return "" if said.get("devices") is not None else f"the gateway did not take the new list: {said.get('error')}"

@@ -1,0 +1,127 @@
+"""The command `jvpn`: what there is, and what becomes of every error."""
+
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
+
+import typer
+
+from jvpn.cli import audit, checks, doctor, keys, serving, shipping, state
+from jvpn.cli.output import Exit, complain, say
+from jvpn.shell.checked import Misconfigured
+from jvpn.shell.errors import Unavailable
+
+Row = tuple[str, Callable[..., None], tuple[str, ...]]  # name, command, examples
+SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+EPILOG: Final = """Exit status: 0 done; 1 failed; 2 used or configured wrongly; 3 self-test failed; `jvpn audit verify` has more.
+
+\b
+First steps:
+  jvpn doctor                                                      what this machine lacks
+  jvpn keygen gateway --out /etc/jvpn/gateway.key                  a gateway's key
+  jvpn enroll laptop --gateway-config gateway.toml --out laptop/   a device, ready to start
+  jvpn gateway --config gateway.toml                               serve
+  jvpn client --config laptop/client.toml                          connect
+  jvpn status --config laptop/client.toml                          what it does now
+  jvpn audit verify /var/lib/jvpn/audit                            what happened, and whether that is true
+
+Configuration files: docs/reference/config.md."""
+
+
+# fmt: off
+KEYGEN: Final[tuple[Row, ...]] = (
+    ("device", keys.device, ("jvpn keygen device --out device.key",)),
+    ("gateway", keys.gateway, ("jvpn keygen gateway --out /etc/jvpn/gateway.key",)),
+    ("rotate", keys.rotate, ("jvpn keygen rotate --file /etc/jvpn/gateway.key",)),
+)
+AUDIT: Final[tuple[Row, ...]] = (
+    ("verify", audit.verify, ("jvpn audit verify /var/lib/jvpn/audit", "jvpn audit verify audit-00000000000000000000.jsonl --json")),
+    ("show", audit.show, ("jvpn audit show audit/ --severity medium",
+                            "jvpn audit show audit/ --type SESSION_MOVED --since 2026-11-22 --json")),
+    ("report", audit.report, ("jvpn audit report /var/lib/jvpn/audit --out report.html",)),
+)
+COMMANDS: Final[tuple[Row, ...]] = (
+    ("enroll", keys.enroll, ("jvpn enroll laptop --gateway-config /etc/jvpn/gateway.toml --out laptop/",
+                             "jvpn enroll laptop --gateway-config gateway.toml --out laptop/ --endpoint vpn.example.org")),
+    ("revoke", keys.revoke, ("jvpn revoke laptop --gateway-config /etc/jvpn/gateway.toml",)),
+    ("devices", keys.devices, ("jvpn devices --gateway-config /etc/jvpn/gateway.toml",)),
+    ("gateway", serving.gateway, ("jvpn gateway --config /etc/jvpn/gateway.toml", "jvpn gateway --config gateway.toml --check")),
+    ("client", serving.client, ("jvpn client --config laptop/client.toml", "jvpn client --config client.toml --check")),
+    ("status", state.status, ("jvpn status --config /etc/jvpn/gateway.toml", "jvpn status --socket /var/lib/jvpn/control.sock --json")),
+    ("close", state.close, ("jvpn close 0f6c01a5be2d4b6f8a7c3d2e1f0a9b8c --config /etc/jvpn/gateway.toml",)),
+    ("ship", shipping.ship, ("jvpn ship --config shipper.toml --install", "jvpn ship --config shipper.toml",
+                             "jvpn ship --config shipper.toml --once --json")),
+    ("selftest", checks.selftest, ("jvpn selftest", "jvpn selftest --json")),
+    ("doctor", doctor.doctor, ("jvpn doctor", "jvpn doctor --config /etc/jvpn/gateway.toml --json")),
+)
+# fmt: on
+
+
+def _group(rows: Sequence[Row], text: str, epilog: str = "") -> typer.Typer:
+    made = typer.Typer(
+        help=text, epilog=epilog or None, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True,
+        context_settings=dict(SETTINGS),
+    )  # fmt: skip
+    for name, command, examples in rows:
+        shown = "\n".join(("\b", "Examples:" if len(examples) > 1 else "Example:", *(f"  {each}" for each in examples)))
+        made.command(name, epilog=f"{audit.VERDICTS}\n\n{shown}" if command is audit.verify else shown)(command)
+    return made
+
+
+app = _group(COMMANDS, "A VPN whose session is the anchor and whose transport is volatile.", EPILOG)
+app.add_typer(_group(KEYGEN, "Make and renew key files. Secrets are never printed."), name="keygen")
+app.add_typer(_group(AUDIT, "Verify, read and report on audit logs."), name="audit")
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if wanted:
+        say(f"jvpn {version('jumping-vpn')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _top(
+    _: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")] = False,  # noqa: FBT002 - a flag of the command line
+) -> None:
+    """Know the options that stand before a command."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; return its exit status. Errors are one line on standard error; JVPN_TRACEBACK=1 adds where they come from."""
+    try:
+        status = app(list(arguments), prog_name="jvpn", standalone_mode=False)
+    except typer.TyperException as error:
+        complain(f"{error.format_message()} (see --help)")
+        return Exit.USAGE
+    except Misconfigured as error:
+        complain(str(error))
+        return Exit.USAGE
+    except Unavailable as error:
+        complain(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        return Exit.INTERRUPTED
+    except OSError as error:
+        complain(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or type(error).__name__)
+        _explain(error)
+    except Exception as error:  # noqa: BLE001 - the last resort; what it says may hold values, so only its type and place are shown
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        complain(f"internal error: {type(error).__name__} in {Path(where.filename).name}, line {where.lineno}; JVPN_TRACEBACK=1 shows more")
+        _explain(error)
+    else:
+        return status if isinstance(status, int) else Exit.DONE
+    return Exit.FAILED
+
+
+def run() -> NoReturn:
+    """Be the console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def _explain(error: Exception) -> None:
+    """Show where an error comes from, for whoever asked for it; not what it says, as that may hold values."""
+    if os.environ.get("JVPN_TRACEBACK") == "1":
+        traceback.print_tb(error.__traceback__)

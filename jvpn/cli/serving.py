@@ -1,0 +1,50 @@
+"""The two services: `gateway` and `client`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jvpn.cli.checks import pass_or_exit
+from jvpn.cli.output import say
+from jvpn.shell.config import load_client, load_gateway
+from observability import oplog
+
+File = Annotated[Path, typer.Option("--config", metavar="FILE", help="The configuration file.", show_default=False)]
+Check = Annotated[bool, typer.Option("--check", help="Only check the configuration and run the self-test.")]
+
+
+def gateway(config: File, *, check: Check = False) -> None:
+    """Serve as a gateway until SIGTERM or SIGINT.
+
+    SIGHUP reads the allow list again. Runs the self-test first and does not serve when it fails (exit status 3). Needs CAP_NET_ADMIN
+    and /dev/net/tun, unless tun.kind is
+    "pump". Operational log: standard error, JSON unless that is a terminal. Sessions outlive a restart: clients take them up again.
+    """
+    settings = load_gateway(config)
+    pass_or_exit()
+    if check:
+        say(f"{config}: good")
+        return
+    from jvpn.shell.gateway import serve  # noqa: PLC0415 - only the service pays for it
+
+    oplog.configure(level=settings.log.level)
+    raise typer.Exit(serve(settings))
+
+
+def client(config: File, *, check: Check = False) -> None:
+    """Connect as a client until SIGTERM or SIGINT.
+
+    Keeps a session, and makes a new one when it ended. Runs the self-test first and does not start when it fails (exit status 3). Needs
+    CAP_NET_ADMIN and /dev/net/tun, unless tun.kind is
+    "pump". Names of the gateway are looked up once, at the start.
+    """
+    settings = load_client(config)
+    pass_or_exit()
+    if check:
+        say(f"{config}: good")
+        return
+    from jvpn.shell.client import serve  # noqa: PLC0415 - only the service pays for it
+
+    oplog.configure(level=settings.log.level)
+    raise typer.Exit(serve(settings))
