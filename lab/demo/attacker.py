@@ -17,7 +17,8 @@ from typing import Final
 from lab.demo.scene import PORT, RIGHT
 from lab.netlab import CABLE
 
-ETH_P_IP: Final = 0x0800
+ETH_P_ALL: Final = 0x0003  # only so are outgoing packets seen too
+IPV4: Final = 0x0800
 UDP: Final = 17
 OUTGOING: Final = 4  # linux/if_packet.h
 IP_HEADER: Final = struct.Struct("!BBHHHBBH4s4s")
@@ -29,14 +30,16 @@ def record(path: Path, seconds: float) -> None:
     """Write source, destination, direction and payload of each datagram until told to stop."""
     stopped: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _frame: stopped.append(number))
-    tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_IP))
-    tap.bind((CABLE, ETH_P_IP))
+    tap = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(ETH_P_ALL))
+    tap.bind((CABLE, ETH_P_ALL))
     end = time.monotonic() + seconds
     with path.open("w", buffering=1) as out:
         while not stopped and time.monotonic() < end:
             if not select.select([tap], [], [], 0.2)[0]:
                 continue
-            packet, (_, _, direction, *_) = tap.recvfrom(SNAP_BYTES)
+            packet, (_, protocol, direction, *_) = tap.recvfrom(SNAP_BYTES)
+            if protocol != IPV4 or len(packet) < IP_HEADER.size:
+                continue
             start = (packet[0] & 15) * 4
             if packet[9] == UDP and len(packet) >= start + UDP_HEADER.size:
                 source, destination, length, _ = UDP_HEADER.unpack_from(packet, start)

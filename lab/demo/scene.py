@@ -60,9 +60,8 @@ class Scene:
         self.jvpn("keygen", "gateway", "--out", "gateway.key")
         for name in devices:
             self.jvpn("enroll", name, "--gateway-config", "gateway.toml", "--out", name)
-            client = directory / name / "client.toml"
-            text = client.read_text()
-            client.write_text(text.replace("health_ms = 10000", "health_ms = 1000"))
+            with (directory / name / "client.toml").open("a") as config:  # its last table is [policy]
+                config.write("health_ms = 1000\n")
         self.client_config = directory / devices[0] / "client.toml"
         self.lab = self.ending.enter_context(Lab(left=(f"{LEFT}/24", "fd09::1/64")))
         self.gateway: subprocess.Popen[bytes] | None = None
@@ -119,7 +118,7 @@ class Scene:
 
     def audit(self, role: str) -> Path:
         """Return the directory of a log."""
-        return self.directory / "gateway-audit" if role == "gateway" else self.client_config.parent / "audit"
+        return self.directory / "gateway-audit" if role == "gateway" else self.client_config.parent / "state" / "audit"
 
     def events(self, role: str = "gateway") -> Iterator[dict[str, Any]]:
         """Yield the events that the log has now."""
