@@ -1,0 +1,135 @@
+"""Write docs/reference/config.md and docs/reference/cli.md, or check that they are fresh.
+
+python -m lab.reference            writes the files
+python -m lab.reference --check    exit status 1 and the names of stale files
+
+The first comes from `schemas/config/`, the second from what `--help` says.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from jvpn.cli.main import app
+from jvpn.shell.checked import allowed_by, schema_of
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+FOLDER: Final = ROOT / "docs" / "reference"
+COLUMNS: Final = "100"
+FILES: Final = ("gateway", "client", "shipper", "devices")
+
+CONFIG: Final = """# Configuration files
+
+Generated from `schemas/config/` by `python -m lab.reference`.
+
+TOML, read once at the start. Relative paths count from the file. A key that is not listed here is refused, and so is a value that is not
+allowed; the error is one line that names file, key, what was found and what is allowed:
+
+    gateway.toml: policy.lifetime_s: found 999999, allowed 60 to 86400
+    gateway.toml: policy.lifetim_s: unknown key; did you mean lifetime_s?
+
+`jvpn gateway --config FILE --check` and `jvpn client --config FILE --check` look without starting; `jvpn doctor --config FILE` looks at what
+the file names, too. No file here holds a secret; key files and credentials are named by path and must be readable by their owner only.
+"""
+
+CLI: Final = """# Commands
+
+Generated from `jvpn --help` by `python -m lab.reference`.
+
+Answers go to standard output, with `--json` as one line of JSON (`audit show`: one line an event). Errors are one line on standard error;
+`JVPN_TRACEBACK=1` adds where they come from. Services run as `python -I -m jvpn ...` or by the console script, so that no module of the
+working folder is loaded. An interrupt (Ctrl-C) of another command than a service has the exit status 130.
+"""
+
+
+def artefacts() -> Iterator[tuple[Path, str]]:
+    """Yield each generated file and its text."""
+    yield FOLDER / "config.md", "\n".join([CONFIG, *(_file(name) for name in FILES)])
+    yield FOLDER / "cli.md", "\n".join([CLI, *(_help(words) for words in commands())])
+
+
+def commands() -> list[list[str]]:
+    """Return the words of each command, groups before what is in them."""
+    top: Any = get_command(app)
+    found: list[list[str]] = [[]]
+    for name, command in top.commands.items():
+        found.append([name])
+        found += [[name, below] for below in getattr(command, "commands", {})]
+    return found
+
+
+def help_of(words: list[str]) -> str:
+    """Return what a command says to --help in a window of 100 columns."""
+    done = CliRunner().invoke(app, [*words, "--help"], prog_name="jvpn", env={"COLUMNS": COLUMNS, "NO_COLOR": "1"})
+    return "\n".join(line.rstrip() for line in done.output.strip().splitlines())
+
+
+def _help(words: list[str]) -> str:
+    return f"## {' '.join(('jvpn', *words))}\n\n```text\n{help_of(words)}\n```\n"
+
+
+def _file(name: str) -> str:
+    schema = schema_of(name)
+    rows = ["| key | what | allowed | default |", "|---|---|---|---|"]
+    rows += [f"| {' | '.join(_cell(text) for text in row)} |" for row in _rows(schema, "")]
+    return f"## {schema['title']}\n\n{schema['description']} {_least(schema)}\n\n" + "\n".join(rows) + "\n"
+
+
+def _rows(schema: Any, at: str) -> Iterator[tuple[str, str, str, str]]:  # noqa: ANN401 - a JSON document
+    for name, below in schema["properties"].items():
+        key = f"{at}{name}"
+        if below.get("type") == "object":
+            yield from _rows(below, f"{key}.")
+        elif below.get("items", {}).get("type") == "object":
+            yield f"`{key}`", below["description"], f"a list of 0 to {below['maxItems']}", ""
+            yield from _rows(below["items"], f"{key}.N.")
+        else:
+            needed = "needed" if name in schema.get("required", ()) else ""
+            default = f"`{json.dumps(below['default'])}`" if "default" in below else needed
+            example = f", e.g. `{json.dumps(below['examples'][0])}`" if "examples" in below else ""
+            yield f"`{key}`", below["description"], f"{allowed_by(below)}{example}", default
+
+
+def _least(schema: Any) -> str:  # noqa: ANN401 - a JSON document
+    """Return the smallest file that is allowed."""
+    if not schema["title"].endswith(".toml"):
+        return "JSON; only its owner may write it."
+    lines = []
+    for name in schema["required"]:
+        below = schema["properties"][name]
+        if below.get("type") == "object":
+            given = below.get("examples", [{inner: _example(below["properties"][inner]) for inner in below["required"]}])[0]
+            lines += [f"{name}.{inner} = {json.dumps(value)}" for inner, value in given.items()]
+        else:
+            lines.append(f"{name} = {json.dumps(_example(below))}")
+    return "The least that is needed:\n\n```toml\n" + "\n".join(lines) + "\n```"
+
+
+def _example(schema: Any) -> object:  # noqa: ANN401 - a JSON document
+    return schema["examples"][0]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def main(arguments: list[str]) -> int:
+    """Write all artefacts, or with --check name the stale ones. Return the exit status."""
+    stale = [(path, text) for path, text in artefacts() if not path.exists() or path.read_text(encoding="utf-8") != text]
+    for path, text in stale:
+        if "--check" in arguments:
+            print(f"stale: {path.relative_to(ROOT)}")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(ROOT)}")
+    return 1 if stale and "--check" in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
