@@ -80,6 +80,7 @@ def records_are_consistent(world: World) -> None:
             fact.reason for fact in [*world.facts, *(each for host in world.hosts for each in host.facts)]
         }
         assert not contradictions(world.story(), "gateway")
+        assert not any(contradictions(host.facts, "client") for host in world.hosts)
     for host in world.hosts:
         assert len({fact.serial for fact in host.facts}) == len(host.facts)
     telemetry = [(boot, fact.serial) for boot, fact in zip(world.boots_of, world.facts, strict=True)]
