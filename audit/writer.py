@@ -72,6 +72,7 @@ class Writer:
         closed = self._journal.close()
         self._durable = self._journal.acknowledged
         self._acknowledge()
+        self._drop_evidence()
         return closed
 
     def _write(self, telemetry: list[bytes], evidence: list[bytes]) -> None:

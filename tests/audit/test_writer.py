@@ -2,8 +2,11 @@
 
 import os
 import signal
+import socket
 import time
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -61,22 +64,32 @@ def test_a_client_has_no_evidence(tmp_path: Path) -> None:
     assert verify(tmp_path / "log").verdict is Verdict.VERIFIED
 
 
-def test_what_was_recorded_before_evidence_stands_before_it(tmp_path: Path) -> None:
-    """A-40: the effect would stand before its cause, and the verifier would doubt the machine."""
-    log = tmp_path / "log"
-    facts = [fact for handle in range(1, 41) for fact in story(handle)]
-    with Running(log) as running:
-        for fact in facts:
-            telemetry, evidence = records([fact])
-            running.telemetry(telemetry)
-            running.evidence(evidence)
-        running.acknowledged_up_to(outbox_id_of(EVIDENCE[40 * 3 - 1]))
-        assert running.close() == (0, "")
-    order = [int(event["event_id"][-16:], 16) for event in events_of(log) if event["event_class"] != "integrity"]
-    place = {serial: number for number, serial in enumerate(order)}
-    number_of = {fact.serial: number for number, fact in enumerate(facts)}
-    for serial in serials_of(EVIDENCE[: 40 * 3]):
-        assert not [fact.serial for fact in facts[: number_of[serial]] if place[fact.serial] > place[serial]]
+def test_what_was_recorded_before_evidence_stands_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A-40: the effect would stand before its cause: both arrive between the writer's look at one channel and at the other."""
+    log, journal = opened(tmp_path)
+    reading, writing = os.pipe()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    os.set_blocking(reading, False)
+    theirs.setblocking(False)
+    process = writer.Writer(log, journal, reading, theirs)
+    looked: list[str] = []
+
+    def look(name: str, real: Callable[[], object]) -> object:
+        found = real()
+        looked.append(name)
+        if len(looked) == 1:
+            os.write(writing, TELEMETRY[0])
+            os.close(writing)
+            ours.send(EVIDENCE[0])
+        return found
+
+    monkeypatch.setattr(process, "_wait", lambda: None)
+    for name in ("_read_telemetry", "_read_evidence"):
+        monkeypatch.setattr(process, name, partial(look, name, getattr(process, name)))
+    with log, ours:
+        assert process.run()
+    os.close(reading)
+    assert [event["event_type"] for event in events_of(tmp_path)[1:3]] == ["SESSION_CHANGED", "SESSION_BORN"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -127,6 +140,8 @@ def test_a_store_that_does_not_listen_is_told_the_newest(tmp_path: Path) -> None
             running.evidence([record])
             while len(serials(log, "evidence")) < number and time.monotonic() < patience:
                 time.sleep(0.002)
+        while getattr(read_head(log), "seq", 0) < 30 and time.monotonic() < patience:
+            time.sleep(0.05)  # then nothing but what it still has to say makes the writer look again
         running.acknowledged_up_to(outbox_id_of(EVIDENCE[29]))
         assert running.close() == (0, "")
 
