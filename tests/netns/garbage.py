@@ -13,11 +13,12 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from core.wire.layout import DATA_MAX, SIZES
 from jvpn.shell.control import ask
+from lab.demo.attacker import IP_HEADER, UDP, UDP_HEADER
 from lab.demo.scene import PORT, RIGHT
 from lab.demo.work import say
 
@@ -74,14 +75,30 @@ def taken(control: Path, carrier: str) -> int:
     return int(counters["received"] + counters["malformed"])
 
 
+def forged(remote: str) -> Callable[[bytes], object]:
+    """Return what sends a datagram as if it came from `remote`, which is address:port."""
+    raw, (address, port) = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW), remote.rsplit(":", 1)
+
+    def send(frame: bytes) -> None:
+        datagram = UDP_HEADER.pack(int(port), PORT, UDP_HEADER.size + len(frame), 0) + frame
+        ends = socket.inet_aton(address), socket.inet_aton(RIGHT)
+        raw.sendto(IP_HEADER.pack(0x45, 0, IP_HEADER.size + len(datagram), 0, 0, 64, UDP, 0, *ends) + datagram, (RIGHT, 0))
+
+    return send
+
+
 def datagrams(control: Path, known: list[bytes], count: int, dice: random.Random) -> None:
-    """Send; wait for the gateway after each window, so that nearly all of them are taken."""
-    sources = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(SOURCES)]
+    """Send, a quarter from the client's own address and port; wait for the gateway after each window, so that nearly all are taken."""
+    sockets = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(SOURCES)]
+    for each in sockets:
+        each.connect((RIGHT, PORT))
+    (session,) = ask(control, {"order": "status"})["sessions"]
+    senders: list[Callable[[bytes], object]] = [each.send for each in sockets] + [forged(session["remote"])] * (SOURCES // 3)
     source, sent, began = garbage(known, dice), 0, taken(control, "udp")
     while sent < count:
         before, window = taken(control, "udp"), min(WINDOW, count - sent)
         for _ in range(window):
-            dice.choice(sources).sendto(next(source), (RIGHT, PORT))
+            dice.choice(senders)(next(source))
         sent += window
         end = time.monotonic() + PATIENCE_S
         while taken(control, "udp") - before < window and time.monotonic() < end:
