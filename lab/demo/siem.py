@@ -67,6 +67,7 @@ def cluster(scene: Scene, show: Callable[[str, str], None], *, wanted: bool) -> 
         show("an OpenSearch node starts", f"done: {node.url}")
         config: Path = scene.directory / "shipper.toml"
         config.write_text(SHIPPER.format(url=node.url))
+        scene.jvpn("ship", "--config", str(config), "--install")
         with (scene.directory / "shipper.log").open("wb") as log:
             shipper = subprocess.Popen([*JVPN, "ship", "--config", str(config)], stdout=log, stderr=subprocess.STDOUT)
             try:
