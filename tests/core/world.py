@@ -13,6 +13,7 @@ from core import limits
 from core.client.attempts import Keys
 from core.client.client import Client
 from core.client.contact import ClientPolicy
+from core.client.states import State
 from core.crypto.primitives import Kem, PrivateKey
 from core.engine.gateway import Gateway
 from core.reasons import Carrier, Event, Reason
@@ -202,6 +203,10 @@ class World:
         """Bring the first host's session up."""
         self.host.connect()
         return self
+
+    def attached(self) -> bool:
+        """Tell whether the first host's client has a session and a path."""
+        return self.client.state is State.ATTACHED
 
     # --- network ---
 
