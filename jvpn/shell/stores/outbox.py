@@ -49,10 +49,9 @@ class Drain:
         """Hear that a committed transaction may have added evidence."""
         self._more = True
 
-    def deleted(self, upto: int) -> None:
-        """Hear that the outbox was cleared up to an id."""
-        if upto == self.acknowledged:
-            self.deletable = 0
+    def deleted(self) -> None:
+        """Hear that what is acknowledged is no longer in the outbox."""
+        self.deletable = 0
 
     def pending(self) -> bool:
         """Whether a writer is there that has yet to take or to acknowledge something."""

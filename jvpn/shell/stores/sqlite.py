@@ -175,13 +175,12 @@ class SqliteStore:
     def _commit(self, group: list[Ask]) -> list[Answer]:
         """Perform a group in one transaction; only reads need no lock and no disk."""
         write = not all(isinstance(ask.operation, Get) for ask in group)
-        upto = self._drain.acknowledged
         with self._tables.transaction(write=write):
             answers = [self._tables.judge(ask.ticket, ask.operation) for ask in group]
             if write and self._drain.deletable:
-                self._tables.forget(upto)
+                self._tables.forget(self._drain.acknowledged)
         if write:
-            self._drain.deleted(upto)
+            self._drain.deleted()
             self._drain.grew()
             self._well()
         return answers
@@ -224,10 +223,9 @@ class SqliteStore:
             self._drain.turn(self._tables)  # there is room again
 
     def _delete(self) -> None:
-        upto = self._drain.acknowledged
         with self._tables.transaction(write=True):
-            self._tables.forget(upto)
-        self._drain.deleted(upto)
+            self._tables.forget(self._drain.acknowledged)
+        self._drain.deleted()
         self._well()
 
     def _farewell(self) -> None:

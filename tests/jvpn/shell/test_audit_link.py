@@ -4,6 +4,7 @@ import os
 import select
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import pairwise
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from audit.pseudonym import key_path
+from audit.record import RECORD_BYTES
 from core.reasons import Event, Reason
 from core.values import Ask, Fact, Instant, Outcome
 from jvpn.shell import audit_link
@@ -118,6 +120,26 @@ def test_records_are_batched_until_the_turn_ends(start: Start) -> None:
     assert link.counters.written == 1
 
 
+def test_no_write_can_be_cut_in_two(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """O-21: half a record would stand in the pipe when it is nearly full, and the writer would refuse all that follow."""
+    link = start()
+    really, sizes = os.write, []
+
+    def write(descriptor: int, data: bytes) -> int:
+        sizes.append(len(data))
+        return really(descriptor, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", write)
+        link._lose(1)
+        for serial in range(1, 101):
+            link.record(said(serial))
+        link.flush()
+    assert link.counters.written == 100
+    assert sum(sizes) == 101 * RECORD_BYTES
+    assert max(sizes) <= select.PIPE_BUF
+
+
 def test_losses_are_counted_exactly(start: Start, log: Path) -> None:
     """O-22: somebody could hide what he did behind a flood, and nobody could tell that records are missing, how many, or where."""
     link = start()
@@ -154,10 +176,15 @@ def test_losses_that_nothing_follows_are_told_at_the_end(start: Start, log: Path
     for serial in range(1, OFFERED + 1):
         link.record(said(serial))
     link.flush()
-    os.kill(pid(link), signal.SIGCONT)
+    while not link._unsaid:  # until not even one record fits
+        link.record(said(link.counters.offered + 1))
+        link.flush()
+    later = threading.Timer(0.3, go_on, [link])  # while it is being closed, most likely
+    later.start()
     assert link.close()
+    later.join()
     found = events(log)
-    assert len(serials(found)) + sum(losses(found)) == OFFERED
+    assert len(serials(found)) + sum(losses(found)) == link.counters.offered
 
 
 def test_a_fact_that_does_not_fit_is_counted(start: Start, log: Path) -> None:

@@ -182,15 +182,18 @@ def test_a_disk_that_cannot_delete_stops_the_stream(store: SqliteStore, read: Re
     assert reader.silent(store)
 
 
-def test_another_writer_gets_what_was_not_acknowledged(store: SqliteStore, read: Read) -> None:
+def test_another_writer_gets_what_was_not_acknowledged(store: SqliteStore, read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
     """O-19: evidence that a dead writer took along would be missing from the log."""
+    monkeypatch.setattr(sqlite_module, "RETRY_MS", 600_000)
     write(store, 1, 100)
     first = read(store)
     first.acknowledge(first.read(100)[39])
     assert first.silent(store)
     first.socket.close()
     second = read(store)
+    second.socket.send(bytes(8))  # a writer's first word
     assert serials(second.read(60)) == list(range(41, 101))
+    assert second.silent(store)
     third = read(store)
     assert serials(third.read(60)) == list(range(41, 101))
     assert second.socket.recv(READ) == b"", "the writer that was replaced still waits"
