@@ -23,7 +23,7 @@ from jvpn.shell.stores import tables as tables_module
 from jvpn.shell.stores.sqlite import GROUP, SqliteStore
 from jvpn.shell.stores.tables import VERSION, Tables
 from tests.jvpn.shell.storing import BOOT, NODE, Clock, ask, create, end, evidence, move, outbox, outcomes, take, until
-from tests.support import ROOT, need, requires
+from tests.support import ROOT, requires
 
 WON, LOST, FOUND, ABSENT, FULL, FAILED = Outcome
 BOUND_S = 60
@@ -254,19 +254,22 @@ def test_a_full_queue_fails_what_does_not_fit(path: Path, monkeypatch: pytest.Mo
         assert outcomes(take(store, 11)) == [ABSENT] * 11
 
 
-def mounted(tmp_path: Path) -> list[str]:
-    """Return the words that run a command with a small disk of its own, which goes with it."""
-    if os.geteuid() != 0:
-        need("userns")
-    users = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
-    script = 'mount -t tmpfs -o size=512k,mode=700 none "$0" && exec "$@"'
-    return ["unshare", *users, "--mount", "sh", "-c", script, str(tmp_path)]
+# The words that run a command with a small disk of its own over the first argument; it goes with the command.
+ON_A_SMALL_DISK = (
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "--mount",
+    "sh",
+    "-c",
+    'mount -t tmpfs -o size=512k,mode=700 none "$0" && exec "$@"',
+)
 
 
 @requires("userns")
 def test_a_full_disk_fails_writes_and_nothing_else(tmp_path: Path) -> None:
     """O-11, O-13: a full disk would end the gateway, or half a transaction would count once there is room again."""
-    with child("full", str(tmp_path), before=mounted(tmp_path)) as process:
+    with child("full", str(tmp_path), before=(*ON_A_SMALL_DISK, str(tmp_path))) as process:
         told, _ = process.communicate(timeout=BOUND_S)
     assert told.splitlines() == ["WON:1", "FOUND:1 FAILED:0 FAILED:0 ABSENT:0 FOUND:1", "WON:2 WON:1"]
 
