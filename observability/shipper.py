@@ -110,6 +110,7 @@ class Shipper:
                 self.counters.take(len(batch))
                 done = self._delivery.deliver(batch, self.counters, self._publish)
                 self._remember(batch)
+                self._publish()
         finally:
             self._tail.close()
             self._publish()

@@ -45,6 +45,15 @@ def test_killed_at_any_moment_it_loses_and_doubles_nothing(tmp_path: Path) -> No
         assert sorted(stub.stored.values()) == [1] * 401
 
 
+def test_at_rest_its_status_says_how_far_it_is(tmp_path: Path) -> None:
+    """An operator would see events that wait, for ever, where everything is in the cluster."""
+    with Stub() as stub:
+        scribe = Scribe(tmp_path / "log")
+        scribe.close()
+        with ShipProcess(tmp_path / "log", tmp_path / "state", stub.url) as process:
+            process.until(lambda status: status.get("settled_up_to") == 2 and status["unsettled_bytes"] == 0, seconds=20)
+
+
 def test_sigterm_during_an_outage_ends_it_too(tmp_path: Path) -> None:
     """A machine would not shut down while the cluster is away."""
     scribe = Scribe(tmp_path / "log")
