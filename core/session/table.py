@@ -66,7 +66,7 @@ ROWS: Final[tuple[Row, ...]] = (
     Row("G-34", ALL,       I.PEER_CLOSED,       T,    (E.WIPE, E.ASK_TOMBSTONE),               ENDED,   N.CLOSED_BY_PEER),
     Row("G-35", ALL,       I.INVARIANT_BROKEN,  T,    END,                                     ENDED,   N.INVARIANT_BROKEN),
     Row("G-36", LIVE,      I.SUPERSEDED,        T,    (E.SAY_CLOSE, E.WIPE),                   ENDED,   N.SUPERSEDED),
-    Row("G-37", LIVE,      I.OWNER_FENCED,      T,    (E.SAY_CLOSE, E.WIPE),                   CHANGED, N.OWNER_FENCED),
+    Row("G-37", LIVE,      I.OWNER_FENCED,      T,    (E.WIPE,),                               CHANGED, N.OWNER_FENCED),
     Row("G-40", (T,),      I.COMMIT_WON,        STAY, (E.ASK_TOMBSTONE,),                      CHANGED, N.LATE_COMMIT),
     Row("G-41", (T,),      I.TOMBSTONE_LATE,    STAY, (E.ASK_TOMBSTONE,),                      CHANGED, N.TOMBSTONE_UNCONFIRMED),
 )
