@@ -1,0 +1,48 @@
+"""A REATTACH is raced (T-23).
+
+ATTACK
+    Somebody on the path copies the client's REATTACH and is the first to deliver it, from their own address: once, or each one.
+
+EXPECTED REFUSAL
+    They get an answer that they cannot use: only the client has the keys that CONFIRM needs [R-20]. The client's own copy is a replay
+    [R-31] until the candidate is gone; its next attempt wins [R-17] [R-55]. Nobody reads, moves or ends anything; a move is delayed.
+
+EXPECTED EVIDENCE
+    SESSION_REFUSED / REATTACH_REPLAYED
+"""
+
+import pytest
+
+from core.client.contact import ClientPolicy
+from core.reasons import Carrier, Event, Reason
+from tests.abuse.attack import ELSEWHERE, from_elsewhere, own_path
+from tests.core.frames import v4
+from tests.core.world import World
+
+
+@pytest.mark.parametrize("carriers", [(Carrier.UDP,), (Carrier.UDP, Carrier.TCP)], ids=["one carrier", "two carriers"])
+@pytest.mark.parametrize("copies", [1, 10**6])
+def test_a_move_is_delayed_and_nothing_else(copies: int, carriers: tuple[Carrier, ...]) -> None:
+    """One copied message would be enough to end a session, or to draw its traffic off."""
+    world = World(client_policy=ClientPolicy(carriers=carriers)).connected()
+    host, session, left = world.host, world.session, [copies]
+
+    def race(_sender: str, kind: str, frame: bytes) -> tuple[int, ...]:
+        if kind == "REATTACH" and left[0]:
+            left[0] -= 1
+            world.inject(frame, from_elsewhere(own_path(host)))
+        return (0,)
+
+    host.close(1)
+    host.address = v4(77)
+    world.network = race
+    host.dial(1)
+    world.run(10_000, host.chat)
+    assert Reason.REATTACH_REPLAYED in world.reasons(Event.SESSION_REFUSED)
+    assert ELSEWHERE not in {fact.remote for fact in world.store.outbox}
+    assert not [sent for sent in world.sent if sent.path.remote == ELSEWHERE and sent.kind not in {"REATTACH_RESP", "RESP"}]
+    assert host.client.life
+    if copies == 1:  # who never stops makes the client begin anew
+        assert world.gateway.session_for(host.device.inner4) == session.handle
+        assert host.client.life.session_id == session.session_id
+    assert world.attached()

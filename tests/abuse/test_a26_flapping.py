@@ -1,0 +1,69 @@
+"""A device moves without end (T-26).
+
+ATTACK
+    A device, or a network that plays with it, makes move after move: each costs the gateway key agreements and a durable write.
+
+EXPECTED REFUSAL
+    Moves a minute are limited, forced ones less strictly than those by choice [R-16]; a refusal has a proof, says when to try again,
+    costs no write, and leaves the session where it is.
+
+EXPECTED EVIDENCE
+    SESSION_REFUSED / SWITCH_LIMIT
+    SESSION_REFUSED / COOLDOWN
+    SESSION_REFUSED / TRANSPORT_MISMATCH
+"""
+
+from core import limits
+from core.client.attempts import Attempt
+from core.reasons import Cause, Event, Reason
+from core.values import CompareAndSet, Instant
+from core.wire.layout import Change
+from tests.abuse.attack import Seen, own_path
+from tests.core.frames import v4
+from tests.core.world import World
+
+
+def test_forced_moves() -> None:
+    """A network that plays with one device would keep the store busy for everybody."""
+    world = World().connected()
+    seen = Seen(world, None)
+    for number in range(45):
+        world.host.move(v4(100 + number))
+        world.run(200)
+    asked = [ask for ask in world.store.asked if isinstance(ask.operation, CompareAndSet)]
+    assert len(asked) == limits.FORCED_PER_MINUTE
+    assert seen.refusals(Event.SESSION_REFUSED)[Reason.SWITCH_LIMIT] >= 1
+    handle = world.session.handle
+    world.run(90_000, world.host.chat, step_ms=100)
+    assert world.session.handle == handle
+    assert world.attached()
+
+
+def attempt(world: World, cause: Cause, carrier: int = 1) -> bytes:
+    """Return a proven attempt, whatever the client's own caution would say."""
+    life = world.client.life
+    assert life
+    path = world.host.paths[1]._replace(carrier=carrier)
+    return Attempt(world.client.keys, world.entropy, life, path, Change.MOVE, cause, 0, world.now).frame
+
+
+def test_moves_by_choice() -> None:
+    """A client that finds everything better than what it has would do the same."""
+    world = World().connected()
+    seen = Seen(world, None)
+    for _ in range(2):
+        world.inject(attempt(world, Cause.BETTER), own_path(world.host))
+    assert seen.refusals(Event.SESSION_REFUSED) == {Reason.COOLDOWN: 1}
+    for _ in range(limits.VOLUNTARY_PER_MINUTE):
+        world.now = Instant(world.now + limits.VOLUNTARY_COOLDOWN_NS)
+        world.inject(attempt(world, Cause.BETTER), own_path(world.host))
+    assert seen.refusals(Event.SESSION_REFUSED) == {Reason.COOLDOWN: 1, Reason.SWITCH_LIMIT: 1}
+
+
+def test_a_carrier_that_is_not_the_paths() -> None:
+    """A device could have it recorded that it came over another carrier than it did, and have the limits of that one."""
+    world = World().connected()
+    seen, before = Seen(world, None), world.session.facts()
+    world.inject(attempt(world, Cause.PATH_DEAD, carrier=2), own_path(world.host))
+    assert seen.refusals(Event.SESSION_REFUSED) == {Reason.TRANSPORT_MISMATCH: 1}
+    assert world.session.facts() == before
