@@ -33,8 +33,8 @@ allowed; the error is one line that names file, key, what was found and what is 
     gateway.toml: policy.lifetime_s: found 999999, allowed 60 to 86400
     gateway.toml: policy.lifetim_s: unknown key; did you mean lifetime_s?
 
-`jvpn gateway --config FILE --check` and `jvpn client --config FILE --check` look without starting; `jvpn doctor --config FILE` looks at what
-the file names, too. No file here holds a secret; key files and credentials are named by path and must be readable by their owner only.
+`jvpn gateway --config FILE --check` and `jvpn client --config FILE --check` look without starting; `jvpn doctor --config FILE` looks at
+what the file names, too. No file here holds a secret; key files and credentials are named by path and must be readable by their owner only.
 """
 
 CLI: Final = """# Commands

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from audit.files import segments_in
 from audit.show import Wanted, events, one_line
 from audit.verdict import MEANINGS, Result, Verdict
 from audit.verify import verify as verify_log
@@ -79,6 +80,9 @@ def show(  # noqa: PLR0913 - a filter each
         bad.append(file)
         complain(f"{file}, line {number}: {what}")
 
+    if log.is_dir() and not segments_in(log):
+        complain(f"{log} holds no segment of an audit log")
+        raise typer.Exit(Verdict.UNREADABLE.value)
     for event in events(log, wanted, tell):
         if json:
             answer(event)

@@ -87,9 +87,11 @@ def enroll(
     """
     config = load_gateway(gateway_config)
     host, guessed = _host(gateway_config, config, endpoint)
-    out.mkdir(mode=DIRECTORY, parents=True, exist_ok=True)
     key, file = out / "device.key", out / "client.toml"
     with ExitStack() as undo:
+        if not out.exists():
+            out.mkdir(mode=DIRECTORY, parents=True)
+            undo.callback(out.rmdir)
         public = keyfile.create_device(key, entropy)
         undo.callback(key.unlink)
         create(file, _client_toml(name, config, host).encode())

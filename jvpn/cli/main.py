@@ -63,7 +63,7 @@ COMMANDS: Final[tuple[Row, ...]] = (
 
 def _group(rows: Sequence[Row], text: str, epilog: str = "") -> typer.Typer:
     made = typer.Typer(
-        help=text, epilog=epilog or None, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None, no_args_is_help=True,
+        help=text, epilog=epilog or None, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
         context_settings=dict(SETTINGS),
     )  # fmt: skip
     for name, command, examples in rows:
@@ -93,7 +93,7 @@ def _top(
 def main(arguments: Sequence[str]) -> int:
     """Run one command; return its exit status. Errors are one line on standard error; JVPN_TRACEBACK=1 adds where they come from."""
     try:
-        status = app(list(arguments), prog_name="jvpn", standalone_mode=False)
+        status = app(list(arguments) or ["--help"], prog_name="jvpn", standalone_mode=False)
     except typer.TyperException as error:
         complain(f"{error.format_message()} (see --help)")
         return Exit.USAGE
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str]) -> int:
         complain(f"internal error: {type(error).__name__} in {Path(where.filename).name}, line {where.lineno}; JVPN_TRACEBACK=1 shows more")
         _explain(error)
     else:
-        return status if isinstance(status, int) else Exit.DONE
+        return Exit.USAGE if not arguments else status if isinstance(status, int) else Exit.DONE
     return Exit.FAILED
 
 

@@ -73,9 +73,8 @@ def enroll(path: Path, name: str, public: bytes, four: IPv4Interface | None = No
         known = entries(path) if path.exists() or path.is_symlink() else []
         for each in known:
             if each.name == name or each.public == public:
-                raise Misconfigured(
-                    f"{path}: the {'name' if each.name == name else 'key'} of {name} is in the list already, as {each.name}"
-                )
+                what = "name" if each.name == name else "key"
+                raise Misconfigured(f"{path}: a device with this {what} is in the list already: {each.name}; revoke it, or take another")
         if len(known) >= DEVICES_MAX:
             raise Misconfigured(f"{path}: devices: found {len(known)}, allowed {DEVICES_MAX}")
         four, six = four or POOL4, six or POOL6

@@ -88,7 +88,7 @@ def address6(text: str) -> IPv6Interface | None:
         return None
     interface = IPv6Interface(text)
     network, address = interface.network, interface.ip
-    if network.prefixlen not in PREFIXES6 or address == network.network_address or address.is_multicast or address.scope_id:
+    if network.prefixlen not in PREFIXES6 or address == network.network_address or address.is_multicast or "%" in text:
         raise ValueError("not an address of one machine")
     return interface
 

@@ -169,12 +169,15 @@ def _read(path: Path, kind: str | None = None) -> tuple[dict[str, Any], bytearra
         fields = None
     finally:
         wipe(text)
-    if not isinstance(fields, dict) or not found or fields.get("format") not in KINDS:
+    if not isinstance(fields, dict) or fields.get("private") != NOT_SHOWN or str(fields.get("format")) not in KINDS:
+        wipe(seed)
         raise Misconfigured(f"{path}: not a key file of this program: make one with `jvpn keygen`")
     if kind not in {None, fields["format"]}:
+        wipe(seed)
         raise Misconfigured(f"{path}: format: found {fields['format']}, allowed {kind}")
     for name, (allowed, formed) in KINDS[fields["format"]].items():
         if not formed(fields.get(name)):
+            wipe(seed)
             raise Misconfigured(f"{path}: {name}: damaged, allowed {allowed}: restore the file")
     return fields, seed
 
@@ -182,9 +185,9 @@ def _read(path: Path, kind: str | None = None) -> tuple[dict[str, Any], bytearra
 def _key(path: Path, fields: dict[str, Any], seed: bytearray) -> PrivateKey:
     """Return the key of a seed's text, which is overwritten, as is the seed."""
     raw = _decoded(seed)
+    wipe(seed)
     key = PrivateKey(raw)
     wipe(raw)
-    wipe(seed)
     if key_text(key.public) != fields["public"]:
         raise Misconfigured(f"{path}: public: does not belong to the private key: the file is damaged, restore it")
     return key
@@ -217,7 +220,7 @@ def _are_keys(value: object) -> bool:
 
 
 ONE_KEY: Final = ("32 bytes in base64", _is_key)
-KINDS: Final[dict[object, dict[str, tuple[str, Callable[[object], bool]]]]] = {
+KINDS: Final[dict[str, dict[str, tuple[str, Callable[[object], bool]]]]] = {
     DEVICE: {"public": ONE_KEY},
     GATEWAY: {
         "public": ONE_KEY,
