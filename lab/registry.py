@@ -1,4 +1,4 @@
-"""Regenerate what follows from `schemas/registry.toml`, or check that it is fresh.
+"""Regenerate what follows from `schemas/registry.toml`, and the generated parts of documents (lab.docgen), or check that they are fresh.
 
 python -m lab.registry            writes the files
 python -m lab.registry --check    exit status 1 and the names of stale files
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lab import event_schemas
+from lab import docgen, event_schemas
 from observability.template import TEMPLATE, template_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,6 +31,7 @@ def artefacts(registry: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     yield ROOT / "core" / "reasons.py", reasons_module(registry)
     yield from ((ROOT / "schemas" / "events" / name, text) for name, text in event_schemas.schemas(registry))
     yield TEMPLATE, template_text(json.loads(text) for _, text in event_schemas.schemas(registry))
+    yield from docgen.artefacts(registry)
 
 
 def reasons_module(registry: dict[str, Any]) -> str:
@@ -65,15 +66,7 @@ def _block(head: str, items: list[str], tail: str) -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Write all artefacts, or with --check name the stale ones. Return the exit status."""
-    stale = [(path, text) for path, text in artefacts(load()) if not path.exists() or path.read_text() != text]
-    for path, text in stale:
-        if "--check" in arguments:
-            print(f"stale: {path.relative_to(ROOT)}")
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text)
-            print(f"wrote {path.relative_to(ROOT)}")
-    return 1 if stale and "--check" in arguments else 0
+    return docgen.refresh(artefacts(load()), arguments)
 
 
 if __name__ == "__main__":
