@@ -266,7 +266,9 @@ class Gateway(DataPlane):
             session.retry_at = None
             self.desk.changed.add(session)
             if answer.outcome is not Outcome.WON:
-                self.desk.out.append(Record(operation.fact))  # without a store's row: never born, or out of reach until it expired
+                self.desk.out.append(
+                    Record(operation.fact._replace(event=Event.SESSION_CHANGED))
+                )  # without a store's row: never born, or out of reach until it expired
 
     def _run_clocks(self, now: Instant) -> None:
         while self._heap and self._heap[0][0] <= now:
