@@ -109,7 +109,7 @@ class Client(Clocks):
         """Judge every clock that is due."""
         due = self.deadline()
         if due is not None and now - due > limits.STALL_NS and self.waiting_since is not None:
-            self.waiting_since = now  # this process stood still, so the silence proves nothing about the path
+            self.waiting_since = now  # this process stood still, so the silence proves nothing about the path [C-42]
         for name in [name for name, at in self.at.items() if at <= now]:
             del self.at[name]
             self.timer(name, now)
@@ -199,7 +199,7 @@ class Client(Clocks):
                 for wanted in self.policy.carriers[: self.policy.carriers.index(carrier)]:
                     self.attempt(wanted, Change.MOVE, self.cause, now)
             case Effect.LAST_CHANCE:
-                if self.newborn:  # a new number, that no lost answer and no copy has used up; time for both exchanges, as RESP took
+                if self.newborn:  # a new number, that no lost answer or copy has used up; time for both exchanges [R-55]
                     self.at["last chance"] = Instant(now + max(limits.LAST_CHANCE_NS, 4 * (now - self.newborn.started)))
                     self.attempts.pop(self.newborn.epoch.path.carrier, None)
                     self.attempt(self.newborn.epoch.path.carrier, Change.MOVE, self.cause, now)
@@ -273,7 +273,7 @@ class Client(Clocks):
             case Kind.CLOSE:
                 self.hear(Input.PEER_CLOSED, now)
             case Kind.HINT if self._hinted_at is None or now - self._hinted_at >= limits.HINT_INTERVAL_NS:
-                self._hinted_at = now
+                self._hinted_at = now  # [C-43]
                 self.hear(Input.HINT_MOVE if unpack(Hint, body).what == Change.MOVE else Input.KEY_DUE, now)
             case Kind.HINT | Kind.HEALTH:
                 pass

@@ -101,7 +101,7 @@ class Contact:
     def shake_again(self, now: Instant) -> None:
         """Try again on every carrier, as often as the limits allow [H-32]."""
         if self.newborn and now - self.newborn.epoch.born < limits.PENDING_NS:
-            self.at["handshake"] = Instant(self.newborn.epoch.born + limits.PENDING_NS)  # when the gateway forgets it
+            self.at["handshake"] = Instant(self.newborn.epoch.born + limits.PENDING_NS)  # when the gateway forgets it [H-34]
             return
         lame = self.newborn.epoch.path.carrier if self.newborn else 0  # it answered, but does not carry CONFIRM and ACK
         self.newborn, self.hand_tries = None, self.hand_tries + 1

@@ -41,7 +41,7 @@ class Input(Enum):
     CONNECT = auto()
 
 
-PRIORITY: Final = tuple(Input)
+PRIORITY: Final = tuple(Input)  # [C-41]
 
 
 class Effect(Enum):

@@ -98,7 +98,7 @@ def nonce(counter: int) -> bytes:
 
 
 class Secret:
-    """Base of objects that hold a secret: not pickled, not copied."""
+    """Base of objects that hold a secret: not pickled, not copied [K-7]."""
 
     __slots__ = ()
 

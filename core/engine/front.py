@@ -63,7 +63,7 @@ class Front:
         desk, device = self._desk, self._desk.devices[handshake.remote]
         mine = [session for session in self._pending if session.device == device]
         spare = [session for session in mine if not session.commit_ticket]
-        status = Status.OK
+        status = Status.OK  # [H-26]
         if payload.carrier != path.carrier:
             status = Status.TRANSPORT_MISMATCH
         elif sum(session.active is not None for session in desk.of_device(device)) >= limits.SESSIONS_PER_DEVICE:
@@ -85,7 +85,7 @@ class Front:
         desk.out.append(Transmit(path, [frame]))
 
     def _hold_pending(self, device: Device, handshake: Handshake, indices: tuple[int, int], path: Path, now: Instant) -> None:
-        """Keep a pending session."""
+        """Keep a pending session, until its CONFIRM [H-27] or its end."""
         desk, birth = self._desk, born(handshake)
         while (handle := int.from_bytes(desk.entropy(6), "little")) in desk.sessions:
             pass

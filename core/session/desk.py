@@ -156,7 +156,7 @@ class Desk:
             del self.retired[next(iter(self.retired))]
 
     def stranger(self, reason: Reason, path: Path, now: Instant) -> None:
-        """Count a refusal of something unproven: one summary a reason in ten seconds [A-20]."""
+        """Count a refusal of something unproven: one summary a reason in ten seconds [D-20]."""
         self.strangers.add(reason, reason, path.remote, now)
 
     def _stranger(self, _key: object, reason: Reason, times: int, remote: Endpoint | None, now: Instant) -> None:

@@ -49,7 +49,7 @@ class Exchange(NamedTuple):
 
 
 class Session:
-    """Hears inputs, performs the effects of its table's row, and requires that the facts are what the table says."""
+    """Hears inputs, performs the effects of its table's row, and requires that the facts are what the table says [G-53]."""
 
     def __init__(
         self, desk: Desk, handle: int, device: Device, secrets: tuple[bytes, bytes], now: Instant, row: StoreRow | None = None
@@ -182,7 +182,7 @@ class Session:
                 self._wipe(now)
 
     def hold(self, offer: Candidate | None) -> None:
-        """Keep a candidate; its index is answered from now on."""
+        """Keep a candidate; its index is answered from now on [R-17]."""
         require(offer is not None, "there is a candidate to hold")
         if offer:
             self.candidate = offer

@@ -44,7 +44,7 @@ class Input(Enum):
 
 
 PRIORITY: Final = tuple(Input)
-"""Which of several inputs at one instant is heard first: the order of their definition, a total order by construction."""
+"""Which of several inputs at one instant is heard first: the order of their definition, a total order by construction [G-51]."""
 
 DECIDES_WHILE_ASKED: Final = frozenset(PRIORITY[: PRIORITY.index(Input.LIFETIME_OVER)])
 """What is heard while a commit is asked of the store: its answer, operator and security. The rest waits for the answer."""

@@ -1,4 +1,4 @@
-"""The gateway's session machine. Every transition is a row here; an empty cell is a refusal that changes nothing."""
+"""The gateway's session machine. Every transition is a row here; an empty cell is a refusal that changes nothing [G-52]."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -22,7 +22,7 @@ END: Final = (E.SAY_CLOSE, E.WIPE, E.ASK_TOMBSTONE)
 class Row(NamedTuple):
     """In one of `states`, on `heard`: perform `effects`, go to `goes_to` (None: stay), record `event` with `reason` (None: by cause).
 
-    SESSION_BORN, SESSION_MOVED and SESSION_ENDED are evidence: their record is in the store with the change itself.
+    SESSION_BORN, SESSION_MOVED and SESSION_ENDED are evidence: their record is in the store with the change itself [G-54].
     """
 
     clause: str

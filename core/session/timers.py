@@ -21,7 +21,7 @@ def deadlines(session: Session) -> list[tuple[Instant, Input]]:
     if session.state is not State.PENDING:
         armed.append((Instant(session.expires * limits.SECOND - session.desk.identity.wall_ns), Input.LIFETIME_OVER))
         if session.active:
-            armed.append((Instant(session.active.born + limits.REJECT_AFTER_NS), Input.KEY_EXPIRED))
+            armed.append((Instant(session.active.born + limits.REJECT_AFTER_NS), Input.KEY_EXPIRED))  # [D-8]
             if session.active.path.carrier != Carrier.TCP:  # a connection says itself when it ends
                 armed.append((Instant(session.heard_at + limits.SILENCE_NS), Input.PATH_SILENT))
         else:

@@ -49,12 +49,12 @@ def encode(message: Fixed | Data) -> bytes:
 
 
 def init_header(sender_index: int) -> bytes:
-    """Return the first 8 bytes of INIT, a part of the handshake's prologue."""
+    """Return the first 8 bytes of INIT, a part of the handshake's prologue [H-2]."""
     return _HEADS[Init] + sender_index.to_bytes(4, "little")
 
 
 def reattach_header(sender_index: int, locator: bytes) -> bytes:
-    """Return the first 24 bytes of REATTACH, a part of the reattach's prologue."""
+    """Return the first 24 bytes of REATTACH, a part of the reattach's prologue [R-5]."""
     require(len(locator) == BLOCK, "a locator has 16 bytes")
     return _HEADS[Reattach] + sender_index.to_bytes(4, "little") + locator
 

@@ -16,7 +16,7 @@ DEFECT_REASON: Final = {
 
 
 class Tally:
-    """Bounded records of refusals: for each key `burst` at once in an interval, and the rest as sums when the interval ends."""
+    """Bounded records of refusals: for each key `burst` at once in an interval, and the rest as sums when the interval ends [D-21]."""
 
     def __init__(self, emit: Callable[[Any, Reason, int, Endpoint | None, Instant], None], burst: int, interval_ns: int) -> None:
         self._emit, self._burst, self._interval = emit, burst, interval_ns
