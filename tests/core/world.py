@@ -19,6 +19,7 @@ from core.engine.gateway import Gateway
 from core.reasons import Carrier, Event, Reason
 from core.session.desk import Desk, Device, Identity, Policy
 from core.session.session import Session
+from core.session.states import State as SessionState
 from core.values import Ask, Connect, Deliver, Dial, Endpoint, Fact, Instant, Output, Path, PathEvent, Record, Route, Transmit
 from tests.core.frames import Sent, kind_of, packet, v4
 from tests.core.recorded import recorded
@@ -323,6 +324,11 @@ class World:
     def reasons(self, event: Event) -> list[Reason]:
         """Return the reasons of the gateway's facts of an event, in order."""
         return [fact.reason for fact in self.story() if fact.event is event]
+
+    def ends(self) -> list[Reason]:
+        """Return why sessions were terminated, each as often as that was recorded, as evidence or without a row as telemetry."""
+        over = SessionState.TERMINATED
+        return [fact.reason for fact in self.story() if fact.state_to == over != fact.state_from]
 
     def client_reasons(self, event: Event) -> list[Reason]:
         """The same of the first host's client."""
