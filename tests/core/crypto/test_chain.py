@@ -22,7 +22,7 @@ SEALED = bytes.fromhex(VECTOR["sealed_row"]["sealed"])
 
 
 def test_attempts_vector() -> None:
-    """The keys of an attempt changed: sessions in the store cannot be moved by the next version."""
+    """[R-3] The keys of an attempt changed: sessions in the store cannot be moved by the next version."""
     assert len(VECTOR["attempts"]) == 3
     current = bytes.fromhex(VECTOR["attempts"][0]["chain"])
     for expected in VECTOR["attempts"]:
@@ -35,7 +35,7 @@ def test_attempts_vector() -> None:
 
 
 def test_locators_vector() -> None:
-    """Locators changed: clients that hold some knock with them in vain."""
+    """[R-4] Locators changed: clients that hold some knock with them in vain."""
     locators = chain.Locators(bytes.fromhex(VECTOR["locators"]["key"]))
     assert len(VECTOR["locators"]["cases"]) == 5
     for case in VECTOR["locators"]["cases"]:
@@ -75,7 +75,7 @@ def test_locators_have_room_for_no_more(handle: int, attempt: int) -> None:
 
 
 def test_sealed_row_vector() -> None:
-    """Rows of running sessions cannot be opened by the next version, or are sealed in another way than the protocol says."""
+    """[K-5] Rows of running sessions cannot be opened by the next version, or are sealed in another way than the protocol says."""
     assert independent.sealed_row(ROW) == SEALED
     assert chain.seal(ROW["kek"], ROW["nonce"], ROW["session_id"], ROW["chain"], HANDLE, VERSION, HOUR) == SEALED
     assert chain.unseal(ROW["kek"], SEALED, HANDLE, VERSION, HOUR) == (ROW["session_id"], ROW["chain"])
@@ -110,7 +110,7 @@ def test_wrong_lengths_are_not_sealed(nonce: int, session_id: int, secret: int) 
 
 
 def test_kek_ratchet_vector() -> None:
-    """Gateways that share a start compute different keys for the same hour."""
+    """[K-6] Gateways that share a start compute different keys for the same hour."""
     first, second, third = map(bytes.fromhex, VECTOR["kek"])
     assert chain.next_kek(first) == second == hmac.digest(first, b"kek\x01", "sha256")
     assert chain.next_kek(second) == third

@@ -98,7 +98,7 @@ def test_all_four_published_patterns_are_run() -> None:
 
 
 def test_ikhfs_vector() -> None:
-    """The wire format of the handshake, or the keys that come of it, changed: old and new versions no longer understand each other."""
+    """[H-1] [H-10] [H-11] [H-12] Wire format or keys of the handshake changed: old and new versions no longer understand each other."""
     given, expected = unhex(IKHFS_VECTOR["inputs"]), unhex(IKHFS_VECTOR["outputs"])
     message, reply = expected["init"][8:-32], expected["resp"][12:]
     client_key, gateway_key = PrivateKey(given["client_static_seed"]), PrivateKey(given["gateway_static_seed"])
@@ -141,7 +141,7 @@ def test_ikhfs_vector_by_the_independent_implementation() -> None:
 
 @pytest.mark.parametrize("case", REATTACH_VECTORS, ids=("attempt 1", "attempt 3"))
 def test_reattach_vector(case: dict[str, dict[str, str]]) -> None:
-    """The wire format of a move or rekey, or its keys, changed: a client cannot move between gateways of two versions."""
+    """[R-1] [R-2] The wire format of a move or rekey, or its keys, changed: a client cannot move between gateways of two versions."""
     given, expected = unhex(case["inputs"]), unhex(case["outputs"])
     keys = chain.attempt_keys(given["chain"])
     assert (keys.mac, keys.psk, keys.next) == (expected["mac_key"], expected["psk"], expected["chain_next"])
@@ -194,7 +194,7 @@ def test_every_changed_byte_and_length_is_refused(pair: str) -> None:
 
 @pytest.mark.parametrize("pair", PAIRS)
 def test_a_bad_reply_leaves_the_attempt_pending(pair: str) -> None:
-    """One forged reply, which anybody can send, ends the attempt of an honest client."""
+    """[H-9] One forged reply, which anybody can send, ends the attempt of an honest client."""
     client, gateway = PAIRS[pair]()
     gateway.read(client.write(PAYLOAD))
     reply = gateway.write(PAYLOAD)
@@ -258,7 +258,7 @@ def test_turns(pair: str) -> None:
 
 
 def test_admit_sees_the_device_before_its_key_is_used() -> None:
-    """A revoked device costs a key agreement and gets an answer, or an unknown one is admitted without being asked for."""
+    """[H-4] A revoked device costs a key agreement and gets an answer, or an unknown one is admitted without being asked for."""
 
     class RevokedError(Exception):
         pass
@@ -294,7 +294,7 @@ def test_admit_sees_the_device_before_its_key_is_used() -> None:
     "gateway", [resp(prologue=b"q"), resp(static=CLIENT), move(initiator=False, psk=b"\1" * 32), move(initiator=False, prologue=b"q")]
 )
 def test_another_context_is_refused(gateway: Handshake) -> None:
-    """A message made for another session, attempt, index or gateway is accepted."""
+    """[H-2] [R-5] A message made for another session, attempt, index or gateway is accepted."""
     request = (init() if gateway.remote == b"" else move(initiator=True)).write(PAYLOAD)
     with pytest.raises(TagMismatch):
         gateway.read(request)
@@ -345,7 +345,7 @@ def test_low_order_ephemeral_is_refused() -> None:
 
 
 def test_entropy_is_drawn_once_for_each_key() -> None:
-    """A key is made of something else than what was drawn for it, or two keys of the same draw: runs cannot be repeated from a record."""
+    """[H-8] A key is made of something else than what was drawn for it, or two keys of one draw: runs cannot be repeated."""
     asked: list[int] = []
 
     def entropy(n: int) -> bytes:
@@ -404,7 +404,7 @@ def test_a_new_key_starts_at_nonce_zero() -> None:
 
 
 def test_nothing_is_sent_in_the_clear() -> None:
-    """A mistake in a pattern's row sends an identity or a payload before there is a key."""
+    """[H-5] A mistake in a pattern's row sends an identity or a payload before there is a key."""
     careless = Pattern(b"Noise_NX_25519_ChaChaPoly_SHA256", "r", ("e",), ("e",))
     with pytest.raises(ValueError, match="32"):
         Handshake(careless, initiator=True, prologue=b"", static=CLIENT, remote=GATEWAY.public, entropy=drawn(seed("e"))).write(PAYLOAD)

@@ -110,7 +110,7 @@ def rfc5869(salt: bytes, material: bytes, info: bytes, size: int) -> bytes:
 
 
 def test_hkdf_sha256_wycheproof() -> None:
-    """Session keys are not what HKDF says, so that no second implementation could ever speak with this one."""
+    """[K-1] Session keys are not what HKDF says, so that no second implementation could ever speak with this one."""
     through_hkdf = through_expand = 0
     for _, test in cases("hkdf_sha256"):
         ikm, salt, info, okm = raw(test, "ikm", "salt", "info", "okm")
@@ -150,7 +150,7 @@ def test_mlkem_768_keygen_seed_wycheproof() -> None:
 
 
 def test_mlkem_768_encaps_wycheproof() -> None:
-    """A malformed key of the peer is used, a good one is refused, or the derandomised judge of our vectors is not ML-KEM."""
+    """[H-7] A malformed key of the peer is used, a good one is refused, or the derandomised judge of our vectors is not ML-KEM."""
     judged = 0
     for _, test in cases("mlkem_768_encaps"):
         public, m, ciphertext, shared = raw(test, "ek", "m", "c", "K")
@@ -213,7 +213,7 @@ def test_encapsulation_is_never_the_same_twice() -> None:
 
 @pytest.mark.parametrize("point", [*LOW_ORDER, b"", bytes(31), bytes(33), b"\x09" * 31, b"\x09" * 33], ids=bytes.hex)
 def test_unusable_points_are_refused(point: bytes) -> None:
-    """A peer chooses a public key for which the shared secret is known to all, or its odd length ends in a traceback."""
+    """[H-6] A peer chooses a public key for which the shared secret is known to all, or its odd length ends in a traceback."""
     with pytest.raises(p.BadPublicKey):
         p.PrivateKey(independent.seed("static")).exchange(point)
 
@@ -250,7 +250,7 @@ def test_a_changed_packet_does_not_open() -> None:
 
 
 def test_small_functions() -> None:
-    """A nonce repeats or has another layout, a comparison is wrong, or expand gives less than it was asked for."""
+    """[K-2] [K-3] [K-4] A nonce repeats or has another layout, a comparison is wrong, or expand gives less than it was asked for."""
     assert p.nonce(0x0102030405060708) == bytes.fromhex("000000000807060504030201")
     with pytest.raises(OverflowError):
         p.nonce(2**64)
@@ -267,7 +267,7 @@ def test_small_functions() -> None:
     "secret", [p.PrivateKey(b"\xa5" * 32), p.MlKem768().generate(b"\xa5" * 64), p.aes_block(b"\xa5" * 32)], ids=lambda s: type(s).__name__
 )
 def test_secrets_do_not_leave_their_object(secret: p.Secret) -> None:
-    """A private key ends up in a log line, a crash report, a pickle or a copy that nobody drops."""
+    """[K-7] A private key ends up in a log line, a crash report, a pickle or a copy that nobody drops."""
     assert "a5" * 4 not in repr(secret) + str(secret)
     assert "\\xa5" not in repr(secret)
     for leave in (pickle.dumps, copy.copy, copy.deepcopy):

@@ -1,0 +1,203 @@
+"""How a client reaches the gateway, and how it knows that it no longer does: what is not a row of its table."""
+
+from itertools import pairwise
+
+import pytest
+
+from core import limits
+from core.client.contact import ClientPolicy
+from core.client.states import PRIORITY, Input, State
+from core.reasons import Carrier, Event, Reason
+from core.values import Connect, Instant
+from core.wire.inner import encode
+from core.wire.layout import Change, Kind
+from core.wire.records import Hint, pack
+from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
+from tests.core.frames import Sent, v4
+from tests.core.world import World
+
+UDP_ONLY = ClientPolicy(carriers=(Carrier.UDP,))
+
+
+def frames(world: World, kind: str) -> list[Sent]:
+    """Return what the client sent of a kind."""
+    return [sent for sent in world.sent if (sent.sender, sent.kind) == ("client", kind)]
+
+
+def connecting(policy: ClientPolicy = UDP_ONLY, *lost: str) -> World:
+    """Return a world whose client was told to connect; frames of these kinds are lost."""
+    world = World(client_policy=policy)
+    world.network = lambda _sender, kind, _frame: () if kind in lost else (0,)
+    world.host.does(lambda: world.client.command(Connect(), world.now))
+    return world
+
+
+def test_each_init_is_fresh() -> None:
+    """H-30, H-32: a gateway drops an INIT that it knows; or a network that is away would be asked for ever."""
+    world = connecting(UDP_ONLY, "RESP")
+    at: list[int] = []
+    while world.client.state is State.CONNECTING:
+        before = len(frames(world, "INIT"))
+        world.run(1)
+        at += [world.now // limits.MILLISECOND] * (len(frames(world, "INIT")) - before)
+    inits = frames(world, "INIT")
+    assert len({sent.frame[8:40] for sent in inits}) == len(inits) == limits.HANDSHAKE_TRIES
+    assert [after - before for before, after in pairwise(at)] == pytest.approx([1_000, 2_000, 4_000], abs=3)
+    assert world.client_reasons(Event.CLIENT_ENDED) == [Reason.HANDSHAKE_UNANSWERED]
+
+
+def test_the_next_carrier_is_tried_beside() -> None:
+    """H-31: where UDP is swallowed, connecting would take until UDP is given up."""
+    world = connecting(ClientPolicy())
+    world.cut = {Carrier.UDP}
+    world.run(300)
+    assert {sent.path.carrier for sent in frames(world, "INIT")} == {Carrier.UDP, Carrier.TCP}
+    assert world.attached()
+
+
+def test_confirm_is_repeated_until_an_ack() -> None:
+    """H-33: one lost datagram would cost a whole handshake; or a client would believe in a session that has no locators."""
+    world = connecting(UDP_ONLY, "ACK")
+    world.run(400)
+    assert world.client.state is State.CONNECTING
+    assert len(frames(world, "CONFIRM")) >= 3
+    assert len({sent.frame for sent in frames(world, "CONFIRM")}) == len(frames(world, "CONFIRM"))
+    world.network = lambda _sender, _kind, _frame: (0,)
+    world.run(1_000)
+    assert world.attached()
+    assert world.client.life
+    assert world.client.life.locators
+
+
+def test_keys_that_the_gateway_forgot_are_dropped() -> None:
+    """H-34: a network that fails for six seconds in the middle of a handshake would leave a client that confirms for ever."""
+    world = connecting(UDP_ONLY, "CONFIRM")
+    world.run(limits.PENDING_NS / limits.MILLISECOND + 100)
+    assert len(frames(world, "INIT")) >= 2
+    world.network = lambda _sender, _kind, _frame: (0,)
+    world.run(2_000)
+    assert world.attached()
+
+
+@pytest.mark.parametrize("carriers", [(Carrier.UDP, Carrier.TCP), (Carrier.UDP,)])
+def test_a_lost_session_is_sought_everywhere(carriers: tuple[Carrier, ...]) -> None:
+    """R-50, R-51: a client would wait on one carrier, or use up an attempt for each packet."""
+    world = World(client_policy=ClientPolicy(carriers=carriers)).connected()
+    world.network = lambda sender, _kind, _frame: () if sender == "gateway" else (0,)
+    world.host.move(v4(77))
+    world.run(2_000)
+    attempts = frames(world, "REATTACH")
+    assert {sent.path.carrier for sent in attempts} == set(carriers)
+    first = {carrier: {sent.frame for sent in attempts if sent.path.carrier == carrier} for carrier in carriers}
+    assert [len(each) for each in first.values()] == [1] * len(carriers)
+    assert len(attempts) >= 5 * len(carriers)
+
+
+def test_without_a_locator_only_a_handshake_is_left() -> None:
+    """R-52: a client that used up its attempts would be silent until its transport is lost."""
+    world = World(client_policy=UDP_ONLY).connected()
+    assert world.client.life
+    world.client.life.locators.clear()
+    world.host.move(v4(77))
+    world.run(2_000)
+    assert not frames(world, "REATTACH")
+    assert world.client_reasons(Event.CLIENT_ATTACHED) == [Reason.HANDSHAKE_COMPLETED, Reason.SESSION_LOST]
+
+
+def test_the_first_packet_of_the_new_epoch_commits() -> None:
+    """R-53, R-54: the two ends would disagree about where the session is; CONFIRMs under one nonce would show their keys."""
+    world = World(client_policy=UDP_ONLY).connected()
+    before = len(frames(world, "CONFIRM"))
+    world.network = lambda sender, kind, _frame: () if kind == "ACK" else (0,)
+    world.host.move(v4(77))
+    world.run_until(lambda: world.session.binding_version == 2)
+    assert world.client.state is State.SEEKING
+    world.host.tell(b"first of the new epoch")
+    world.run(10)
+    assert world.attached()
+    assert world.client.committed
+    assert (world.client.committed.attempt, len(world.client.confirming), world.client.attempts) == (1, 1, {})
+    world.run(500)
+    confirms = [sent.frame for sent in frames(world, "CONFIRM")[before:]]
+    assert len(set(confirms)) == len(confirms) >= 3
+
+
+def test_a_path_that_does_not_carry_l_is_given_up() -> None:
+    """R-54: a session would be bound to a path on which large packets vanish."""
+    world = World().connected()
+    world.network = lambda _sender, kind, _frame: () if kind in {"CONFIRM", "ACK"} else (0,)
+    world.host.move(v4(77))
+    world.run(5_000)
+    assert Reason.PATH_MTU_TOO_SMALL in world.client_reasons(Event.CLIENT_CHANGED)
+    assert world.reasons(Event.SESSION_MOVED) == []
+
+
+@pytest.mark.parametrize("outage_s", [2, 8, 40])
+@pytest.mark.parametrize("latency_ms", [2, 100, 300])
+def test_answers_that_were_lost_for_a_while_cost_no_session(outage_s: int, latency_ms: int) -> None:
+    """R-55: a one-way outage, or a slow path, would replace the session; or leave two that share one address, and the device deaf."""
+    world = World(client_policy=UDP_ONLY, latency_ms=latency_ms)
+    world.host.connect(3_000)
+    life = world.client.life
+    assert life
+    world.network = lambda sender, _kind, _frame: () if sender == "gateway" else (0,)
+    world.run(outage_s * 1_000, world.host.say, step_ms=100)
+    world.network = lambda _sender, _kind, _frame: (0,)
+    world.run(30_000, world.host.chat, step_ms=50)
+    assert world.client.life is life
+    assert world.attached()
+    down = len(world.host.down)
+    world.run(5_000, world.host.chat, step_ms=50)
+    assert len(world.host.down) - down > 80
+
+
+def test_a_busy_path_is_probed_often() -> None:
+    """C-40: a dead path would be noticed late, or an idle phone be kept awake."""
+    world = World().connected()
+    world.run(2_000)
+    idle = len(frames(world, "DATA"))
+    world.run(10_000)
+    assert len(frames(world, "DATA")) - idle <= 3
+    world.host.say()
+    busy = len(frames(world, "DATA"))
+    world.run(500)
+    assert len(frames(world, "DATA")) - busy >= 8
+    world.cut = {Carrier.UDP, Carrier.TCP}
+    world.host.say()
+    world.run(100 + limits.DEAD_MIN_NS / limits.MILLISECOND)
+    assert world.client_reasons(Event.CLIENT_CHANGED)[-1] is Reason.PATH_SILENT
+
+
+def test_the_order_of_what_is_due() -> None:
+    """C-41: a client that slept too long would seek a session that is over."""
+    world = World().connected()
+    assert set(PRIORITY) == set(Input)
+    world.now = Instant(world.now + (limits.LIFETIME_S + 10) * limits.SECOND)
+    world.host.does(lambda: world.client.tick(world.now))
+    assert world.client_reasons(Event.CLIENT_ENDED) == [Reason.LIFETIME_OVER]
+    world.run(10)
+
+
+def test_a_process_that_stood_still_blames_no_path() -> None:
+    """C-42: each pause of the machine would make every client move at once."""
+    world = World().connected()
+    world.host.say()
+    world.run(60)
+    world.now = Instant(world.now + limits.SECOND)
+    world.host.does(lambda: world.client.tick(world.now))
+    assert world.attached()
+    world.run(200)
+    assert Reason.PATH_SILENT not in world.client_reasons(Event.CLIENT_CHANGED)
+
+
+def test_hints_are_obeyed_once_a_second() -> None:
+    """C-43: a gateway that hints without end would make a client use up its attempts."""
+    world = World().connected()
+    epoch = world.session.active
+    assert epoch
+    for _ in range(20):
+        (run,) = epoch.seal([encode(Kind.HINT, pack(Hint(Change.MOVE)))])
+        world.host.hears(run.frames[0], world.host.paths[Carrier.UDP])
+    assert world.client_reasons(Event.CLIENT_CHANGED).count(Reason.HINT_OBEYED) == 1
+    world.run(200)
+    assert world.attached()
