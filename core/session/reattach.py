@@ -68,11 +68,13 @@ def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: i
         raise PeerFault(Reason.INNER_MALFORMED) from None
     if session.handle not in session.desk.sessions:
         _take_over(session, now)
+    if session.active is None or session.active.path != path:
+        change = Change.MOVE  # whatever it calls itself, it counts as one
     session.next, session.chain = attempt + 1, chain  # [R-15]: every attempt up to this one is burnt, whatever the policy says now
-    status, retry_after = _policy(session, payload, cause, path, now)
+    status, retry_after = _policy(session, payload.carrier, change, cause, path, now)
     index = session.desk.new_index()
     remaining_ms = max(0, session.expires - session.desk.wall_s(now)) * 1_000
-    reply = ReattachRespPayload(status, retry_after // limits.MILLISECOND, index, session.binding_version, remaining_ms)
+    reply = ReattachRespPayload(status, -(-retry_after // limits.MILLISECOND), index, session.binding_version, remaining_ms)
     answer = encode(ReattachResp(index, message.sender_index, handshake.write(pack(reply))))
     if status is Status.OK:
         up, down = handshake.split()
@@ -81,7 +83,7 @@ def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: i
         if not session.hear(Input.REATTACH_PROVEN, now, offer=candidate):
             raise PeerFault(Reason.NO_TRANSITION)
         if change is Change.MOVE:
-            session.moves.append((now, cause in VOLUNTARY))
+            session.moves = [*(each for each in session.moves if now - each[0] < MINUTE_NS), (now, cause in VOLUNTARY)]
     else:
         session.desk.refusals.add(session, STATUS_REASON[status], path.remote, now)
     session.exchange = Exchange(frame, path, answer)
@@ -110,22 +112,22 @@ def _take_over(session: Session, now: Instant) -> None:
     session.desk.out.append(Record(fact))
 
 
-def _policy(session: Session, payload: ReattachPayload, cause: Cause, path: Path, now: Instant) -> tuple[Status, int]:
+def _policy(session: Session, carrier: int, change: Change, cause: Cause, path: Path, now: Instant) -> tuple[Status, int]:
     """Return the status of a proven attempt and after how many nanoseconds to try again [R-16]."""
     policy = session.desk.policy
-    if payload.carrier != path.carrier:
+    if carrier != path.carrier:
         return Status.TRANSPORT_MISMATCH, 0
     if session.suspended:
         return Status.SUSPENDED, limits.RELOAD_RETRY_NS
-    if payload.kind == Change.REKEY:
+    if change is Change.REKEY:
         return Status.OK, 0
     recent = [(at, voluntary) for at, voluntary in session.moves if now - at < MINUTE_NS]
     mine = [at for at, voluntary in recent if voluntary]
     if cause in VOLUNTARY and mine and now - mine[-1] < limits.VOLUNTARY_COOLDOWN_NS:
         return Status.COOLDOWN, limits.VOLUNTARY_COOLDOWN_NS - (now - mine[-1])
     if cause in VOLUNTARY and len(mine) >= policy.voluntary_per_minute:
-        return Status.SWITCH_LIMIT, min(MINUTE_NS - (now - mine[0]), 65_535 * limits.MILLISECOND)
+        return Status.SWITCH_LIMIT, MINUTE_NS - (now - mine[0])
     if len(recent) - len(mine) >= policy.forced_per_minute and cause not in VOLUNTARY:
         forced = next(at for at, voluntary in recent if not voluntary)
-        return Status.SWITCH_LIMIT, min(MINUTE_NS - (now - forced), 65_535 * limits.MILLISECOND)
+        return Status.SWITCH_LIMIT, MINUTE_NS - (now - forced)
     return Status.OK, 0

@@ -1,6 +1,5 @@
 """One session of a gateway: real keys, paths and deadlines behind the facts of its machine."""
 
-from collections import deque
 from typing import Final, NamedTuple
 
 from core import limits
@@ -70,7 +69,7 @@ class Session:
         self.suspended = False
         self.ending: Fact | None = None
         self.waiting: dict[tuple[Input, Path | None], None] = {}
-        self.moves: deque[tuple[Instant, bool]] = deque(maxlen=limits.FORCED_PER_MINUTE * 4)
+        self.moves: list[tuple[Instant, bool]] = []  # of the last minute, and whether the client was free to make them
         born = row.born if row else desk.wall_s(now)
         self.born, self.expires = born, row.expires if row else born + desk.policy.lifetime_s
         self.heard_at = self.unbound_at = now
