@@ -4,8 +4,8 @@ ATTACK
     Whoever runs the SIEM, or the network before it, refuses, hangs up, answers with success pages, or stores and says that it did not.
 
 EXPECTED REFUSAL
-    The gateway does not know the SIEM: what it decides and records stays the same. The shipper repeats until the answer is sure, so
-    each event arrives once; while it cannot, its status says so.
+    The gateway does not know the SIEM: what it decides and records stays the same, and never waits [A-41]. The shipper repeats until
+    the answer is sure, so each event arrives once; while it cannot, its status says so.
 
 EXPECTED EVIDENCE
     verdict VERIFIED
