@@ -37,15 +37,15 @@ class Said(NamedTuple):
 class Jvpn:
     """The command, in this process."""
 
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self._capsys = capsys
+    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
+        self._capfd = capfd
         self.everything = ""
 
     def __call__(self, *words: object) -> Said:
         """Run one command; standard error must be whole lines of ours."""
-        self._capsys.readouterr()
+        self._capfd.readouterr()
         status = main([str(word) for word in words])
-        out, err = self._capsys.readouterr()
+        out, err = self._capfd.readouterr()
         self.everything += out + err
         assert all(line.startswith("jvpn: ") and line.isprintable() for line in err.splitlines()), err
         return Said(int(status), out, err)

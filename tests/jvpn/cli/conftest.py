@@ -6,6 +6,6 @@ from tests.jvpn.cli.calling import Jvpn
 
 
 @pytest.fixture
-def jvpn(capsys: pytest.CaptureFixture[str]) -> Jvpn:
+def jvpn(capfd: pytest.CaptureFixture[str]) -> Jvpn:
     """Return the command."""
-    return Jvpn(capsys)
+    return Jvpn(capfd)

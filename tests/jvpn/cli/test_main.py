@@ -86,7 +86,7 @@ def test_errors_are_one_line(jvpn: Jvpn, monkeypatch: pytest.MonkeyPatch, error:
     assert (done.status, done.out, done.err) == (status, "", said)
 
 
-def test_a_fault_of_ours_shows_no_values(jvpn: Jvpn, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_of_ours_shows_no_values(jvpn: Jvpn, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """A key that stands in an exception's message would reach a terminal, and from there a ticket."""
 
     def fail(*_: object) -> bytes:
@@ -98,7 +98,7 @@ def test_a_fault_of_ours_shows_no_values(jvpn: Jvpn, monkeypatch: pytest.MonkeyP
     assert done.err.startswith("jvpn: internal error: ValueError in test_main.py, line ")
     monkeypatch.setenv("JVPN_TRACEBACK", "1")
     assert main.main(["keygen", "device", "--out", "x"]) == 1
-    shown = capsys.readouterr().err
+    shown = capfd.readouterr().err
     assert "in fail" in shown
     assert "c2VjcmV0" not in done.err + shown.replace('raise ValueError("c2VjcmV0")', "")
 

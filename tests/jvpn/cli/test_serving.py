@@ -1,0 +1,106 @@
+"""The two services: started by the command line, joined over loopback, ended in good order; and no service on a failed self-test."""
+
+import signal
+import socket
+from pathlib import Path
+
+import orjson
+import pytest
+
+from jvpn.cli import checks
+from jvpn.shell.control import ask
+from jvpn.shell.errors import Unavailable
+from jvpn.shell.selftest import Finding
+from tests.jvpn.cli.calling import Jvpn, Process, gateway_files, until
+from tests.jvpn.cli.test_keys import secrets
+
+
+def free_port() -> int:
+    """Return a port of loopback that is free for UDP and TCP."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket(socket.AF_INET, socket.SOCK_STREAM) as tcp:
+        udp.bind(("127.0.0.1", 0))
+        port = int(udp.getsockname()[1])
+        tcp.bind(("127.0.0.1", port))
+    return port
+
+
+def state(folder: Path) -> str | None:
+    """Return what the client is, or None while it does not answer."""
+    try:
+        return str(ask(folder / "control.sock", {"order": "status"})["state"])
+    except Unavailable:
+        return None
+
+
+def test_from_nothing_to_a_verified_history(jvpn: Jvpn, tmp_path: Path) -> None:
+    """The first day of a pilot operator would fail: keys, enrolment, service, status, revocation, verification, report."""
+    port = free_port()
+    config = gateway_files(tmp_path, jvpn, f'listen.udp = ["127.0.0.1:{port}"]\nlisten.tcp = ["127.0.0.1:{port}"]\n')
+    assert jvpn("enroll", "laptop", "--gateway-config", config, "--out", tmp_path / "laptop").status == 0
+    client = tmp_path / "laptop" / "client.toml"
+    client.write_text(client.read_text().replace("[tun]", '[tun]\nkind = "pump"'))
+    assert jvpn("gateway", "--config", config, "--check").out == f"{config}: good\n"
+    with Process("gateway", "--config", config) as one, Process("client", "--config", client) as two:
+        until(lambda: state(tmp_path / "laptop" / "state") == "ATTACHED", two)
+        shown = jvpn("status", "--config", client)
+        assert "ATTACHED" in shown.out
+        (session,) = jvpn("status", "--config", config, "--json").json["sessions"]
+        assert session["correlation_id"] in shown.out
+        assert session["correlation_id"] in jvpn("status", "--config", config).out
+        assert jvpn("close", "00" * 16, "--config", config).status == 1
+        assert jvpn("close", session["correlation_id"], "--config", config, "--json").json == {"closed": session["correlation_id"]}
+        assert jvpn("revoke", "laptop", "--gateway-config", config).status == 0
+        until(lambda: not ask(tmp_path / "g" / "control.sock", {"order": "status"})["sessions"], one)
+        ended = [process.end(signal.SIGTERM) for process in (two, one)]
+    assert [each.status for each in ended] == [0, 0]
+    assert all("event" in orjson.loads(line) for each in ended for line in each.err.splitlines())
+    logs = [tmp_path / "g" / "audit", tmp_path / "laptop" / "state" / "audit"]
+    for log in logs:
+        verdict = jvpn("audit", "verify", log, "--json")
+        assert (verdict.status, verdict.json["verdict"]) == (0, "VERIFIED")
+    said = jvpn.everything + "".join(each.out + each.err for each in ended)
+    held = secrets(tmp_path / "gateway.key", tmp_path / "laptop" / "device.key")
+    written = "".join(each.read_text(errors="replace") for log in logs for each in log.iterdir())
+    assert not [secret for secret in held if secret in said + written]
+
+
+def test_no_service_on_a_failed_self_test(jvpn: Jvpn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway would serve with a broken library."""
+    config = gateway_files(tmp_path, jvpn)
+    jvpn("enroll", "d", "--gateway-config", config, "--out", tmp_path / "d")
+    monkeypatch.setattr(
+        checks, "run", lambda: [Finding("X25519", "RFC 7748", passed=False, detail="another answer"), Finding("b", "c", passed=True)]
+    )
+    monkeypatch.setattr("jvpn.shell.gateway.serve", lambda _: pytest.fail("it serves"))
+    monkeypatch.setattr("jvpn.shell.client.serve", lambda _: pytest.fail("it serves"))
+    for words in (("gateway", "--config", config), ("client", "--config", tmp_path / "d" / "client.toml")):
+        said = jvpn(*words)
+        assert (said.status, said.err) == (3, "jvpn: self-test failed, no service: X25519: another answer\n")
+    shown = jvpn("selftest")
+    assert shown.status == 3
+    assert "FAILED" in shown.out
+    answer = jvpn("selftest", "--json")
+    assert (answer.status, answer.json["passed"]) == (3, False)
+
+
+def test_a_sound_self_test(jvpn: Jvpn) -> None:
+    """An operator could not see what was tested."""
+    said = jvpn("selftest", "--json")
+    assert (said.status, said.json["passed"]) == (0, True)
+    assert {"X25519", "ML-KEM-768", "anti-replay window"} <= {each["name"] for each in said.json["tests"]}
+    assert jvpn("selftest").out.count("passed") == len(said.json["tests"])
+
+
+def test_a_service_that_cannot_start_says_why(jvpn: Jvpn, tmp_path: Path) -> None:
+    """A missing device file or a taken port would end in a traceback, or in a gateway that serves nobody."""
+    config = gateway_files(tmp_path, jvpn)
+    said = jvpn("gateway", "--config", config)
+    assert said.status == 2
+    assert "devices.json: cannot be read: No such file or directory" in said.err
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        config.write_text(config.read_text().replace("51820", str(taken.getsockname()[1])))
+        jvpn("enroll", "d", "--gateway-config", config, "--out", tmp_path / "d")
+        said = jvpn("gateway", "--config", config)
+    assert said.status == 1
+    assert "choose an address of this machine, a free port" in said.err
