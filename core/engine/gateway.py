@@ -84,6 +84,7 @@ class Gateway(DataPlane):
 
     def send(self, session: int, inner: Sequence[bytes], now: Instant) -> list[Output]:
         """Seal inner packets to a session's bound path; without one they are dropped [D-4]."""
+        self._run_clocks(now)
         known = self.desk.sessions.get(session)
         if known and known.active:
             frames = [encode_ip(packet) for packet in inner if len(packet) <= self.desk.policy.mtu]
