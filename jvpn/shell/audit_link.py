@@ -31,6 +31,7 @@ import structlog
 
 from audit.pseudonym import KEY_BYTES, key_path, store_key
 from audit.record import RECORD_BYTES, RECORDS_PER_WRITE, pack
+from audit.segments import SEGMENT_BYTES
 from core.errors import CallerFault
 from core.reasons import Event, Reason
 from core.values import Fact, Instant
@@ -49,18 +50,20 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """What the writer is started with: its log's directory, node and boot (8 bytes each), and `gateway` or `client`."""
+    """What the writer is started with: its log's directory, node and boot (8 bytes each), `gateway` or `client`, bytes a segment."""
 
     directory: Path
     node: bytes
     boot: bytes
     role: str
+    segment_bytes: int = SEGMENT_BYTES
 
     def command(self, telemetry: int, evidence: int) -> list[str]:
         """Return the command line; `evidence` is negative where there is none."""
         return [
             *(sys.executable, "-I", "-m", "audit.writer", "--dir", str(self.directory.absolute()), "--role", self.role),
             *("--node", self.node.hex(), "--boot", self.boot.hex(), "--telemetry-fd", str(telemetry)),
+            *("--segment-bytes", str(self.segment_bytes)),
             *(("--evidence-fd", str(evidence)) if evidence >= 0 else ()),
         ]
 

@@ -73,7 +73,8 @@ class ClientProcess:
                 require(remote is not None, "the configuration has an endpoint for each carrier that it names")
                 self._transports.append(self._keep(make(remote, config.bind)))
             self._watch = self._keep(NetWatch())
-            self.link = self._keep(AuditLink(Writer(config.audit.dir, config.node, boot, "client"), wall, boottime()))
+            writer = Writer(config.audit.dir, config.node, boot, "client", config.audit.segment_bytes)
+            self.link = self._keep(AuditLink(writer, wall, boottime()))
             self.driver = Driver(self.engine, self._transports, self.port, self.link)
             self.control = self._keep(Control(config.state, self.driver.poll, self._answer))
         except Unavailable:

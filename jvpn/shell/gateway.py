@@ -50,7 +50,7 @@ class GatewayProcess:
 
     def __init__(self, config: GatewayConfig) -> None:
         """Open everything; raise Unavailable with what to do."""
-        self._config, self._boot = config, entropy(8)
+        self._config, self._boot, self._hour = config, entropy(8), wall() // keyfile.HOUR_NS
         self._devices = allowlist.load(config.devices)
         desk = Desk(self._identity(), policy(config), self._devices, entropy)
         self.engine = Gateway(desk, MlKem768())
@@ -60,7 +60,8 @@ class GatewayProcess:
             transports: list[Transport] = [self._keep(UdpServer(each)) for each in config.listen_udp]
             transports += [self._keep(TcpServer(each)) for each in config.listen_tcp]
             self.store = self._keep(SqliteStore(config.state / "store.sqlite", config.node, self._boot, wall))
-            self.link = AuditLink(Writer(config.audit.dir, config.node, self._boot, "gateway"), wall, boottime(), self.store.evidence_to)
+            writer = Writer(config.audit.dir, config.node, self._boot, "gateway", config.audit.segment_bytes)
+            self.link = AuditLink(writer, wall, boottime(), self.store.evidence_to)
             self._keep(self.link)
             self.driver = Driver(self.engine, transports, self.port, self.link, self.store)
             self.control = self._keep(Control(config.state, self.driver.poll, self._answer))
@@ -71,6 +72,7 @@ class GatewayProcess:
         self._streams = {id(transport): transport for transport in transports if transport.carrier == Carrier.TCP}
         self.driver.on_burst = self._prove
         self.driver.on_signal = lambda _number: self._reload()
+        self.driver.on_second = lambda _now: self._hourly(wall() // keyfile.HOUR_NS)
         self._record(Event.PROCESS_STARTED, Reason.PROCESS_STARTED)
         log.info("gateway_ready", udp=len(config.listen_udp), tcp=len(config.listen_tcp), devices=len(self._devices), tun=self.port.name)
 
@@ -114,6 +116,15 @@ class GatewayProcess:
             return
         self.driver.execute(self.engine.command(AllowList(self._devices), boottime()))
         log.info("allow_list_reloaded", devices=len(self._devices))
+
+    def _hourly(self, hour: int) -> None:
+        """Destroy what the key file holds of row keys that no living row needs, once an hour [K-6]; loading it did so at the start."""
+        if hour != self._hour:
+            self._hour = hour
+            try:
+                keyfile.ratchet(self._config.key, wall())
+            except Unavailable as error:
+                log.error("old_row_keys_kept", error=str(error))  # noqa: TRY400 - the message says all; the trace would be ours
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         match request:

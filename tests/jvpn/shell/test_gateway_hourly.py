@@ -1,0 +1,36 @@
+"""What the gateway process does once an hour."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from jvpn.shell import keyfile
+from jvpn.shell.checked import Misconfigured
+from jvpn.shell.gateway import GatewayProcess
+
+
+def test_old_row_keys_are_destroyed_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway that runs for months would keep the key of every row since its start: who steals key file and old disk blocks reads them."""
+    asked: list[Path] = []
+    monkeypatch.setattr(keyfile, "ratchet", lambda path, _wall_ns: asked.append(path))
+    process = cast("Any", SimpleNamespace(_hour=7, _config=SimpleNamespace(key=Path("gateway.key"))))
+    for hour in (7, 7, 8, 8, 8, 9):
+        GatewayProcess._hourly(process, hour)
+    assert asked == [Path("gateway.key")] * 2
+
+
+def test_a_key_file_that_cannot_be_replaced_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full for a moment would end every session."""
+    asked: list[int] = []
+
+    def full(_path: Path, _wall_ns: int) -> bool:
+        asked.append(1)
+        raise Misconfigured("no room")
+
+    monkeypatch.setattr(keyfile, "ratchet", full)
+    process = cast("Any", SimpleNamespace(_hour=7, _config=SimpleNamespace(key=Path("gateway.key"))))
+    for hour in (8, 8, 9):
+        GatewayProcess._hourly(process, hour)
+    assert len(asked) == 2
