@@ -12,7 +12,7 @@ from jvpn.shell.gateway import GatewayProcess
 
 
 def test_old_row_keys_are_destroyed_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A gateway that runs for months would keep the key of every row since its start: who steals key file and old disk blocks reads them."""
+    """A gateway that runs for months would keep the key of every row since its start, for whoever steals the file and old disk blocks."""
     asked: list[Path] = []
     monkeypatch.setattr(keyfile, "ratchet", lambda path, _wall_ns: asked.append(path))
     process = cast("Any", SimpleNamespace(_hour=7, _config=SimpleNamespace(key=Path("gateway.key"))))
