@@ -55,6 +55,8 @@ def test_while_the_device_connects() -> None:
     host = world.host
     host.dial(Carrier.UDP)
     recorded = [Hand(host.client.keys, world.entropy, host.paths[Carrier.UDP], world.now).frame for _ in range(40)]
+    for _ in range(limits.PENDING_PER_DEVICE):
+        world.inject(recorded.pop(), from_elsewhere(own_path(host)))
     host.does(lambda: host.client.command(Connect(), world.now))
     world.run(1_000, lambda: world.inject(recorded.pop(), from_elsewhere(own_path(host))), step_ms=100)
     assert host.client.life

@@ -32,7 +32,9 @@ def stolen(world: World) -> Life:
 def test_it_moves_nothing() -> None:
     """A copy of a process's memory, or of a row and its key, would be enough to take a session over."""
     world = World().connected()
-    thief = Keys(PrivateKey(world.entropy(32)), world.static.public, world.kem)
+    pretender = PrivateKey(world.entropy(32))
+    pretender.public = world.host.device.public  # they know whom to imitate, as all that stands in the handshake's hash
+    thief = Keys(pretender, world.static.public, world.kem)
     path = world.host.paths[1]._replace(local=ELSEWHERE)
     attempt = Attempt(thief, world.entropy, stolen(world), path, Change.MOVE, Cause.PATH_DEAD, 0, world.now)
     with untouched(world) as seen:

@@ -14,11 +14,10 @@ EXPECTED EVIDENCE
 
 import pytest
 
-from core.crypto.chain import attempt_keys
-from core.reasons import Event, Reason
-from core.wire.layout import INIT_MAC1
-from core.wire.macs import k1, mac
-from core.wire.messages import init_header, reattach_header
+from core.client.attempts import Attempt, Hand, Keys
+from core.crypto.primitives import PrivateKey
+from core.reasons import Cause, Event, Reason
+from core.wire.layout import Change
 from tests.abuse.attack import own_path, untouched
 from tests.core.world import World
 
@@ -34,25 +33,48 @@ POINTS = [
 ]
 
 
+def low(monkeypatch: pytest.MonkeyPatch, point: int) -> None:
+    """Make handshakes whose ephemeral key is this point, and whose maker knows what every agreement with it gives."""
+
+    class Low:
+        public = point.to_bytes(32, "little")
+
+        def __init__(self, _seed: bytes) -> None:
+            """Take no secret: there is none."""
+
+        def exchange(self, _public: bytes) -> bytes:
+            return bytes(32)
+
+    monkeypatch.setattr("core.crypto.noise.PrivateKey", Low)
+
+
 @pytest.mark.parametrize("point", POINTS)
-def test_in_init(point: int) -> None:
-    """Anybody could make a handshake whose keys they know, in the name of any gateway."""
+def test_in_init(point: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Anybody could make a handshake whose keys they know, and would be told whether a device is on the list."""
     world = World().connected()
-    head = init_header(9) + point.to_bytes(32, "little") + world.entropy(INIT_MAC1 - 40)
+    with monkeypatch.context() as patch:
+        low(patch, point)
+        keys = Keys(PrivateKey(world.entropy(32)), world.static.public, world.kem)
+        init = Hand(keys, world.entropy, world.host.paths[1], world.now).frame
+    assert init[8:40] == point.to_bytes(32, "little")
     with untouched(world) as seen:
-        world.inject(head + mac(k1(world.static.public), head) + bytes(16), own_path(world.host))
+        world.inject(init, own_path(world.host))
         assert not seen.answers()
         assert seen.refusals() == {Reason.HANDSHAKE_BAD_PROOF: 1}
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_in_reattach(point: int) -> None:
+def test_in_reattach(point: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A device could make keys that are known to all, and have them accepted as its own."""
     world = World().connected()
     life = world.client.life
     assert life
-    head = reattach_header(9, life.locators[1]) + point.to_bytes(32, "little") + world.entropy(32)
+    with monkeypatch.context() as patch:
+        low(patch, point)
+        path = world.host.paths[1]
+        reattach = Attempt(world.client.keys, world.entropy, life, path, Change.MOVE, Cause.PATH_DEAD, 0, world.now).frame
+    assert reattach[24:56] == point.to_bytes(32, "little")
     with untouched(world) as seen:
-        world.inject(head + mac(attempt_keys(life.chain).mac, head), own_path(world.host))
+        world.inject(reattach, own_path(world.host))
         assert not seen.answers()
         assert seen.refusals(Event.SESSION_REFUSED) == {Reason.REATTACH_BAD_PROOF: 1}

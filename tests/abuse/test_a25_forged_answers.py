@@ -14,8 +14,11 @@ EXPECTED EVIDENCE
     TRAFFIC_REFUSED / COUNTER_REPLAYED
 """
 
+import pytest
+
 from core import limits
-from core.reasons import Reason
+from core.client.contact import ClientPolicy
+from core.reasons import Carrier, Reason
 from core.values import Connect
 from core.wire.layout import SIZES, Type
 from core.wire.macs import cookie_proof, k1
@@ -59,9 +62,10 @@ def test_to_a_client_that_waits() -> None:
     assert world.attached()
 
 
-def test_cookies_without_end() -> None:
+@pytest.mark.parametrize("answered", [True, False])
+def test_cookies_without_end(answered: bool) -> None:
     """A client could be kept busy with fresh handshakes, and never connect."""
-    world = World()
+    world = World(client_policy=ClientPolicy(carriers=(Carrier.UDP,)))
     host = world.host
 
     def demand(sender: str, kind: str, frame: bytes) -> tuple[int, ...]:
@@ -69,13 +73,15 @@ def test_cookies_without_end() -> None:
             cookie, mac1 = world.entropy(16), frame[1_320:1_336]
             forged = encode(Cookie(int.from_bytes(frame[4:8], "little"), cookie, cookie_proof(k1(world.static.public), mac1, cookie)))
             world.later(lambda: host.does(lambda: host.client.receive([forged], host.paths[1], world.now)))
-        return (5 * limits.MILLISECOND,)
+        return (5 * limits.MILLISECOND,) if answered or kind != "RESP" else ()
 
     world.network = demand
     host.dial(1)
     host.does(lambda: host.client.command(Connect(), world.now))
-    world.run(3_000)
-    assert world.attached()
-    assert host.client.committed
-    assert host.client.committed.path == host.paths[1]
-    assert len(captured(world, "INIT")) <= 1 + limits.COOKIES_PER_HANDSHAKE
+    world.run(20_000)
+    inits = len(captured(world, "INIT"))
+    if answered:
+        assert world.attached()
+        assert inits == 2
+    else:
+        assert inits == limits.HANDSHAKE_TRIES + limits.COOKIES_PER_HANDSHAKE
