@@ -96,7 +96,8 @@ class Gateway(DataPlane):
     def path_event(self, path: Path, event: PathEvent, now: Instant) -> list[Output]:
         """Hear that a connection ended; other events change nothing at a gateway."""
         self._run_clocks(now)
-        for session in self.desk.streams.pop(path, set()) if event is PathEvent.CLOSED else set():
+        concerned = self.desk.streams.pop(path, set()) if event is PathEvent.CLOSED else set()
+        for session in sorted(concerned, key=lambda each: each.handle):  # one order, whatever the memory's is
             if session.candidate and session.candidate.epoch.path == path and not session.commit_ticket:
                 session.hear(Input.CANDIDATE_EXPIRED, now)
             if session.commit_ticket or (session.active and session.active.path == path):
