@@ -64,7 +64,7 @@ class Driver:
         self.on_signal: Callable[[int], None] = lambda _number: None
         self.on_burst: Callable[[Path], None] = lambda _path: None
         for transport in self.transports:
-            transport.register(self.poll.watcher(lambda fd, transport=transport: self._arrived(transport, fd)))  # type: ignore[misc]
+            transport.register(self.poll.watcher(lambda fd, transport=transport: self._arrived(transport, fd)))  # type: ignore[misc]  # the default binds the loop's variable
         self.poll.watcher(lambda _fd: self._inner()).watch(port.fileno())
         if link:
             self.poll.watcher(lambda _fd: link.tick(boottime())).watch(link.fileno())

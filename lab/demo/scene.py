@@ -99,7 +99,7 @@ class Scene:
     def work(self, side: str, *arguments: str, out: str) -> subprocess.Popen[bytes]:
         """Start one part of the traffic on a side; what it prints goes to the file `out`."""
         target = self.ending.enter_context((self.directory / out).open("wb"))
-        return self.lab.run(side, [sys.executable, "-m", *arguments], stdout=target, stderr=subprocess.STDOUT)  # type: ignore[arg-type]  # a Side
+        return self.lab.run(side, [sys.executable, "-m", *arguments], stdout=target, stderr=subprocess.STDOUT)  # type: ignore[arg-type]  # left or right
 
     def status(self, role: str) -> dict[str, Any] | None:
         """Return what the control socket says, or None while nothing answers."""
@@ -145,7 +145,7 @@ class Scene:
 
     def _start(self, side: str, role: str, config: Path) -> subprocess.Popen[bytes]:
         log = self.ending.enter_context((self.directory / f"{role}.log").open("ab"))
-        return self.lab.run(side, [*JVPN, role, "--config", str(config)], stdout=log, stderr=subprocess.STDOUT)  # type: ignore[arg-type]  # a Side
+        return self.lab.run(side, [*JVPN, role, "--config", str(config)], stdout=log, stderr=subprocess.STDOUT)  # type: ignore[arg-type]  # left or right
 
 
 def stop(process: subprocess.Popen[bytes] | None) -> None:

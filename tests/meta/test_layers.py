@@ -21,7 +21,10 @@ VIOLATIONS = {
     "the SIEM side sees the shell": ({"observability/planted.py": "import jvpn.shell"}, {"packages"}),
     "the shell sees the SIEM side": ({"jvpn/shell/planted.py": "import observability"}, {"packages"}),
     "audit sees the laboratory": ({"audit/planted.py": "import lab.planted", "lab/planted.py": ""}, {"packages"}),
-    "the shell sees the commands": ({"jvpn/shell/planted.py": "import jvpn.cli.planted", "jvpn/cli/planted.py": ""}, {"packages"}),
+    "the shell sees the commands": (
+        {"jvpn/shell/planted.py": "import jvpn.cli.planted", "jvpn/cli/planted.py": ""},
+        {"packages", "cycles"},
+    ),
     "the client's machine sees the gateway's": (
         {"core/client/planted.py": "import core.session.planted", "core/session/planted.py": ""},
         {"core"},
