@@ -151,6 +151,25 @@ def test_answers_that_were_lost_for_a_while_cost_no_session(outage_s: int, laten
     assert len(world.host.down) - down > 80
 
 
+def test_a_chance_that_was_taken_is_not_withdrawn() -> None:
+    """R-55: a few lost CONFIRMs behind a proven attempt would replace the session after all."""
+    world = World(client_policy=UDP_ONLY).connected()
+    life = world.client.life
+
+    def moves() -> set[bytes]:
+        return {each.epoch.peer_index.to_bytes(4, "little") for each in world.client.confirming}
+
+    world.network = lambda sender, _kind, _frame: () if sender == "gateway" else (0,)
+    world.run(8_000, world.host.say, step_ms=100)
+    world.network = lambda _sender, kind, frame: () if kind == "CONFIRM" and frame[4:8] in moves() else (0,)
+    world.run_until(lambda: bool(world.client.confirming))
+    world.run(2 * limits.LAST_CHANCE_NS / limits.MILLISECOND)
+    world.network = lambda _sender, _kind, _frame: (0,)
+    world.run(2_000, world.host.chat)
+    assert world.attached()
+    assert world.client.life is life
+
+
 def test_a_busy_path_is_probed_often() -> None:
     """C-40: a dead path would be noticed late, or an idle phone be kept awake."""
     world = World().connected()
@@ -181,8 +200,10 @@ def test_the_order_of_what_is_due() -> None:
 def test_a_process_that_stood_still_blames_no_path() -> None:
     """C-42: each pause of the machine would make every client move at once."""
     world = World().connected()
+    world.network = lambda _sender, _kind, _frame: ()
     world.host.say()
-    world.run(60)
+    world.run_until(lambda: world.client.waiting_since is not None)
+    world.network = lambda _sender, _kind, _frame: (0,)
     world.now = Instant(world.now + limits.SECOND)
     world.host.does(lambda: world.client.tick(world.now))
     assert world.attached()
