@@ -118,7 +118,6 @@ def _draft(path: Path, data: bytes | bytearray) -> Path:
         draft.unlink(missing_ok=True)  # of a process that had our number and was killed
         descriptor = os.open(draft, DRAFT_FLAGS, PRIVATE)
         try:
-            os.fchmod(descriptor, PRIVATE)
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]

@@ -76,6 +76,17 @@ def test_nobody_is_enrolled_twice(tmp_path: Path, name: str, n: int, said: str) 
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "x" * 65, "\x1b[2J"])
+def test_a_name_that_the_list_could_not_hold(tmp_path: Path, name: str) -> None:
+    """One enrolment would make a list that no gateway reads any more."""
+    path = tmp_path / "devices.json"
+    allowlist.enroll(path, "d1", key(1))
+    before = path.read_bytes()
+    with pytest.raises(Misconfigured, match=r"devices\.1\.name: found .*, allowed 1 to 64 of the characters"):
+        allowlist.enroll(path, name, key(2))
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [

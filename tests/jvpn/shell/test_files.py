@@ -59,6 +59,15 @@ def test_a_planted_draft_is_not_written_into(tmp_path: Path) -> None:
     assert not (tmp_path / "key").is_symlink()
 
 
+def test_a_draft_that_is_planted_again_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever is quick enough would own the file that the key is written into."""
+    (tmp_path / f".key.{os.getpid()}").write_bytes(b"planted")
+    monkeypatch.setattr(Path, "unlink", lambda *_, **__: None)
+    with pytest.raises(Misconfigured, match="cannot be written: File exists"):
+        create(tmp_path / "key", b"secret")
+    assert not (tmp_path / "key").exists()
+
+
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk at the wrong moment would cost the allow list, or a gateway's key."""
     path = tmp_path / "list"
