@@ -30,7 +30,12 @@ SPEC: Final = ROOT / "docs" / "spec"
 LIMIT: Final = re.compile(r"^([A-Z0-9_]+): Final = ([^#]*[^# ])(?: +# (.*))?$")
 SECTION: Final = re.compile(r"^# --- (\w+)\b.*-$")
 CLAIM: Final = re.compile(r"(GI|CI)-\d+: ")
-NS: Final = ((60_000_000_000, "min"), (1_000_000_000, "s"), (1_000_000, "ms"), (1, "ns"))
+NS: Final = (
+    (600 * limits.SECOND, 60 * limits.SECOND, "min"),
+    (limits.SECOND, limits.SECOND, "s"),
+    (1, limits.MILLISECOND, "ms"),
+    (1, 1, "ns"),
+)
 
 AnyRow = core.session.table.Row | core.client.table.Row
 
@@ -128,7 +133,7 @@ def amount(name: str, value: object, written: str) -> str:
     if not isinstance(value, int):
         return ", ".join(f"{each:,}" for each in value) if isinstance(value, tuple) else str(value)
     if re.search(r"_NS(_|$)", name):
-        size, unit = next((size, unit) for size, unit in NS if value % size == 0 and value >= size)
+        size, unit = next((size, unit) for least, size, unit in NS if value % size == 0 and value >= least)
         return f"{value // size} {unit}"
     if "**" in written:
         return written.replace("**", "^")
