@@ -19,6 +19,7 @@ KILLS = int(os.environ.get("JVP_KILLS", "6"))  # more of them: the long form
 SIZE = 4_000_000
 RATE = 200_000
 RECOVERY_S = 60.0
+UNACKNOWLEDGED_S = 1.5  # the store looks after its outbox each second
 LONG_DOWN_S = 4.0  # long enough that the client begins to doubt the session and offers a new handshake beside
 
 
@@ -70,6 +71,20 @@ def one_kill(scene: Scene, dice: random.Random, number: int) -> str:
     return f"kill {number} {how}: bound {took:.2f} s after the restart began"
 
 
+def kill_while_evidence_waits(scene: Scene) -> None:
+    """Let the writer hang while the session moves, then kill both: what was sent and never acknowledged must be in the log later."""
+    assert scene.gateway is not None
+    os.kill(writer_of(scene.gateway.pid), signal.SIGSTOP)
+    scene.lab.block_udp()
+    bound_to(scene, "TCP")
+    time.sleep(UNACKNOWLEDGED_S)
+    kill(scene, with_writer=True)
+    scene.start_gateway()
+    bound_to(scene, "TCP")
+    scene.lab.block_udp(on=False)
+    bound_to(scene, "UDP")
+
+
 def test_a_killed_gateway_takes_its_session_up_again(tmp_path: Path) -> None:
     """A crash would end sessions, let a committed attempt count twice, or lose or double the evidence of it."""
     dice = random.Random(SEED)
@@ -81,6 +96,7 @@ def test_a_killed_gateway_takes_its_session_up_again(tmp_path: Path) -> None:
         traffic.download(SIZE, RATE)
         for number in range(KILLS):
             print(one_kill(scene, dice, number))  # noqa: T201 - what was done is reported with its seed
+        kill_while_evidence_waits(scene)
         assert traffic.finished(RECOVERY_S) == sha256_of(SIZE)
         last = scene.session()
         scene.close()
@@ -97,7 +113,7 @@ def test_a_killed_gateway_takes_its_session_up_again(tmp_path: Path) -> None:
         assert attempts == sorted(set(attempts)), "no attempt was committed twice"
         assert attempts[-1] == last["epoch"]
 
-        assert len(of_type(scene, "LOG_RESUMED")) == KILLS + len(range(1, KILLS, 3)), "once for each restart"
+        assert len(of_type(scene, "LOG_RESUMED")) == KILLS + len(range(1, KILLS, 3)) + 1, "once for each restart"
         assert set(reasons(moved)) <= {"MOVED_PATH_DEAD", "MOVED_PATH_CLOSED", "MOVED_BETTER", "MOVED_HINTED"}
         events = [event["event_id"] for event in scene.events() if event["event_class"] == "evidence"]
         assert len(events) == len(set(events))
