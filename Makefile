@@ -46,9 +46,11 @@ bandit: env
 
 docs: env ## regenerate what is generated from the registry
 	@$(BIN)/python -m lab.registry
+	@$(BIN)/python -m lab.reference
 
 docs-check: env
 	@$(BIN)/python -m lab.registry --check
+	@$(BIN)/python -m lab.reference --check
 
 lock: env ## pin all dependencies again, with hashes; UPGRADE=--upgrade takes newer ones
 	@$(LOCK) --output-file requirements/runtime.txt >/dev/null

@@ -61,7 +61,7 @@ class Driver:
         self.counters = {"inner_in": 0, "inner_out": 0, "inner_unrouted": 0}
         self.on_route: Callable[[Route], None] = lambda _route: None
         self.on_second: Callable[[Instant], None] = lambda _now: None
-        self.on_signal: Callable[[int], None] = lambda _number: None
+        self.on_signal: Callable[[int], object] = lambda _number: None
         self.on_burst: Callable[[Path], None] = lambda _path: None
         for transport in self.transports:
             transport.register(self.poll.watcher(lambda fd, transport=transport: self._arrived(transport, fd)))  # type: ignore[misc]  # the default binds the loop's variable

@@ -107,15 +107,16 @@ class GatewayProcess:
                 if transport.serves(path):
                     transport.prove(path)
 
-    def _reload(self) -> None:
-        """SIGHUP: read the allow list again; a broken file changes nothing."""
+    def _reload(self) -> dict[str, Any]:
+        """Read the allow list again, for SIGHUP and `jvpn enroll`; a broken file changes nothing. Return the control socket's answer."""
         try:
             self._devices = allowlist.load(self._config.devices)
         except Unavailable as error:
             log.error("allow_list_not_reloaded", error=str(error))  # noqa: TRY400 - the message says all; the trace would be ours
-            return
+            return {"error": str(error)}
         self.driver.execute(self.engine.command(AllowList(self._devices), boottime()))
         log.info("allow_list_reloaded", devices=len(self._devices))
+        return {"devices": len(self._devices)}
 
     def _hourly(self, hour: int) -> None:
         """Destroy what the key file holds of row keys that no living row needs, once an hour [K-6]; loading it did so at the start."""
@@ -137,8 +138,7 @@ class GatewayProcess:
                         return {"closed": correlation}
                 return {"error": "no such session"}
             case {"order": "reload"}:
-                self._reload()
-                return {"devices": len(self._devices)}
+                return self._reload()
             case _:
                 return {"error": "unknown order; known are status, close, reload"}
 

@@ -1,7 +1,7 @@
 """The start-up self-test: known answers for every primitive and construction, before any key is loaded. No service on failure.
 
 The answers are those of the standards (RFC 4231, 5869, 7748, 8439, FIPS 180-4, FIPS 197) and of `schemas/vectors/`, which independent code
-computed. It runs in the process that will serve, so it judges the libraries that this process has loaded.
+computed; libsodium judges random values as well. It runs in the process that will serve, so it judges what this process has loaded.
 """
 
 import json
@@ -15,6 +15,7 @@ from core.crypto import primitives as p
 from core.crypto.noise import IKHFS, KKPSK0, Handshake
 from core.crypto.replay import COUNTER_LIMIT, Verdict, step
 from core.errors import require
+from jvpn.shell import second
 from jvpn.shell.entropy import entropy
 
 DRAWS: Final = 4
@@ -212,4 +213,8 @@ TESTS: Final[tuple[tuple[str, str, Callable[[], None]], ...]] = (
     ("reattach KKpsk0", "schemas/vectors/reattach.json", _kkpsk0),
     ("chain, locators, rows", "schemas/vectors/chain.json", _chain),
     ("anti-replay window", "RFC 4303", _replay),
+    ("SHA-256, random", "libsodium", second.sha256),
+    ("comparison, random", "libsodium", second.comparison),
+    ("ChaCha20-Poly1305, random", "libsodium", second.chacha20_poly1305),
+    ("X25519, random", "libsodium", second.x25519),
 )

@@ -30,6 +30,9 @@ def test_a_sound_installation_passes() -> None:
     assert len(selftest.run()) == len(selftest.TESTS) >= 13
 
 
+Real = p.PrivateKey
+
+
 class Block:
     """AES with the key bytes turned round."""
 
@@ -113,6 +116,10 @@ BREAKS: dict[str, tuple[object, str, Any, str]] = {
     "another chain": (chain, "attempt_keys", lambda key: chain.AttemptKeys(key, key, key), "chain, locators, rows"),
     "another row": (chain, "seal", lambda *_: bytes(76), "chain, locators, rows"),
     "another hour": (chain, "next_kek", lambda kek: kek, "chain, locators, rows"),
+    "another hash than libsodium's": (p, "sha256", lambda data: flipped(hashlib.sha256(data).digest()), "SHA-256, random"),
+    "another comparison than libsodium's": (p, "same", lambda a, b: True, "comparison, random"),
+    "another cipher than libsodium's": (p, "new_cipher", lambda key: ChaCha20Poly1305(key[::-1]), "ChaCha20-Poly1305, random"),
+    "another curve than libsodium's": (p, "PrivateKey", lambda seed: Real(seed[::-1]), "X25519, random"),
     "a window that forgets": (selftest, "step", no_replay, "anti-replay window"),
     "a window without an end": (selftest, "step", no_limit, "anti-replay window"),
 }

@@ -1,0 +1,45 @@
+"""The second implementation: libsodium, by PyNaCl, judges what the first one computes from fresh random values.
+
+It is given nothing but values that are drawn for this and thrown away: no key ever reaches it. Each check draws its own.
+"""
+
+from nacl import bindings
+
+from core.crypto import primitives as p
+from core.errors import require
+from jvpn.shell.entropy import entropy
+
+MESSAGE: int = 200  # bytes, more than three blocks of the cipher
+
+
+def x25519() -> None:
+    """Require the same public keys and the same shared secret."""
+    mine, theirs = entropy(32), entropy(32)
+    public = bindings.crypto_scalarmult_base(theirs)
+    require(p.PrivateKey(theirs).public == public, "both make the same public key of a seed")
+    require(p.PrivateKey(mine).exchange(public) == bindings.crypto_scalarmult(mine, public), "both reach the same shared secret")
+
+
+def chacha20_poly1305() -> None:
+    """Require that each opens what the other sealed, and seals the same."""
+    key, header, message = entropy(32), entropy(16), entropy(MESSAGE)
+    counter = int.from_bytes(entropy(8), "little")
+    nonce = bytes(4) + counter.to_bytes(8, "little")
+    cipher = p.new_cipher(key)
+    sealed = bindings.crypto_aead_chacha20poly1305_ietf_encrypt(message, header, nonce, key)
+    require(cipher.encrypt(p.nonce(counter), message, header) == sealed, "both seal the same")
+    require(cipher.decrypt(p.nonce(counter), sealed, header) == message, "one opens what the other sealed")
+
+
+def sha256() -> None:
+    """Require the same hash."""
+    message = entropy(MESSAGE)
+    require(p.sha256(message) == bindings.crypto_hash_sha256(message), "both compute the same hash")
+
+
+def comparison() -> None:
+    """Require the same judgement of equal values and of values that differ in one bit."""
+    one = entropy(32)
+    other = bytes((*one[:-1], one[-1] ^ 1))
+    for left, right in ((one, bytes(one)), (one, other)):
+        require(p.same(left, right) == bindings.sodium_memcmp(left, right), "both judge the same")
