@@ -70,7 +70,6 @@ PROBE_IDLE_NS: Final = KEEPALIVE_NS
 BUSY_NS: Final = 1 * SECOND  # traffic counts as outstanding for this long after the last packet
 DEAD_MIN_NS: Final = 200 * MILLISECOND  # silence that makes a probed path dead, at least; 4 round trips where that is more
 STALL_NS: Final = 100 * MILLISECOND  # a tick later than this says the process stalled, not the path
-ATTEMPT_NS: Final = 450 * MILLISECOND  # one path's chance before the next path gets an attempt
 CONFIRM_TRIES: Final = 5
 FRESH_AFTER_NS: Final = 3 * SECOND  # without any answer: a new handshake may run beside the attempts
 LAST_CHANCE_NS: Final = 300 * MILLISECOND  # a RESP proved the path: the reattach gets this long before the session is lost

@@ -299,6 +299,7 @@ class Client(Clocks):
                     raise PeerFault(Reason.UNEXPECTED_MESSAGE)
                 answer = hand.answer(message, now)
                 if isinstance(answer, Status):
+                    self._refuse(STATUS_REASON[answer], now)
                     self.hear(Input.REFUSED, now)
                     return
                 self.newborn = answer

@@ -203,7 +203,7 @@ class Gateway(DataPlane):
 
     def _commit_answered(self, session: Session, operation: Create | CompareAndSet, answer: Answer, now: Instant) -> None:
         if session.commit_ticket != answer.ticket:
-            if answer.outcome is Outcome.WON and session.state is State.TERMINATED:
+            if answer.outcome is Outcome.WON and session.ending:  # not for one that was fenced: the row is another's now
                 session.hear(Input.COMMIT_WON, now)
             return
         if answer.outcome is Outcome.WON:
