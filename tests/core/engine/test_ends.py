@@ -16,7 +16,7 @@ from core.values import ROW_LIVE, ROW_TOMBSTONE, AllowList, CloseSession, PathEv
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import here, payloads, there
 from tests.core.frames import v4
-from tests.core.session.bringing import leave
+from tests.core.session.bringing import leave, pending
 from tests.core.world import MS, World
 
 ENDED = Event.SESSION_ENDED
@@ -84,6 +84,30 @@ def test_an_end_is_an_end(way: str) -> None:
         assert world.client_reasons(Event.CLIENT_ENDED) == [told] or way == "age"
         assert (world.client.life, world.client.committed, world.client.confirming) == (None, None, [])
     nothing_is_left(world, life)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_end_that_no_store_takes_is_recorded_when_the_row_has_expired(way: str) -> None:
+    """An end would leave no trace, or its session would stay in memory for ever, where the store never comes back."""
+    end, reason, _ = WAYS[way]
+    world = World(policy=Policy(lifetime_s=50 if way == "age" else 100, transport_loss_ns=20_000 * MS)).connected()
+    world.store.failing = True
+    end(world)
+    world.host.off = True
+    world.run(120_000)
+    assert not world.desk.sessions
+    assert world.ends() == [reason]
+    assert world.reasons(ENDED) == []
+
+
+def test_a_device_that_is_revoked_before_its_session_is_born() -> None:
+    """A revoked device could still confirm the handshake that it had begun."""
+    world = pending()
+    by_revocation(world)
+    world.run(50)
+    assert world.ends() == [Reason.KEY_REVOKED]
+    assert not world.desk.sessions
+    assert not world.store.rows
 
 
 def nothing_is_left(world: World, life: Life | None) -> None:

@@ -7,7 +7,7 @@ from core.client.attempts import Attempt
 from core.client.states import State as ClientState
 from core.crypto.chain import attempt_keys
 from core.crypto.primitives import PrivateKey
-from core.reasons import Carrier, Cause, Event, Reason, Status
+from core.reasons import CAUSE_REASON, Carrier, Cause, Event, Reason, Status
 from core.session.desk import Policy
 from core.values import Instant, Path
 from core.wire.layout import Change
@@ -228,6 +228,39 @@ def test_a_client_waits_as_long_as_it_is_told() -> None:
     assert world.client.committed.path.carrier == Carrier.UDP
     assert Reason.SWITCH_LIMIT in world.client_reasons(Event.CLIENT_REFUSED)
     assert Reason.SESSION_LOST not in world.client_reasons(Event.CLIENT_ATTACHED)
+
+
+@pytest.mark.parametrize("cause", Cause, ids=lambda cause: cause.name)
+def test_a_move_is_recorded_under_the_cause_that_the_device_states(cause: Cause) -> None:
+    """The record would say another cause than the client did."""
+    device = Flapping(World().connected())
+    assert device.move(cause)[0] is Status.OK
+    assert device.world.reasons(Event.SESSION_MOVED) == [CAUSE_REASON[cause]]
+
+
+def test_a_client_that_is_refused_with_proof_says_why() -> None:
+    """A user would see that a session does not come, or does not move, and not why."""
+    world = World().connected()
+    world.client.attempt(Carrier.UDP, Change.MOVE, Cause.BETTER, world.now)
+    frame, path = world.client.attempts[Carrier.UDP].frame, world.host.paths[1]
+    (answer,) = arrive(world, frame, path._replace(carrier=Carrier.TCP, serial=5))  # as a relay between carriers would
+    world.host.hears(answer, path)
+    assert world.client_reasons(Event.CLIENT_REFUSED) == [Reason.TRANSPORT_MISMATCH]
+    assert world.attached()
+
+
+def test_a_client_that_is_told_to_cool_down_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client would knock again at once."""
+    monkeypatch.setattr(limits, "VOLUNTARY_COOLDOWN_NS", 20_000 * MS)
+    world = World().connected()
+    for _ in range(2):
+        world.cut = {Carrier.UDP}
+        world.run(1_000, world.host.say, step_ms=20)
+        world.cut = set()
+        world.run(5_000, world.host.say, step_ms=20)
+    assert world.client_reasons(Event.CLIENT_REFUSED) == [Reason.COOLDOWN]
+    world.run(20_000, world.host.say, step_ms=100)
+    assert world.client_reasons(Event.CLIENT_MOVED)[-1] is Reason.MOVED_BETTER
 
 
 def test_when_the_numbers_are_used_up_a_new_session_begins() -> None:

@@ -227,6 +227,26 @@ def test_a_commit_that_is_won_after_the_end_is_buried_again() -> None:
     assert not world.desk.sessions
 
 
+def test_a_fenced_owner_does_not_bury_what_another_owns() -> None:
+    """An answer that comes too late would end the session at the gateway that has taken it over meanwhile."""
+    world = World().connected()
+    world.store.mute = True
+    world.host.move(v4(99))
+    world.run(3_000)
+    assert world.session.suspended
+    handle, (late, *others) = world.session.handle, world.store.answers
+    world.store.rows[handle] = world.store.rows[handle]._replace(binding_version=9, node=b"node-two")
+    world.store.answers, world.store.mute = [], False
+    world.run(2_000)
+    assert not world.desk.sessions
+    late[1](late[0])
+    for answer, tell in others:
+        tell(answer)
+    world.run(10_000)
+    assert world.store.rows[handle].state == ROW_LIVE
+    assert asked(world, Tombstone) == 0
+
+
 def test_nobody_waits_for_an_unknown_ticket() -> None:
     """An answer to a question of the past would stop the gateway."""
     world = World().connected()

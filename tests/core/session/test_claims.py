@@ -7,6 +7,7 @@ import pytest
 from core.errors import Invariant
 from core.reasons import Event, Reason
 from core.session import invariants
+from core.session.desk import Policy
 from core.session.facts import CHANGES, Facts, apply
 from core.session.session import Session
 from core.session.states import Effect, State
@@ -14,6 +15,7 @@ from core.session.table import ROWS
 from core.values import CloseSession
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.session.bringing import attached
+from tests.core.world import World
 
 P, A, V, R, D, T = State
 PLAIN: Final = Facts(A, 3, bound=False, candidate=False, commit=False, suspended=False, recovery=False, volatile=False, chain=True)
@@ -107,11 +109,6 @@ def forget_the_keys(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Session, "_unbind", lambda _self, _now: None)
 
 
-def forget_the_candidate(patch: pytest.MonkeyPatch) -> None:
-    """Leave the candidate when the session ends."""
-    patch.setattr(Session, "_drop_candidate", lambda _self: None)
-
-
 def test_a_session_whose_effects_fail_is_terminated(monkeypatch: pytest.MonkeyPatch) -> None:
     """A session whose keys and table disagree would go on as if nothing were."""
     world = attached()
@@ -121,6 +118,15 @@ def test_a_session_whose_effects_fail_is_terminated(monkeypatch: pytest.MonkeyPa
     world.run(16_000)  # PATH_SILENT: the table says unbound, the keys are still there
     assert not world.desk.sessions or world.session.state is T
     assert world.reasons(Event.SESSION_ENDED) == [Reason.INVARIANT_BROKEN]
+
+
+def test_the_end_of_a_broken_session_is_recorded_without_a_store_too() -> None:
+    """A fault of the program would leave no trace where the store is away as well."""
+    world = World(policy=Policy(lifetime_s=60)).connected()
+    world.broken = world.host.off = world.store.failing = True
+    world.session.suspended = True
+    world.run(80_000)
+    assert world.ends() == [Reason.INVARIANT_BROKEN]
 
 
 def test_a_session_that_cannot_even_end_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
