@@ -12,15 +12,15 @@ import pytest
 from lab.demo.scene import Scene
 from tests.netns.playing import NEEDS_TUNNEL, Traffic, bound_to, of_type, reasons, sessions, sha256_of, verified
 
-pytestmark = [NEEDS_TUNNEL, pytest.mark.timeout(600)]
-
 SEED = int(os.environ.get("JVP_SEED", "20260"))
 KILLS = int(os.environ.get("JVP_KILLS", "6"))  # more of them: the long form
-SIZE = 4_000_000
 RATE = 200_000
+SIZE = RATE * (5 * KILLS + 8)  # so that the download lasts until about the end
 RECOVERY_S = 60.0
 UNACKNOWLEDGED_S = 1.5  # the store looks after its outbox each second
 LONG_DOWN_S = 4.0  # long enough that the client begins to doubt the session and offers a new handshake beside
+
+pytestmark = [NEEDS_TUNNEL, pytest.mark.timeout(180 + 60 * KILLS)]
 
 
 def writer_of(gateway: int) -> int:
@@ -62,13 +62,13 @@ def one_kill(scene: Scene, dice: random.Random, number: int) -> str:
     before, began = len(taken_over(scene)), time.monotonic()
     scene.start_gateway()
     scene.wait(lambda: len(taken_over(scene)) > before, f"kill {number}: the session is taken up again", scene.gateway, RECOVERY_S)
-    bound_to(scene, "TCP" if black_hole else str(carrier))
     took = time.monotonic() - began
+    bound_to(scene, "TCP" if black_hole else str(carrier))
     if black_hole:
         scene.lab.block_udp(on=False)
         bound_to(scene, "UDP")
     how = f"on {carrier}{', black hole' if black_hole else ''}{', twice' if twice else ''}, down {down:.2f} s"
-    return f"kill {number} {how}: bound {took:.2f} s after the restart began"
+    return f"kill {number} {how}: taken over {took:.2f} s after the restart began"
 
 
 def kill_while_evidence_waits(scene: Scene) -> None:
