@@ -141,7 +141,7 @@ class Host:
 
     def sees(self, path: Path) -> Endpoint | None:
         """Return the source that the gateway sees on a path of this host; None when the path is dead."""
-        if self.off or path.local.address != self.address or (path.serial and path not in self.streams):
+        if self.off or path.local.address != self.address or path not in {*self.paths.values(), *self.streams}:
             return None
         return self.nat if self.nat and not path.serial else path.local
 

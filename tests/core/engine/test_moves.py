@@ -34,6 +34,8 @@ def test_from_a_black_hole_to_tcp_and_back() -> None:
     assert world.client_reasons(Event.CLIENT_MOVED) == [Reason.MOVED_PATH_DEAD, Reason.MOVED_BETTER]
     assert world.session.correlation == correlation
     assert moves(world) == 2, "one durable write a move"
+    carriers = [(fact.carrier_from, fact.carrier_to) for fact in world.store.outbox]
+    assert carriers == [(0, Carrier.UDP), (Carrier.UDP, Carrier.TCP), (Carrier.TCP, Carrier.UDP)]
 
 
 def test_an_address_that_changes_with_notice() -> None:
@@ -70,7 +72,9 @@ def test_from_an_unbound_path_nothing_counts() -> None:
     assert (session.active.top, session.active.bitmap, session.facts()) == before
     assert not world.delivered
     assert world.reasons(Event.SESSION_REFUSED) == [Reason.UNBOUND_PATH]
-    world.run(HINT_EVERY_MS + 1)
+    world.run(HINT_EVERY_MS - 0.001)
+    assert len(says(world, epoch, inner_ip(world.host, b"copy"), elsewhere)) == 0
+    world.run(0.001)
     assert len(says(world, epoch, inner_ip(world.host, b"copy"), elsewhere)) == 1
 
 

@@ -227,6 +227,32 @@ def test_a_commit_that_is_won_after_the_end_is_buried_again() -> None:
     assert not world.desk.sessions
 
 
+def test_a_late_commit_is_buried_however_often_that_fails() -> None:
+    """An ended session whose commit came late would live on where the store failed just then."""
+    world = World().connected()
+    world.store.mute = True
+    world.host.move(v4(99))
+    world.run_until(lambda: world.session.commit_ticket != 0)
+    order_to_close(world)
+    world.host.off = True
+    late, *others = world.store.answers
+    world.store.answers, world.store.mute = others, False
+    world.release()
+    world.run(50)
+    assert not world.desk.sessions
+    handle = next(iter(world.store.rows))
+    world.store.rows[handle] = world.store.rows[handle]._replace(state=ROW_LIVE)  # as if the commit had come after the end
+    world.store.outbox.pop()
+    world.store.failing = True
+    late[1](late[0])
+    world.run(20_000)
+    assert row(world) == ROW_LIVE
+    world.store.failing = False
+    world.run(10_000)
+    assert row(world) == ROW_TOMBSTONE
+    assert not world.desk.sessions
+
+
 def test_a_fenced_owner_does_not_bury_what_another_owns() -> None:
     """An answer that comes too late would end the session at the gateway that has taken it over meanwhile."""
     world = World().connected()

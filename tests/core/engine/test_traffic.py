@@ -8,8 +8,8 @@ from core import limits
 from core.reasons import Carrier, Event, Reason
 from core.session.desk import Policy
 from core.session.states import State
-from core.values import Instant
-from core.wire.inner import encode
+from core.values import CloseSession, Instant
+from core.wire.inner import Ack, encode
 from core.wire.layout import Kind
 from core.wire.records import Close, Confirm, Hint, Probe, pack
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
@@ -191,6 +191,59 @@ def test_traffic_is_sampled_and_silence_is_not() -> None:
     assert replies >= 90
     assert received > 32 * 90
     assert sent > 32 * 90
+
+
+def test_both_ends_sample() -> None:
+    """What the client saw could not be compared with what the gateway saw."""
+    world = World().connected()
+    world.run(11_000, world.host.chat, step_ms=100)
+    (ours,), (theirs,) = (
+        [fact.measures for fact in facts if fact.event is Event.SESSION_HEALTH] for facts in (world.facts, world.host.facts)
+    )
+    assert abs(ours[2] - theirs[3]) <= 3
+    assert abs(ours[3] - theirs[2]) <= 3
+
+
+def test_of_two_sessions_of_a_device_the_one_that_speaks_gets_the_traffic() -> None:
+    """A session that nobody uses would draw off a device's traffic."""
+    world = World().connected()
+    twin = world.new_host(like=world.host)
+    twin.connect()
+    world.host.tell(b"to the newest")
+    world.run(10)
+    assert [len(host.down) for host in world.hosts] == [0, 1]
+    twin.off = True
+    world.run(6_000)
+    world.host.tell(b"to the one that speaks")
+    world.run(10)
+    assert [len(host.down) for host in world.hosts] == [1, 1]
+
+
+def test_an_ack_for_another_mtu_is_refused() -> None:
+    """A client would take addresses from a binding that was made for frames that it cannot carry."""
+    world = World().connected()
+    theirs, life = world.session.active, world.client.life
+    assert theirs
+    assert life
+    before = dict(life.locators)
+    ack = Ack(7, 1_380, bytes(4), bytes(16), bytes(16), ())
+    ((frame,),) = [run.frames for run in theirs.seal([encode(Kind.ACK, ack.pack())])]
+    world.host.hears(frame, world.host.paths[1])
+    assert life.locators == before
+    assert life.binding_version == 1
+
+
+def test_inner_traffic_is_routed_while_there_is_a_session() -> None:
+    """A client would drop what it has a session for, or seal what it has none for."""
+    world = World()
+    assert world.client.session_for(INNER_GATEWAY) is None
+    world.connected()
+    assert world.client.session_for(INNER_GATEWAY) == 0
+    assert world.gateway.session_for(world.host.device.inner6) == world.session.handle
+    assert world.gateway.session_for(INNER_GATEWAY) is None
+    world.host.say(b"x")
+    world.host.does(lambda: world.client.command(CloseSession(), world.now))
+    assert world.client.session_for(INNER_GATEWAY) is None
 
 
 def test_refusals_of_a_session_are_ten_records_a_second_and_a_sum() -> None:
