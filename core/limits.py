@@ -42,6 +42,7 @@ LOSS_PERCENT: Final = 20
 VOLUNTARY_PER_MINUTE: Final = 8
 VOLUNTARY_COOLDOWN_NS: Final = 1_500 * MILLISECOND
 FORCED_PER_MINUTE: Final = 30
+REKEYS_PER_MINUTE: Final = 8  # where the session is; one in two minutes is due
 SILENCE_NS: Final = 15 * SECOND  # a gateway calls a datagram path dead after this; clients speak every 5 s
 KEEPALIVE_NS: Final = 5 * SECOND
 

@@ -105,8 +105,8 @@ class DataPlane:
         fresh = session.hinted_at is None or now - session.hinted_at >= limits.HINT_INTERVAL_NS
         if epoch is not session.active or not fresh or counter <= epoch.top:
             raise PeerFault(Reason.UNBOUND_PATH)
-        session.hinted_at = now
         epoch.open(frame, counter, keep=False)
+        session.hinted_at = now  # a forged packet leaves the second's hint to a genuine one
         self.hint(session, epoch, Change.MOVE, path, now)
         self.desk.refusals.add(session, Reason.UNBOUND_PATH, path.remote, now)
 

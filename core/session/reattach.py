@@ -44,16 +44,17 @@ def load(desk: Desk, row: Row | None, now: Instant) -> Session:
 
 def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: int, path: Path, now: Instant) -> None:
     """Answer one REATTACH of this session; raise PeerFault for what gets no answer. Nothing of the session changes before the proof."""
-    if session.commit_ticket or session.state in {State.PENDING, State.TERMINATED}:
-        raise PeerFault(
-            Reason.SESSION_UNKNOWN if session.state is State.TERMINATED else Reason.NO_TRANSITION
-        )  # [G-50]: the client repeats it
-    if session.exchange and frame == session.exchange.request:
-        if path != session.exchange.path:
-            raise PeerFault(Reason.REATTACH_REPLAYED)  # [R-31]
-        session.desk.out.append(Transmit(path, [session.exchange.reply]))  # [R-30]: identical request, identical answer
+    if session.state is State.TERMINATED:
+        raise PeerFault(Reason.SESSION_UNKNOWN)
+    known = session.exchange if session.exchange and session.exchange.request == frame else None
+    if known and known.path != path:
+        raise PeerFault(Reason.REATTACH_REPLAYED)  # [R-31]
+    psk, chain = (b"", b"") if known else _check_chain(session, frame, attempt)
+    if session.commit_ticket or session.state is State.PENDING:
+        raise PeerFault(Reason.NO_TRANSITION)  # [G-50]: of this session, as its mac is right; the client repeats it
+    if known:
+        session.desk.out.append(Transmit(path, [known.reply]))  # [R-30]: identical request, identical answer
         return
-    psk, chain = _check_chain(session, frame, attempt)
     static = session.desk.identity.static
     prologue = b"jumping-vpn/1 reattach" + session.session_id + attempt.to_bytes(8, "little")
     prologue += reattach_header(message.sender_index, message.locator)
@@ -82,8 +83,7 @@ def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: i
         candidate = Candidate(epoch, Instant(now + limits.CANDIDATE_NS), change, cause, payload.outage_ms)
         if not session.hear(Input.REATTACH_PROVEN, now, offer=candidate):
             raise PeerFault(Reason.NO_TRANSITION)
-        if change is Change.MOVE:
-            session.moves = [*(each for each in session.moves if now - each[0] < MINUTE_NS), (now, cause in VOLUNTARY)]
+        session.moves = [*(each for each in session.moves if now - each[0] < MINUTE_NS), (now, _limit(session, change, cause)[0])]
     else:
         session.desk.refusals.add(session, STATUS_REASON[status], path.remote, now)
     session.exchange = Exchange(frame, path, answer)
@@ -114,20 +114,22 @@ def _take_over(session: Session, now: Instant) -> None:
 
 def _policy(session: Session, carrier: int, change: Change, cause: Cause, path: Path, now: Instant) -> tuple[Status, int]:
     """Return the status of a proven attempt and after how many nanoseconds to try again [R-16]."""
-    policy = session.desk.policy
     if carrier != path.carrier:
         return Status.TRANSPORT_MISMATCH, 0
     if session.suspended:
         return Status.SUSPENDED, limits.RELOAD_RETRY_NS
-    if change is Change.REKEY:
-        return Status.OK, 0
-    recent = [(at, voluntary) for at, voluntary in session.moves if now - at < MINUTE_NS]
-    mine = [at for at, voluntary in recent if voluntary]
-    if cause in VOLUNTARY and mine and now - mine[-1] < limits.VOLUNTARY_COOLDOWN_NS:
-        return Status.COOLDOWN, limits.VOLUNTARY_COOLDOWN_NS - (now - mine[-1])
-    if cause in VOLUNTARY and len(mine) >= policy.voluntary_per_minute:
-        return Status.SWITCH_LIMIT, MINUTE_NS - (now - mine[0])
-    if len(recent) - len(mine) >= policy.forced_per_minute and cause not in VOLUNTARY:
-        forced = next(at for at, voluntary in recent if not voluntary)
-        return Status.SWITCH_LIMIT, MINUTE_NS - (now - forced)
+    name, most = _limit(session, change, cause)
+    recent = [at for at, of in session.moves if of == name and now - at < MINUTE_NS]
+    if name == "voluntary" and recent and now - recent[-1] < limits.VOLUNTARY_COOLDOWN_NS:
+        return Status.COOLDOWN, limits.VOLUNTARY_COOLDOWN_NS - (now - recent[-1])
+    if len(recent) >= most:
+        return Status.SWITCH_LIMIT, MINUTE_NS - (now - recent[0])
     return Status.OK, 0
+
+
+def _limit(session: Session, change: Change, cause: Cause) -> tuple[str, int]:
+    """Return the name of the limit that an attempt counts for, and how many it allows in a minute."""
+    if change is Change.REKEY:
+        return "rekey", limits.REKEYS_PER_MINUTE
+    policy = session.desk.policy
+    return ("voluntary", policy.voluntary_per_minute) if cause in VOLUNTARY else ("forced", policy.forced_per_minute)

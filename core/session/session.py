@@ -69,7 +69,7 @@ class Session:
         self.suspended = False
         self.ending: Fact | None = None
         self.waiting: dict[tuple[Input, Path | None], None] = {}
-        self.moves: list[tuple[Instant, bool]] = []  # of the last minute, and whether the client was free to make them
+        self.moves: list[tuple[Instant, str]] = []  # accepted attempts of the last minute, and which limit each counts for
         born = row.born if row else desk.wall_s(now)
         self.born, self.expires = born, row.expires if row else born + desk.policy.lifetime_s
         self.heard_at = self.unbound_at = now

@@ -1,11 +1,12 @@
 """A device moves without end (T-26).
 
 ATTACK
-    A device, or a network that plays with it, makes move after move: each costs the gateway key agreements and a durable write.
+    A device, or a network that plays with it, makes move after move, or changes its keys again and again where it is: each costs the
+    gateway key agreements and a durable write.
 
 EXPECTED REFUSAL
-    Moves a minute are limited, forced ones less strictly than those by choice [R-16]; a refusal has a proof, says when to try again,
-    costs no write, and leaves the session where it is.
+    Moves a minute are limited, forced ones less strictly than those by choice, and so are rekeys [R-16]; a refusal has a proof, says when
+    to try again, costs no write, and leaves the session where it is.
 
 EXPECTED EVIDENCE
     SESSION_REFUSED / SWITCH_LIMIT
@@ -39,12 +40,12 @@ def test_forced_moves() -> None:
     assert world.attached()
 
 
-def attempt(world: World, cause: Cause, carrier: int = 1) -> bytes:
+def attempt(world: World, cause: Cause, carrier: int = 1, change: Change = Change.MOVE) -> bytes:
     """Return a proven attempt, whatever the client's own caution would say."""
     life = world.client.life
     assert life
     path = world.host.paths[1]._replace(carrier=carrier)
-    return Attempt(world.client.keys, world.entropy, life, path, Change.MOVE, cause, 0, world.now).frame
+    return Attempt(world.client.keys, world.entropy, life, path, change, cause, 0, world.now).frame
 
 
 def test_moves_by_choice() -> None:
@@ -58,6 +59,15 @@ def test_moves_by_choice() -> None:
         world.now = Instant(world.now + limits.VOLUNTARY_COOLDOWN_NS)
         world.inject(attempt(world, Cause.BETTER), own_path(world.host))
     assert seen.refusals(Event.SESSION_REFUSED) == {Reason.COOLDOWN: 1, Reason.SWITCH_LIMIT: 1}
+
+
+def test_new_keys_without_end() -> None:
+    """A device that stays where it is would keep the store busy for everybody."""
+    world = World().connected()
+    seen = Seen(world, None)
+    for _ in range(limits.REKEYS_PER_MINUTE + 3):
+        world.inject(attempt(world, Cause.REKEY, change=Change.REKEY), own_path(world.host))
+    assert seen.refusals(Event.SESSION_REFUSED) == {Reason.SWITCH_LIMIT: 3}
 
 
 def test_a_carrier_that_is_not_the_paths() -> None:

@@ -5,6 +5,7 @@ from core.client.states import State
 from core.reasons import Carrier, Event, Reason, Status
 from core.session.states import State as SessionState
 from core.values import CompareAndSet, Endpoint, PathEvent
+from core.wire.messages import data_header
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import arrive, confirm, here, inner_ip, judged, knock, payloads, proven, says, there
 from tests.core.frames import v4
@@ -90,6 +91,16 @@ def test_garbage_and_copies_from_elsewhere_get_no_hint() -> None:
     newer = recorded[:8] + (world.session.active.top + 5).to_bytes(8, "little") + bytes(32)
     assert not arrive(world, newer, elsewhere)
     assert not world.reasons(Event.SESSION_REFUSED)
+
+
+def test_a_forged_packet_does_not_use_up_the_hint() -> None:
+    """R-40: a stranger's newer counter, once a second, would keep a client behind a router that forgot it without a hint for ever."""
+    world = World().connected()
+    epoch, elsewhere = world.client.committed, here(world.host, 999)
+    assert epoch
+    assert not arrive(world, data_header(epoch.peer_index, 5_000) + bytes(32), elsewhere)
+    assert len(says(world, epoch, inner_ip(world.host, b"genuine"), elsewhere)) == 1
+    assert Reason.DATA_TAG_WRONG in world.reasons(Event.TRAFFIC_REFUSED)
 
 
 def test_a_client_obeys_one_hint_a_second() -> None:

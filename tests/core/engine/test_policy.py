@@ -38,6 +38,16 @@ class Flapping:
             self.world.run(10)
         return status, wait
 
+    def rekey(self) -> tuple[Status, int]:
+        """Try to change the keys where the session is; return the gateway's status and when to come back."""
+        path = here(self.world.host)
+        attempt = knock(self.world.host, path, change=Change.REKEY, cause=Cause.REKEY)
+        epoch, status, wait = judged(self.world, attempt, arrive(self.world, attempt.frame, path))
+        if epoch:
+            says(self.world, epoch, confirm(self.world))
+            self.world.run(5)
+        return status, wait
+
     def wait(self, ns: int) -> None:
         """Let exactly so many nanoseconds pass."""
         self.world.now = Instant(self.world.now + ns)
@@ -85,18 +95,20 @@ def test_a_configured_limit_holds_even_where_it_is_high() -> None:
     assert statuses == [Status.OK] * 250 + [Status.SWITCH_LIMIT] * 5
 
 
-def test_rekeys_count_for_neither_limit() -> None:
-    """A busy session could not move because it had changed its keys."""
+def test_rekeys_have_a_limit_of_their_own() -> None:
+    """A device could make the store write without end from where it is; or a session could not move because it had changed its keys."""
     world = World().connected()
     device = Flapping(world)
-    path = here(world.host)
-    for _ in range(limits.FORCED_PER_MINUTE + 5):
-        attempt = knock(world.host, path, change=Change.REKEY, cause=Cause.REKEY)
-        epoch, status, _ = judged(world, attempt, arrive(world, attempt.frame, path))
-        assert status is Status.OK
-        assert epoch
-        says(world, epoch, confirm(world))
-        world.run(5)
+    for _ in range(limits.REKEYS_PER_MINUTE):
+        assert device.rekey()[0] is Status.OK
+    asked = len(world.store.asked)
+    status, wait = device.rekey()
+    assert status is Status.SWITCH_LIMIT
+    assert 0 < wait <= 60 * limits.SECOND
+    assert len(world.store.asked) == asked, "a refusal costs no write"
+    assert world.reasons(REFUSED) == [Reason.SWITCH_LIMIT]
+    device.wait(wait)
+    assert device.rekey()[0] is Status.OK, "once retry_after has passed the next attempt succeeds"
     assert device.move(Cause.PATH_DEAD)[0] is Status.OK
     assert device.move(Cause.BETTER)[0] is Status.OK
 
@@ -201,6 +213,22 @@ def test_while_a_commit_is_asked_an_attempt_waits() -> None:
     world.release()
     world.run(10)
     assert judged(world, second, arrive(world, second.frame, second.path))[1] is Status.OK, "the client repeats it"
+
+
+def test_while_a_commit_is_asked_a_stranger_is_still_a_stranger() -> None:
+    """R-12, D-20: forged frames would be recorded as the session's own refusals, and fill its ten a second."""
+    world = World().connected()
+    first = knock(world.host, here(world.host, 777))
+    epoch, _, _ = judged(world, first, arrive(world, first.frame, first.path))
+    world.store.mute = True
+    assert epoch
+    says(world, epoch, confirm(world))
+    assert world.session.commit_ticket
+    second = knock(world.host, here(world.host, 778))
+    assert not arrive(world, second.frame[:-1] + bytes((second.frame[-1] ^ 1,)), second.path)
+    assert not arrive(world, first.frame, here(world.host, 779))
+    assert Reason.REATTACH_MAC_WRONG in world.reasons(UNPROVEN)
+    assert world.reasons(REFUSED) == [Reason.REATTACH_REPLAYED]
 
 
 def test_a_client_waits_as_long_as_it_is_told() -> None:
