@@ -55,7 +55,7 @@ COMMANDS: Final[tuple[Row, ...]] = (
     ("close", state.close, ("jvpn close 0f6c01a5be2d4b6f8a7c3d2e1f0a9b8c --config /etc/jvpn/gateway.toml",)),
     ("ship", shipping.ship, ("jvpn ship --config shipper.toml --install", "jvpn ship --config shipper.toml",
                              "jvpn ship --config shipper.toml --once --json")),
-    ("selftest", checks.selftest, ("jvpn selftest", "jvpn selftest --json")),
+    ("selftest", checks.selftest, ("jvpn selftest", "jvpn selftest --full", "jvpn selftest --vectors testvectors_v1 --json")),
     ("doctor", doctor.doctor, ("jvpn doctor", "jvpn doctor --config /etc/jvpn/gateway.toml --json")),
 )
 # fmt: on

@@ -4,12 +4,47 @@ It is given nothing but values that are drawn for this and thrown away: no key e
 """
 
 from nacl import bindings
+from nacl.exceptions import CryptoError
 
 from core.crypto import primitives as p
 from core.errors import require
 from jvpn.shell.entropy import entropy
 
 MESSAGE: int = 200  # bytes, more than three blocks of the cipher
+BLOCK: int = 64  # of SHA-256
+
+
+def exchange(private: bytes, public: bytes) -> bytes:
+    """Return the X25519 shared secret; raise BadPublicKey where the first implementation does."""
+    try:
+        return bytes(bindings.crypto_scalarmult(private, public))
+    except (RuntimeError, ValueError) as error:
+        raise p.BadPublicKey from error
+
+
+def hmac_sha256(key: bytes, data: bytes) -> bytes:
+    """Return HMAC-SHA-256 as RFC 2104 defines it, over libsodium's hash."""
+    padded = (bindings.crypto_hash_sha256(key) if len(key) > BLOCK else key).ljust(BLOCK, b"\0")
+    inner = bindings.crypto_hash_sha256(bytes(byte ^ 0x36 for byte in padded) + data)
+    return bytes(bindings.crypto_hash_sha256(bytes(byte ^ 0x5C for byte in padded) + inner))
+
+
+class Cipher:
+    """ChaCha20-Poly1305 as `primitives.Cipher` has it."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes:
+        """Return the sealed bytes."""
+        return bytes(bindings.crypto_aead_chacha20poly1305_ietf_encrypt(data, associated_data, nonce, self._key))
+
+    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes:
+        """Return the opened bytes, or raise TagMismatch."""
+        try:
+            return bytes(bindings.crypto_aead_chacha20poly1305_ietf_decrypt(data, associated_data, nonce, self._key))
+        except (CryptoError, ValueError) as error:
+            raise p.TagMismatch from error
 
 
 def x25519() -> None:

@@ -15,7 +15,7 @@ from tests.core.crypto.pairs import drawn, unhex
 
 ROOT = Path(__file__).parents[3]
 PATTERNS = {pattern.name.decode(): pattern for pattern in (KKPSK0, *VECTORS_ONLY)}
-CACOPHONY = json.loads((ROOT / "tests/vectors/noise/cacophony-selection.json").read_text())["vectors"]
+CACOPHONY = json.loads((ROOT / "schemas/vectors/published/noise/cacophony-selection.json").read_text())["vectors"]
 IKHFS_VECTOR = json.loads((ROOT / "schemas/vectors/ikhfs.json").read_text())
 REATTACH_VECTORS = json.loads((ROOT / "schemas/vectors/reattach.json").read_text())["cases"]
 
