@@ -123,6 +123,10 @@ def _chromium() -> str | None:
     return _command("chromium", "chromium-browser", "google-chrome")
 
 
+def _go() -> str | None:
+    return _runs(["go", "version"])
+
+
 PROBES: dict[str, Callable[[], str | None]] = {
     "root": _root,
     "userns": _userns,
@@ -133,4 +137,5 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "maven": _maven,
     "opensearch": _opensearch,
     "chromium": _chromium,
+    "go": _go,
 }
