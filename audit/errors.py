@@ -23,6 +23,10 @@ class LogUnsound(AuditError):
     """A log contradicts itself where it was durable; it is not continued (A-33)."""
 
 
+class LogGone(AuditError):
+    """The log's newest segment is no longer under its name: somebody removed it or moved it away while it was written (A-35)."""
+
+
 class LogBusy(AuditError):
     """Another process writes this log (A-31)."""
 

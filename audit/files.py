@@ -1,5 +1,6 @@
 """The files of a log and how they are written (clauses A-30, A-34)."""
 
+import fcntl
 import os
 import re
 from pathlib import Path
@@ -79,6 +80,21 @@ def sync_directory(directory: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def writer_is_there(directory: Path) -> bool:
+    """Return whether a writer holds the log's lock. Asking takes it for a moment, shared; a writer that starts then tries again"""
+    try:
+        descriptor = os.open(directory / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def write_all(descriptor: int, data: bytes) -> None:

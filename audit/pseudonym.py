@@ -59,6 +59,8 @@ def store_key(path: Path, key: bytes) -> bool:
     """Create the key file with these 32 fresh random bytes; leave an existing one alone. Return whether it was created."""
     if len(key) != KEY_BYTES:
         raise CallerFault(f"a pseudonym key has {KEY_BYTES} bytes, this has {len(key)}")
+    if os.path.lexists(path):  # nothing is written then: a full disk is no reason not to start
+        return False
     path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)

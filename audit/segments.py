@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from audit.chain import Head
-from audit.errors import LogBusy
+from audit.errors import LogBusy, LogGone
 from audit.files import DIRECTORY_MODE, FILE_MODE, LOCK, segment_name, sync_directory, write_all, write_head
 from audit.recovery import recover
 
@@ -23,6 +23,7 @@ class Log:
         self._segment_bytes = segment_bytes
         self._lock = _lock(directory)
         self._file: int | None = None
+        self._path = directory  # of the open segment
         self._head_written: Head | None = None
         try:
             found = recover(directory)
@@ -31,6 +32,7 @@ class Log:
             self.cut_bytes = found.cut_bytes
             self._durable = found.sound_bytes  # how much of the current segment is durable
             if found.segment is not None:
+                self._path = found.segment
                 self._file = os.open(found.segment, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
                 os.fdatasync(self._file)  # what the process before wrote and could not yet make durable
             self.write_head()
@@ -39,10 +41,12 @@ class Log:
             raise
 
     def append(self, lines: bytes, head: Head) -> None:
-        """Append lines that end with `head`, and make them durable (A-32). OSError: then nothing was appended.
+        """Append lines that end with `head`, and make them durable (A-32). OSError, LogGone: then nothing was appended.
 
         The caller made the lines to follow `self.head`. What a failed append left behind is cut off, at the latest before the next one.
         """
+        if self._file is not None and not self._is_named(self._file):
+            raise LogGone(f"{self._path} was removed or moved away while it was written; a new writer goes on with what is there")
         if self._file is None or self._durable >= self._segment_bytes:
             self._begin(head.seq - lines.count(b"\n") + 1)
         file = self._current()
@@ -81,6 +85,13 @@ class Log:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _is_named(self, file: int) -> bool:
+        """Whether the open segment still stands under its name: bytes that nobody can find are not durable (A-35)."""
+        try:
+            return os.path.samestat(self._path.stat(), os.fstat(file))
+        except FileNotFoundError:
+            return False
+
     def _current(self) -> int:
         if self._file is None:
             raise ValueError("the log is closed")
@@ -97,7 +108,7 @@ class Log:
             raise
         if self._file is not None:
             os.close(self._file)
-        self._file = file
+        self._file, self._path = file, path
         self._durable = 0
 
     def _cut_back(self, file: int) -> None:

@@ -4,8 +4,6 @@ It needs the files and nothing else, changes nothing, and stops at the first fau
 with new hashes is sound in itself: compare `head` with one that was kept elsewhere (the SIEM has every hash).
 """
 
-import fcntl
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -13,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from audit.canonical import LINE_BYTES_MAX, parse, split
 from audit.chain import BEFORE_GENESIS, Head, digest
 from audit.errors import EventRefused, LineMalformed
-from audit.files import HEAD, LOCK, SEGMENT, read_head, segments_in
+from audit.files import HEAD, SEGMENT, read_head, segments_in, writer_is_there
 from audit.machine import Machines
 from audit.schema import check
 from audit.verdict import Fault, Result, Verdict
@@ -52,7 +50,7 @@ def verify(path: Path, progress: Progress | None = None, *, partial: bool = Fals
     try:
         whole = path.is_dir()
         if whole:
-            result.live = _is_live(path)
+            result.live = writer_is_there(path)
             result.durable = read_head(path)  # before the segments: the log only grows
         files = segments_in(path) if whole else [path]
         if not files:
@@ -197,18 +195,3 @@ def _tail(result: Result) -> Fault | None:
     if last < durable.seq:
         return Fault(Verdict.TAIL_CUT, f"{HEAD} says that event {durable.seq} was durable, the log ends with {last}", last + 1, HEAD)
     return None
-
-
-def _is_live(directory: Path) -> bool:
-    """Return whether a writer holds the log's lock. Asking takes it for an instant; a writer that starts then tries again."""
-    try:
-        descriptor = os.open(directory / LOCK, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

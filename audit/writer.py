@@ -7,7 +7,8 @@ it says, as LE64, the highest outbox id that is durable; the first such message 
 last write end is closed, so SIGINT, SIGTERM and SIGHUP, which reach a whole group, do not end it and lose nothing.
 
 Exit status: 0 the log is closed in good order; 2 wrong usage or no key; 3 the log could not be opened or not be closed, by the system's
-fault; 4 it must not be continued (run the verifier); 5 another process writes it.
+fault; 4 it must not be continued (run the verifier); 5 another process writes it; 6 somebody removed it or moved it away. What it says on
+standard error is a line of JSON, as in the operational log, whose stream that is.
 """
 
 import argparse
@@ -22,8 +23,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from audit.errors import KeyUnusable, LogBusy, LogUnsound
-from audit.event import Builder, Moment
+import orjson
+
+from audit.errors import KeyUnusable, LogBusy, LogGone, LogUnsound
+from audit.event import Builder, Moment, rfc3339
 from audit.journal import EVIDENCE_WAITING_MAX, RETRY_NS, Journal, open_journal
 from audit.pseudonym import Pseudonyms, key_path, load_key
 from audit.record import RECORD_BYTES
@@ -36,7 +39,7 @@ LOCK_WAIT_NS: Final = 10_000_000_000  # a writer whose gateway was killed may st
 LOCK_POLL_S: Final = 0.05
 MILLI: Final = 1_000_000
 IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-USAGE, SYSTEM, UNSOUND, BUSY = 2, 3, 4, 5
+USAGE, SYSTEM, UNSOUND, BUSY, GONE = 2, 3, 4, 5, 6
 
 
 def clock() -> Moment:
@@ -197,11 +200,18 @@ def main(arguments: list[str]) -> int:
         return _fail(UNSOUND, error)
     except OSError as error:
         return _fail(SYSTEM, error)
-    with log:
-        writer = Writer(log, journal, options.telemetry_fd, evidence)
-        if writer.run():
-            return 0
-    return _fail(SYSTEM, f"stopped, but {journal.lost} lost telemetry records and {journal.waiting} evidence records are not in the log")
+    try:
+        with log:
+            if Writer(log, journal, options.telemetry_fd, evidence).run():
+                return 0
+    except LogGone as error:
+        return _fail(GONE, error)
+    return _fail(
+        SYSTEM,
+        "the log could not be closed: the disk is full or broken",
+        telemetry_not_counted=journal.lost,
+        evidence_for_the_next_writer=journal.waiting,
+    )
 
 
 def _open(options: argparse.Namespace, builder: Builder) -> tuple[Log, Journal]:
@@ -216,8 +226,9 @@ def _open(options: argparse.Namespace, builder: Builder) -> tuple[Log, Journal]:
             time.sleep(LOCK_POLL_S)
 
 
-def _fail(status: int, why: object) -> int:
-    sys.stderr.write(f"audit writer: {why}\n")
+def _fail(status: int, why: object, **more: int) -> int:
+    said = {"error": str(why), "status": status, **more, "event": "audit_writer_fails", "level": "error"}
+    sys.stderr.write(orjson.dumps(said | {"timestamp": rfc3339(clock().wall_ns)}).decode() + "\n")
     return status
 
 

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from jvpn.cli.main import app
 from jvpn.shell.checked import allowed_by, schema_of
+from lab.docgen import refresh
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDER: Final = ROOT / "docs" / "reference"
@@ -120,15 +121,7 @@ def _cell(text: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write all artefacts, or with --check name the stale ones. Return the exit status."""
-    stale = [(path, text) for path, text in artefacts() if not path.exists() or path.read_text(encoding="utf-8") != text]
-    for path, text in stale:
-        if "--check" in arguments:
-            print(f"stale: {path.relative_to(ROOT)}")
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            print(f"wrote {path.relative_to(ROOT)}")
-    return 1 if stale and "--check" in arguments else 0
+    return refresh(artefacts(), arguments)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ may still lose and replace by something else with the same number. Without a wri
 of it is read and a newer one exists.
 """
 
-import fcntl
 import os
 from collections import deque
 from contextlib import suppress
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from audit.errors import LineMalformed
-from audit.files import LOCK, first_of, read_head, segment_name, segments_in
+from audit.files import first_of, read_head, segment_name, segments_in, writer_is_there
 
 CHUNK_BYTES: Final = 1 << 20  # of one read; also the longest line that is accepted: events are bounded to a small part of it
 
@@ -181,18 +180,3 @@ class Tail:
         self.close()
         begin = first.end.offset - len(first.raw) - 1
         self._position = Position(first.end.segment, begin, first.end.number - 1)
-
-
-def writer_is_there(directory: Path) -> bool:
-    """Return whether a writer holds the log's lock. It is asked for a moment, shared; a writer that starts just then tries again."""
-    try:
-        descriptor = os.open(directory / LOCK, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False

@@ -1,5 +1,6 @@
 """Pseudonyms and their key."""
 
+import errno
 from hashlib import blake2b
 from pathlib import Path
 
@@ -38,6 +39,20 @@ def test_a_key_is_made_once(tmp_path: Path) -> None:
     assert load_key(path) == KEY
     assert path.stat().st_mode & 0o777 == 0o600
     assert [item.name for item in path.parent.iterdir()] == [path.name]
+
+
+def test_a_key_that_is_there_needs_no_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A-14: a gateway that is restarted while its disk is full would not start, because of a file that it has already."""
+    path = tmp_path / "pseudonym.key"
+    assert store_key(path, KEY)
+
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("audit.pseudonym.os.open", full)
+    assert not store_key(path, bytes(32))
+    with pytest.raises(OSError, match="No space"):
+        store_key(tmp_path / "other", KEY)
 
 
 @pytest.mark.parametrize("key", [b"", KEY[:-1], KEY + b"\0"])

@@ -1,6 +1,7 @@
 """The writer as a process: it takes, acknowledges, survives, and ends in order."""
 
 import os
+import shutil
 import signal
 import socket
 import time
@@ -10,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
+import orjson
 import pytest
 
 from audit import writer
@@ -251,6 +253,35 @@ def test_why_a_writer_does_not_start_is_said(tmp_path: Path, capsys: pytest.Capt
     assert run_main(tmp_path / "file" / "log") == writer.USAGE
     assert run_main(tmp_path / "file") == writer.SYSTEM
     assert "exists" in capsys.readouterr().err
+
+
+def test_what_a_writer_says_fits_the_stream_that_it_says_it_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A-31: the operational log would hold a line that no reader of it can parse, just when something is wrong."""
+    run_main(tmp_path / "log")
+    (line,) = capsys.readouterr().err.splitlines()
+    said = orjson.loads(line)
+    assert (said["event"], said["level"], said["status"]) == ("audit_writer_fails", "error", writer.USAGE)
+    assert said.keys() >= {"error", "timestamp"}
+
+
+def test_a_writer_whose_log_was_removed_ends(tmp_path: Path) -> None:
+    """A-35: it would go on acknowledging evidence into a file without a name, and nobody would hear of it."""
+    log = tmp_path / "log"
+    evidence = records(story(1))[1]
+    with Running(log) as running:
+        running.evidence(evidence[:1])
+        running.acknowledged_up_to(outbox_id_of(evidence[0]))
+        shutil.rmtree(log)
+        running.evidence(evidence[1:])
+        assert running.acknowledged() is None
+        status, said = running.close()
+    assert (status, orjson.loads(said)["status"]) == (writer.GONE, writer.GONE)
+    with Running(log) as running:
+        running.evidence(evidence[1:])
+        running.acknowledged_up_to(outbox_id_of(evidence[-1]))
+        assert running.close()[0] == 0
+    assert serials(log, "evidence") == serials_of(evidence[1:])
+    assert verify(log).verdict is Verdict.VERIFIED
 
 
 def test_a_writer_waits_for_the_one_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

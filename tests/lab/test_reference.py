@@ -7,7 +7,7 @@ import pytest
 
 from jvpn.shell.config import load_client, load_gateway, load_shipper
 from jvpn.shell.transports.base import endpoint
-from lab import reference
+from lab import docgen, reference
 
 
 def test_the_documents_are_fresh(capsys: pytest.CaptureFixture[str]) -> None:
@@ -17,7 +17,7 @@ def test_the_documents_are_fresh(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_stale_document_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The check would be one that cannot fail."""
-    monkeypatch.setattr(reference, "ROOT", tmp_path)
+    monkeypatch.setattr(docgen, "ROOT", tmp_path)
     monkeypatch.setattr(reference, "FOLDER", tmp_path / "docs")
     assert reference.main(["--check"]) == 1
     assert capsys.readouterr().out.splitlines() == ["stale: docs/config.md", "stale: docs/cli.md"]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from audit.files import first_of, segments_in
-from observability.tail import START, Line, LogError, Position, Tail, writer_is_there
+from audit.files import first_of, segments_in, writer_is_there
+from observability.tail import START, Line, LogError, Position, Tail
 from tests.observability.synthetic import Scribe, health
 
 
