@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env services demo demo-siem test check format format-check lint types imports bandit docs docs-check lock clean
+.PHONY: help env services demo demo-siem test check format format-check lint types imports bandit docs docs-check lock fuzz clean
 
 export PYTHON
 BIN := .venv/bin
@@ -51,6 +51,9 @@ docs: env ## regenerate what is generated from the registry
 docs-check: env
 	@$(BIN)/python -m lab.registry --check
 	@$(BIN)/python -m lab.reference --check
+
+fuzz: env ## the long form: ten million inputs to parsers and engines; can be stopped and taken up again; writes docs/evidence/fuzz.*
+	@$(BIN)/python -m lab.fuzz --runs 10000000 --resume --evidence $(ARGS)
 
 lock: env ## pin all dependencies again, with hashes; UPGRADE=--upgrade takes newer ones
 	@$(LOCK) --output-file requirements/runtime.txt >/dev/null
