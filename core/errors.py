@@ -1,6 +1,10 @@
 """Errors say whose fault they are: the caller's, the peer's, or ours."""
 
+from typing import TypeVar
+
 from core.reasons import Reason
+
+T = TypeVar("T")
 
 
 class JvpError(Exception):
@@ -15,7 +19,6 @@ class PeerFault(JvpError):
     """A message from the other end is refused; `reason` is what the audit record says, the wire stays silent."""
 
     def __init__(self, reason: Reason) -> None:
-        """Keep the one reason of this refusal."""
         super().__init__(reason.name)
         self.reason = reason
 
@@ -28,3 +31,10 @@ def require(condition: bool, claim: str) -> None:  # noqa: FBT001 - reads as a s
     """Raise `Invariant` naming the claim unless the condition holds; stays active under `python -O`."""
     if not condition:
         raise Invariant(claim)
+
+
+def given(value: T | None, claim: str) -> T:
+    """Return `value`; raise `Invariant` naming the claim where there is none."""
+    if value is None:
+        raise Invariant(claim)
+    return value

@@ -1,7 +1,8 @@
+# ruff: noqa: E701, E702, D101 - records of few fields, each described above its line; thirty class bodies would hide them
 """The values that cross the core's border: in as arguments, out as outputs. All frozen, all sized."""
 
 from collections.abc import Mapping
-from enum import Enum, auto
+from enum import Enum
 from typing import Any, NamedTuple, NewType
 
 from core.reasons import Event, Reason
@@ -9,34 +10,22 @@ from core.reasons import Event, Reason
 Instant = NewType("Instant", int)
 """Nanoseconds of CLOCK_BOOTTIME, which counts suspended time."""
 
-NO_CORRELATION = bytes(16)
-NO_DEVICE = bytes(32)
-ROW_LIVE = 1
-ROW_TOMBSTONE = 2
+NO_CORRELATION, NO_DEVICE = bytes(16), bytes(32)
+ROW_LIVE, ROW_TOMBSTONE = 1, 2
+
+PathEvent = Enum("PathEvent", "OPENED CLOSED TOO_BIG")
+"""What an adapter says about a path."""
+
+Outcome = Enum("Outcome", "WON LOST FOUND ABSENT FULL FAILED")
+"""How the store answered one operation."""
 
 
-class Endpoint(NamedTuple):
-    """Transport address: 16 bytes (IPv4 as v4-mapped IPv6) and port."""
-
-    address: bytes
-    port: int
-
-
-class Path(NamedTuple):
-    """Where a session lives; compared by value. `serial` is 0 for datagram carriers and unique per stream connection."""
-
-    carrier: int
-    serial: int
-    local: Endpoint
-    remote: Endpoint
-
-
-class PathEvent(Enum):
-    """What an adapter says about a path."""
-
-    OPENED = auto()
-    CLOSED = auto()
-    TOO_BIG = auto()
+# fmt: off
+# Transport address: 16 bytes (IPv4 as v4-mapped IPv6) and port.
+class Endpoint(NamedTuple): address: bytes; port: int
+# Where a session lives; compared by value. `serial` is 0 for datagram carriers and unique per stream connection.
+class Path(NamedTuple): carrier: int; serial: int; local: Endpoint; remote: Endpoint
+# fmt: on
 
 
 class Fact(NamedTuple):
@@ -82,120 +71,42 @@ class Row(NamedTuple):
     sealed: bytes
 
 
-class Get(NamedTuple):
-    """Read one row."""
+# fmt: off
+# Operations of the store. Read one row.
+class Get(NamedTuple): handle: int
+# End a session for good: beats any version, keeps `expires`, empties `sealed`; ending it twice changes nothing.
+class Tombstone(NamedTuple): handle: int; fact: Fact
+# Write a first row; `supersede` ends other sessions of the device in the same transaction.
+class Create(NamedTuple): row: Row; fact: Fact; supersede: tuple[Tombstone, ...] = ()
+# Replace a live row whose binding_version is `expect`.
+class CompareAndSet(NamedTuple): row: Row; expect: int; fact: Fact
+# The answer to one ticket; `row` is the stored row where there is one, `handles` the device's live sessions on FULL.
+class Answer(NamedTuple): ticket: int; outcome: Outcome; row: Row | None = None; handles: tuple[int, ...] = ()
 
-    handle: int
+# Orders. To a gateway: end this session; to a client with handle 0: end its own.
+class CloseSession(NamedTuple): session: int = 0
+# To a gateway: these devices and no others, by public key; sessions of the others end.
+class AllowList(NamedTuple): devices: Mapping[bytes, Any]
+# To a client: make a session.
+class Connect(NamedTuple): pass
+# Before a stop: record what is only summed so far. Sessions stay: they can be taken up again from the store.
+class Settle(NamedTuple): pass
 
-
-class Tombstone(NamedTuple):
-    """End a session for good: beats any version, keeps `expires`, empties `sealed`; ending it twice changes nothing."""
-
-    handle: int
-    fact: Fact
-
-
-class Create(NamedTuple):
-    """Write a first row; `supersede` ends other sessions of the device in the same transaction."""
-
-    row: Row
-    fact: Fact
-    supersede: tuple[Tombstone, ...] = ()
-
-
-class CompareAndSet(NamedTuple):
-    """Replace a live row whose binding_version is `expect`."""
-
-    row: Row
-    expect: int
-    fact: Fact
+# Outputs. Send frames on a path: equal lengths, the last may be shorter.
+class Transmit(NamedTuple): path: Path; frames: list[bytes]
+# Inner IP packets for the TUN.
+class Deliver(NamedTuple): session: int; packets: list[bytes]
+# Ask the store; its Answer carries the same ticket.
+class Ask(NamedTuple): ticket: int; operation: "Operation"
+# Telemetry: hand this fact to the audit writer without waiting.
+class Record(NamedTuple): fact: Fact
+# Inner traffic of these addresses does (`up`) or does not enter here.
+class Route(NamedTuple): session: int; addresses: tuple[bytes, ...]; up: bool
+# Client only: open a path of this carrier; `path_event` says whether it worked.
+class Dial(NamedTuple): carrier: int
+# fmt: on
 
 
 Operation = Get | Create | CompareAndSet | Tombstone
-
-
-class Outcome(Enum):
-    """How the store answered one operation."""
-
-    WON = auto()
-    LOST = auto()
-    FOUND = auto()
-    ABSENT = auto()
-    FULL = auto()
-    FAILED = auto()
-
-
-class Answer(NamedTuple):
-    """The store's answer to one ticket; `row` is the stored row where there is one, `handles` the device's live sessions on FULL."""
-
-    ticket: int
-    outcome: Outcome
-    row: Row | None = None
-    handles: tuple[int, ...] = ()
-
-
-class CloseSession(NamedTuple):
-    """Order to a gateway: end this session; to a client with handle 0: end its own."""
-
-    session: int = 0
-
-
-class AllowList(NamedTuple):
-    """Order to a gateway: these devices and no others, by public key; sessions of the others end."""
-
-    devices: Mapping[bytes, Any]
-
-
-class Connect(NamedTuple):
-    """Order to a client: make a session."""
-
-
-class Settle(NamedTuple):
-    """Order before a stop: record what is only summed so far. Sessions stay: they can be taken up again from the store."""
-
-
 Order = CloseSession | AllowList | Connect | Settle
-
-
-class Transmit(NamedTuple):
-    """Send frames on a path: equal lengths, the last may be shorter."""
-
-    path: Path
-    frames: list[bytes]
-
-
-class Deliver(NamedTuple):
-    """Inner IP packets for the TUN."""
-
-    session: int
-    packets: list[bytes]
-
-
-class Ask(NamedTuple):
-    """Ask the store; its Answer carries the same ticket."""
-
-    ticket: int
-    operation: Operation
-
-
-class Record(NamedTuple):
-    """Telemetry: hand this fact to the audit writer without waiting."""
-
-    fact: Fact
-
-
-class Route(NamedTuple):
-    """Inner traffic of these addresses does (`up`) or does not enter here."""
-
-    session: int
-    addresses: tuple[bytes, ...]
-    up: bool
-
-
-class Dial(NamedTuple):
-    """Client only: open a path of this carrier; `path_event` says whether it worked."""
-
-    carrier: int
-
-
 Output = Transmit | Deliver | Ask | Record | Route | Dial

@@ -16,10 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-import core.client.facts
 import core.client.states
 import core.client.table
-import core.session.invariants
 import core.session.states
 import core.session.table
 from core import limits
@@ -43,8 +41,8 @@ AnyRow = core.session.table.Row | core.client.table.Row
 def artefacts(registry: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     """Yield each document with a generated part, and its text as it must be."""
     session, client = core.session.states, core.client.states
-    yield machine(SPEC / "session.md", core.session.table.ROWS, session, core.session.invariants, ("PENDING", "RECOVERING"))
-    yield machine(SPEC / "client.md", core.client.table.ROWS, client, core.client.facts, ("IDLE",))
+    yield machine(SPEC / "session.md", core.session.table.ROWS, session, core.session.table, ("PENDING", "RECOVERING"))
+    yield machine(SPEC / "client.md", core.client.table.ROWS, client, core.client.table, ("IDLE",))
     yield filled(SPEC / "README.md", {"limits": limits_table()})
     yield ROOT / "docs" / "reference" / "reasons.md", reasons(registry)
     model = ROOT / "threat-model"

@@ -1,7 +1,7 @@
 """The client's outstanding messages: an INIT (`Hand`) or a numbered REATTACH (`Attempt`), at most one of each a carrier."""
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeVar
 
 from core import limits
 from core.crypto.chain import Birth, attempt_keys, born
@@ -17,6 +17,8 @@ from core.wire.messages import init_header, reattach_header
 from core.wire.records import Cookie, InitPayload, ReattachPayload, ReattachResp, ReattachRespPayload, Resp, RespPayload, pack, unpack
 
 Entropy = Callable[[int], bytes]
+P = TypeVar("P", RespPayload, ReattachRespPayload)
+W = TypeVar("W", bound="Waiting")
 
 
 class Keys(NamedTuple):
@@ -39,13 +41,63 @@ class Life(Secret):
         self.addresses: tuple[bytes, bytes, bytes] = (b"", b"", b"")
 
 
-class Hand:
+class Retry:
+    """When to repeat what is unanswered: after a wait that doubles up to a cap."""
+
+    def __init__(self, now: Instant, first: int) -> None:
+        self.times, self.wait, self.at = 0, limits.REATTACH_RETRY_NS, Instant(now + first)
+
+    def again(self, now: Instant) -> None:
+        """Count a repetition, and wait twice as long for the next."""
+        self.times, self.wait = self.times + 1, min(self.wait * 2, limits.REATTACH_RETRY_CAP_NS)
+        self.at = Instant(now + self.wait)
+
+
+class Newborn(NamedTuple):
+    """A session whose keys are proven and whose CONFIRM is not yet acknowledged."""
+
+    life: Life
+    epoch: Epoch
+    started: Instant
+
+
+class Waiting:
+    """A message that waits for its answer on the path where it was sent."""
+
+    frame: bytes
+    _handshake: Handshake
+
+    def __init__(self, entropy: Entropy, path: Path, now: Instant) -> None:
+        self.path, self.started, self.index = path, now, int.from_bytes(entropy(4), "little")
+
+    def _read(self, message: Resp | ReattachResp, make: Callable[..., P]) -> tuple[Handshake, P, Status]:
+        """Return the finished handshake, payload and status of an answer; raise PeerFault and stay pending when it proves nothing [H-9]."""
+        trial = self._handshake.copy()
+        try:
+            payload = unpack(make, trial.read(message.noise))
+            status = Status(payload.status)
+        except (TagMismatch, BadPublicKey, Malformed, ValueError):
+            raise PeerFault(Reason.REPLY_BAD_PROOF) from None
+        if payload.sender_index != message.sender_index:
+            raise PeerFault(Reason.REPLY_BAD_PROOF)
+        return trial, payload, status
+
+
+def waiting_for(answer: Resp | Cookie | ReattachResp, waiting: Iterable[W], path: Path) -> W:
+    """Return what waits for this answer on this path; raise PeerFault."""
+    for each in waiting:
+        if each.index == answer.receiver_index and each.path == path:
+            return each
+    raise PeerFault(Reason.UNEXPECTED_MESSAGE)
+
+
+class Hand(Waiting):
     """One handshake under way on one path. Each try is a fresh INIT: a gateway drops one that it has answered before."""
 
     def __init__(self, keys: Keys, entropy: Entropy, path: Path, now: Instant, cookie: bytes = b"") -> None:
         """Make an INIT; with a `cookie` its mac2 proves the source address."""
-        self.keys, self.path, self.started, self.had_cookie = keys, path, now, bool(cookie)
-        self.index = int.from_bytes(entropy(4), "little")
+        super().__init__(entropy, path, now)
+        self.keys, self.had_cookie = keys, bool(cookie)
         header = init_header(self.index)
         self._handshake = Handshake(IKHFS, initiator=True, prologue=b"jumping-vpn/1 handshake" + header, static=keys.static,
                                     remote=keys.gateway, kem=keys.kem, entropy=entropy)  # fmt: skip
@@ -60,64 +112,37 @@ class Hand:
             raise PeerFault(Reason.REPLY_BAD_PROOF)
         return message.cookie
 
-    def answer(self, message: Resp, now: Instant) -> "Newborn | Status":
-        """Return the keys that RESP brings, or its refusal; raise PeerFault and stay pending when it proves nothing [H-9]."""
-        trial = self._handshake.copy()
-        try:
-            payload = unpack(RespPayload, trial.read(message.noise))
-            status = Status(payload.status)
-        except (TagMismatch, BadPublicKey, Malformed, ValueError):
-            raise PeerFault(Reason.REPLY_BAD_PROOF) from None
-        if payload.sender_index != message.sender_index:
-            raise PeerFault(Reason.REPLY_BAD_PROOF)
+    def answer(self, message: Resp, now: Instant) -> Newborn | Status:
+        """Return the keys that RESP brings, or its refusal; raise PeerFault when it proves nothing."""
+        handshake, payload, status = self._read(message, RespPayload)
         if status is not Status.OK:
             return status
-        birth = born(trial)
+        birth = born(handshake)
         epoch = Epoch(self.index, message.sender_index, (birth.k_up, birth.k_down), self.path, 0, now)
         return Newborn(Life(birth, Instant(now + payload.lifetime_s * limits.SECOND)), epoch, self.started)
 
 
-class Newborn(NamedTuple):
-    """A session whose keys are proven and whose CONFIRM is not yet acknowledged."""
-
-    life: Life
-    epoch: Epoch
-    started: Instant
-
-
-class Attempt:
+class Attempt(Waiting):
     """One numbered attempt on one path; the same bytes are repeated there until they are answered [R-30]."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - what REATTACH states, and where it goes
         self, keys: Keys, entropy: Entropy, life: Life, path: Path, change: Change, cause: Cause, outage_ms: int, now: Instant
     ) -> None:
         """Use up one attempt of `life`: its number, its locator and its link of the chain."""
-        self.number, self.path, self.change, self.cause, self.started = life.next, path, change, cause, now
-        links = attempt_keys(life.chain)
-        locator = life.locators.pop(self.number)
+        super().__init__(entropy, path, now)
+        self.number, self.change, self.cause, links = life.next, change, cause, attempt_keys(life.chain)
+        header = reattach_header(self.index, life.locators.pop(self.number))
         life.chain, life.next = links.next, life.next + 1
-        self.index = int.from_bytes(entropy(4), "little")
-        header = reattach_header(self.index, locator)
         prologue = b"jumping-vpn/1 reattach" + life.session_id + self.number.to_bytes(8, "little") + header
         self._handshake = Handshake(KKPSK0, initiator=True, prologue=prologue, static=keys.static, remote=keys.gateway, psk=links.psk,
                                     entropy=entropy)  # fmt: skip
-        payload = ReattachPayload(change, path.carrier, life.binding_version, cause, outage_ms)
-        head = header + self._handshake.write(pack(payload))
+        head = header + self._handshake.write(pack(ReattachPayload(change, path.carrier, life.binding_version, cause, outage_ms)))
         self.frame = head + mac(links.mac, head)
-        self.wait = limits.REATTACH_RETRY_NS
-        self.again_at = Instant(now + self.wait)
+        self.retry = Retry(now, limits.REATTACH_RETRY_NS)
 
-    def answer(self, message: ReattachResp, now: Instant) -> "tuple[Epoch | None, Status, int]":
-        """Return (epoch or None, status, retry after in ns); raise PeerFault and stay pending when it proves nothing."""
-        trial = self._handshake.copy()
-        try:
-            payload = unpack(ReattachRespPayload, trial.read(message.noise))
-            status = Status(payload.status)
-        except (TagMismatch, BadPublicKey, Malformed, ValueError):
-            raise PeerFault(Reason.REPLY_BAD_PROOF) from None
-        if payload.sender_index != message.sender_index:
-            raise PeerFault(Reason.REPLY_BAD_PROOF)
+    def answer(self, message: ReattachResp, now: Instant) -> tuple[Epoch | None, Status, int]:
+        """Return (epoch or None, status, retry after in ns); raise PeerFault when it proves nothing."""
+        handshake, payload, status = self._read(message, ReattachRespPayload)
         if status is not Status.OK:
             return None, status, payload.retry_after_ms * limits.MILLISECOND
-        epoch = Epoch(self.index, message.sender_index, trial.split(), self.path, self.number, now)
-        return epoch, status, 0
+        return Epoch(self.index, message.sender_index, handshake.split(), self.path, self.number, now), status, 0

@@ -1,41 +1,23 @@
 """The client's engine: one device, one session at a time, over whatever carrier answers."""
 
 from collections.abc import Sequence
-from typing import Final
 
 from core import limits
-from core.client.attempts import Newborn
+from core.client.attempts import Newborn, waiting_for
 from core.client.clocks import Clocks
 from core.client.contact import Confirming
-from core.client.facts import Facts, apply, check
 from core.client.states import PRIORITY, Effect, Input, State
-from core.client.table import EVIDENT_CAUSES, TABLE, Row
-from core.errors import Invariant, PeerFault, require
-from core.reasons import CAUSE_REASON, STATUS_REASON, Cause, CloseCode, Event, Reason, Status
-from core.values import (
-    NO_CORRELATION,
-    CloseSession,
-    Connect,
-    Deliver,
-    Endpoint,
-    Instant,
-    Order,
-    Output,
-    Path,
-    PathEvent,
-    Record,
-    Route,
-    Settle,
-)
+from core.client.table import EVIDENT_CAUSES, Row
+from core.errors import PeerFault, given, require
+from core.reasons import CAUSE_REASON, STATUS_REASON, Cause, CloseCode, Reason, Status
+from core.values import NO_CORRELATION, CloseSession, Connect, Deliver, Instant, Order, Output, Path, PathEvent, Record, Route, Settle
 from core.wire.epoch import Epoch
 from core.wire.inner import Ack, encode, encode_ip
 from core.wire.inner import parse as parse_inner
 from core.wire.layout import Change, Kind, Malformed
 from core.wire.messages import parse, parse_data
 from core.wire.records import Close, Cookie, Hint, ProbeAck, ReattachResp, Resp, pack, unpack
-from core.wire.refusals import DEFECT_REASON
-
-PROVEN_REFUSALS: Final = frozenset((*STATUS_REASON.values(), Reason.INNER_MALFORMED))
+from core.wire.refusals import reason_of
 
 
 class Client(Clocks):
@@ -50,10 +32,8 @@ class Client(Clocks):
                     self._data(frame, path, packets, now)
                 else:
                     self._message(frame, path, now)
-            except PeerFault as fault:
-                self._refuse(fault.reason, now)
-            except Malformed as malformed:
-                self._refuse(DEFECT_REASON[malformed.defect], now)
+            except (PeerFault, Malformed) as fault:
+                self._refuse(reason_of(fault), now)
         if packets:
             self.out.append(Deliver(0, packets))
         return self._finish()
@@ -115,16 +95,14 @@ class Client(Clocks):
             self.timer(name, now)
         self.repeat(now)
         self.refusals.flush(now)
-        heard = {given for given, at in self.deadlines() if at <= now}
-        for given in sorted(heard, key=PRIORITY.index):
-            self.hear(given, now)
+        for heard in sorted({heard for heard, at in self.deadlines() if at <= now}, key=PRIORITY.index):
+            self.hear(heard, now)
         return self._finish()
 
     def deadline(self) -> Instant | None:
         """Return when `tick` has something to do, or None."""
         waits = [*self.at.values(), *(at for _, at in self.deadlines())]
-        waits += [each.again_at for each in self.attempts.values()]
-        waits += [each.again_at for each in self.confirming if each.epoch is not self.committed or not self.acknowledged]
+        waits += [each.retry.at for each in self.attempts.values()] + [each.retry.at for each in self.unconfirmed()]
         waits += [at] if (at := self.refusals.deadline()) is not None else []
         return min(waits, default=None)
 
@@ -134,34 +112,16 @@ class Client(Clocks):
 
     def needs(self, path: Path) -> bool:
         """Tell whether a connection is in use, so that its adapter keeps it."""
-        epochs = (self.committed, self.draining, self.newborn.epoch if self.newborn else None, *(each.epoch for each in self.confirming))
-        pending = [each.path for each in self.attempts.values()] + [each.path for each in self.hands.values()]
-        return path in pending or any(epoch is not None and epoch.path == path for epoch in epochs)
+        waiting = [each.path for each in self.attempts.values()] + [each.path for each in self.hands.values()]
+        return path in waiting or path in [epoch.path for epoch in self.epochs()]
 
-    def facts(self) -> Facts:
-        """Return what the claims speak about."""
-        return Facts(self.state, self.version, self.life is not None, self.committed is not None, self.newborn is not None)
-
-    def hear(self, heard: Input, now: Instant, offer: Confirming | None = None) -> bool:
-        """Make the transition of the table for `heard`; return False, with nothing changed, where there is none."""
-        row = TABLE.get((self.state, heard))
-        if row is None:
-            return False
-        try:
-            self._step(row, now, offer)
-        except Invariant:
-            if heard is Input.INVARIANT_BROKEN or not self.hear(Input.INVARIANT_BROKEN, now):
-                self._perform(Effect.WIPE, now, None)
-                self.state = State.CLOSED
-            return False
-        return True
-
-    def _step(self, row: Row, now: Instant, offer: Confirming | None) -> None:
-        before, came_from, cause_serial = self.facts(), self.state, self._last
+    def take(self, row: Row, now: Instant, offer: Confirming | None) -> None:
+        """Make one transition; its record speaks of the session that it leads to, or of the one that it ends."""
+        came_from, cause_serial = self.state, self._last
         carrier = self.committed.path.carrier if self.committed else 0
         self.state, self.version = row.goes_to or self.state, self.version + 1
         if row.heard in EVIDENT_CAUSES:
-            self.cause = Cause(EVIDENT_CAUSES[row.heard])
+            self.cause = EVIDENT_CAUSES[row.heard]
         measures = self.measures(row.heard, offer, now)
         reason = row.reason or CAUSE_REASON[offer.attempt.cause if offer else self.cause]
         correlation = self.life.correlation if self.life else NO_CORRELATION
@@ -172,9 +132,6 @@ class Client(Clocks):
         )
         self._last = fact.serial
         self.out.append(Record(fact if self.life else fact._replace(correlation=correlation)))
-        after = apply(before, row)
-        require(self.facts() == after, f"{row.clause}: the client is what its table says")
-        check(before, after)
 
     def _perform(self, effect: Effect, now: Instant, offer: Confirming | None) -> None:  # noqa: C901, PLR0912 - one case an effect
         carrier = self.committed.path.carrier if self.committed else 0
@@ -199,19 +156,21 @@ class Client(Clocks):
                 for wanted in self.policy.carriers[: self.policy.carriers.index(carrier)]:
                     self.attempt(wanted, Change.MOVE, self.cause, now)
             case Effect.LAST_CHANCE:
-                if self.newborn:  # a new number, that no lost answer or copy has used up; time for both exchanges [R-55]
-                    self.at["last chance"] = Instant(now + max(limits.LAST_CHANCE_NS, 4 * (now - self.newborn.started)))
-                    self.attempts.pop(self.newborn.epoch.path.carrier, None)
-                    self.attempt(self.newborn.epoch.path.carrier, Change.MOVE, self.cause, now)
-            case Effect.CONFIRM_MOVE if offer:
+                newborn = given(self.newborn, "an answer has keys")
+                # A new number, that no lost answer or copy has used up; time for both exchanges [R-55].
+                self.at["last chance"] = Instant(now + max(limits.LAST_CHANCE_NS, 4 * (now - newborn.started)))
+                self.attempts.pop(newborn.epoch.path.carrier, None)
+                self.attempt(newborn.epoch.path.carrier, Change.MOVE, self.cause, now)
+            case Effect.CONFIRM_MOVE:
+                offer = given(offer, "a proof has its epoch")
                 self.at.pop("last chance", None)  # it was taken
                 self.confirming = [*self.confirming[-1:], offer]
                 self.attempts = {key: each for key, each in self.attempts.items() if each.number > offer.attempt.number}
                 self.repeat(now)
-            case Effect.COMMIT if offer:
-                self.commit(offer, now)
+            case Effect.COMMIT:
+                self.commit(given(offer, "a commit has its epoch"), now)
             case Effect.DROP_CONFIRMED:
-                self.confirming = [each for each in self.confirming if each.tries < limits.CONFIRM_TRIES]
+                self.confirming = [each for each in self.confirming if each.retry.times < limits.CONFIRM_TRIES]
                 self.at["better"] = Instant(now + limits.PATIENCE_NS)
                 if self.state is State.SEEKING:
                     self.seek(now)
@@ -220,13 +179,10 @@ class Client(Clocks):
                     self.out += self.committed.seal([encode(Kind.CLOSE, pack(Close(CloseCode.GOING)))])
             case Effect.WIPE:
                 self.wipe()
-            case _:
-                require(condition=False, claim=f"{effect.name} comes with what it needs")
 
     def _data(self, frame: bytes, path: Path, packets: list[bytes], now: Instant) -> None:
         index, counter = parse_data(frame)
-        epochs = (self.committed, self.draining, *(each.epoch for each in self.confirming), self.newborn.epoch if self.newborn else None)
-        epoch = next((each for each in epochs if each is not None and each.index == index), None)
+        epoch = next((each for each in self.epochs() if each.index == index), None)
         if epoch is None:
             raise PeerFault(Reason.INDEX_UNKNOWN)
         if path != epoch.path:
@@ -294,8 +250,8 @@ class Client(Clocks):
     def _message(self, frame: bytes, path: Path, now: Instant) -> None:
         match message := parse(frame):
             case Resp():
-                hand = next((each for each in self.hands.values() if each.index == message.receiver_index), None)
-                if hand is None or hand.path != path or self.newborn:
+                hand = waiting_for(message, self.hands.values(), path)
+                if self.newborn:
                     raise PeerFault(Reason.UNEXPECTED_MESSAGE)
                 answer = hand.answer(message, now)
                 if isinstance(answer, Status):
@@ -306,8 +262,8 @@ class Client(Clocks):
                 if not self.hear(Input.ANSWER_PROVEN, now):
                     self.newborn = None
             case Cookie():
-                hand = next((each for each in self.hands.values() if each.index == message.receiver_index), None)
-                if hand is None or hand.path != path or self.cookies >= limits.COOKIES_PER_HANDSHAKE:
+                hand = waiting_for(message, self.hands.values(), path)
+                if self.cookies >= limits.COOKIES_PER_HANDSHAKE:
                     raise PeerFault(Reason.UNEXPECTED_MESSAGE)
                 cookie = hand.cookie(message)
                 self.cookies += 1
@@ -318,9 +274,7 @@ class Client(Clocks):
                 raise PeerFault(Reason.UNEXPECTED_MESSAGE)
 
     def _attempt_answered(self, message: ReattachResp, path: Path, now: Instant) -> None:
-        attempt = next((each for each in self.attempts.values() if each.index == message.receiver_index), None)
-        if attempt is None or attempt.path != path:
-            raise PeerFault(Reason.UNEXPECTED_MESSAGE)
+        attempt = waiting_for(message, self.attempts.values(), path)
         epoch, status, retry_after = attempt.answer(message, now)
         if epoch is not None:
             self.hear(Input.ATTEMPT_PROVEN, now, Confirming(epoch, attempt, now))
@@ -334,10 +288,6 @@ class Client(Clocks):
 
     def _refuse(self, reason: Reason, now: Instant) -> None:
         self.refusals.add(reason, reason, None, now)
-
-    def _refused(self, _key: object, reason: Reason, times: int, _remote: Endpoint | None, now: Instant) -> None:
-        event = Event.CLIENT_REFUSED if reason in PROVEN_REFUSALS else Event.TRAFFIC_REFUSED
-        self.out.append(Record(self.fact(event, reason, now)._replace(times=times)))
 
     def _finish(self) -> list[Output]:
         out, self.out = self.out, []

@@ -71,13 +71,11 @@ class Clocks(Contact):
         self.at["probe"] = Instant(now + (limits.PROBE_NS if busy else limits.PROBE_IDLE_NS))
 
     def _sample_health(self, now: Instant) -> None:
-        epoch, before = self.committed, self._health
+        """Record the traffic since the last sample; an idle session records nothing."""
         self.at["health"] = Instant(now + self.policy.health_ns)
-        if epoch and (total := (epoch.received_bytes, epoch.sent_bytes, epoch.received, epoch.counter)) != before:
-            self._health = total
-            received, sent, packets, replies = (new - old for new, old in zip(total, before, strict=True))
-            fact = self.fact(Event.SESSION_HEALTH, Reason.HEALTH_SAMPLED, now)
-            self.out.append(Record(fact._replace(measures=(received, sent, packets, replies))))
+        if self.committed and any(measures := self.committed.traffic()):
+            self.committed.sample()
+            self.out.append(Record(self.fact(Event.SESSION_HEALTH, Reason.HEALTH_SAMPLED, now)._replace(measures=measures)))
 
     def measures(self, heard: Input, offer: Confirming | None, now: Instant) -> tuple[int, int, int, int]:
         """Return the measures that the registry names for what is heard."""

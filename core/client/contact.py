@@ -1,18 +1,23 @@
 """What a client holds, and how it makes contact: handshakes, attempts, confirmations, and the clocks that repeat them."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from core import limits
-from core.client.attempts import Attempt, Entropy, Hand, Keys, Life, Newborn
-from core.client.states import Input, State
-from core.errors import require
-from core.reasons import Carrier, Cause, Event, Reason
-from core.values import NO_CORRELATION, Dial, Endpoint, Fact, Instant, Output, Path, Route, Transmit
+from core.client.attempts import Attempt, Entropy, Hand, Keys, Life, Newborn, Retry
+from core.client.states import Effect, Input, State
+from core.client.table import MACHINE, Facts
+from core.errors import given
+from core.machine import Actor
+from core.reasons import STATUS_REASON, Carrier, Cause, Event, Reason
+from core.values import NO_CORRELATION, Dial, Endpoint, Fact, Instant, Output, Path, Record, Route, Transmit
 from core.wire.epoch import Epoch
 from core.wire.inner import encode
 from core.wire.layout import Change, Kind
 from core.wire.records import Confirm, pack
 from core.wire.refusals import Tally
+
+PROVEN_REFUSALS: Final = frozenset((*STATUS_REASON.values(), Reason.INNER_MALFORMED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +35,18 @@ class Confirming:
 
     def __init__(self, epoch: Epoch, attempt: Attempt, now: Instant) -> None:
         """Start with an immediate CONFIRM."""
-        self.epoch, self.attempt, self.tries, self.wait, self.again_at = epoch, attempt, 0, limits.REATTACH_RETRY_NS, now
+        self.epoch, self.attempt, self.retry = epoch, attempt, Retry(now, 0)
 
 
-class Contact:
-    """The client's paths, epochs and outstanding messages; its machine (`Client`) decides what to do with them."""
+class Contact(Actor[State, Input, Effect, Facts, Confirming]):
+    """The client's paths, epochs and outstanding messages; its machine decides what to do with them."""
+
+    machine = MACHINE
 
     def __init__(self, keys: Keys, policy: ClientPolicy, entropy: Entropy, first_serial: int = 0) -> None:
         """Stay IDLE until the order to connect; facts are numbered after `first_serial`."""
         self.keys, self.policy, self._entropy = keys, policy, entropy
-        self.state, self.version, self.paths, self.out = State.IDLE, 0, dict[int, Path](), list[Output]()
+        self.state, self.paths, self.out = State.IDLE, dict[int, Path](), list[Output]()
         self.life: Life | None = None
         self.committed: Epoch | None = None
         self.draining: Epoch | None = None
@@ -58,11 +65,21 @@ class Contact:
         self.cause = Cause.PATH_DEAD
         self._hinted_at: Instant | None = None
         self.refusals = Tally(self._refused, limits.REFUSALS_PER_SECOND, limits.SUMMARY_NS)
-        self._health = (0, 0, 0, 0)
 
-    def hear(self, heard: Input, now: Instant, offer: Confirming | None = None) -> bool:
-        """Make the transition of the table for `heard`; the machine says how."""
-        raise NotImplementedError
+    def facts(self) -> Facts:
+        """Return what the claims speak about."""
+        return Facts(self.state, self.version, self.life is not None, self.committed is not None, self.newborn is not None)
+
+    def abandon(self, now: Instant) -> None:  # noqa: ARG002 - nothing is told, so it does not matter when
+        """Drop everything and be CLOSED."""
+        self.wipe()
+        self.state = State.CLOSED
+
+    def epochs(self) -> list[Epoch]:
+        """Return every epoch that may be heard."""
+        confirming = [each.epoch for each in self.confirming if each.epoch is not self.committed]
+        epochs = [self.committed, self.draining, *confirming, self.newborn.epoch if self.newborn else None]
+        return [each for each in epochs if each is not None]
 
     def serial(self) -> int:
         """Return the next number of a fact."""
@@ -77,9 +94,9 @@ class Contact:
                     state_from=self.state, state_to=self.state, state_version=self.version, carrier_from=carrier, carrier_to=carrier,
                     binding_version=life.binding_version if life else 0, attempt=epoch.attempt if epoch else 0)  # fmt: skip
 
-    def _refused(self, key: object, reason: Reason, times: int, remote: Endpoint | None, now: Instant) -> None:
-        """Record refusals; the machine says how."""
-        raise NotImplementedError
+    def _refused(self, _key: object, reason: Reason, times: int, _remote: Endpoint | None, now: Instant) -> None:
+        event = Event.CLIENT_REFUSED if reason in PROVEN_REFUSALS else Event.TRAFFIC_REFUSED
+        self.out.append(Record(self.fact(event, reason, now)._replace(times=times)))
 
     def shake(self, carrier: int, now: Instant, cookie: bytes = b"") -> None:
         """Send a fresh INIT on an open path of this carrier; open one first where there is none [H-30]."""
@@ -119,17 +136,18 @@ class Contact:
     def confirm_birth(self, now: Instant, wait: int) -> None:
         """Confirm the keys of a handshake, and again after `wait` unless an ACK comes [H-33]."""
         if self.newborn:
-            self.out += self.newborn.epoch.seal([encode(Kind.CONFIRM, pack(Confirm(self.policy.mtu)))])
+            self._confirm(self.newborn.epoch)
             self.at["birth"] = Instant(now + min(wait, limits.REATTACH_RETRY_CAP_NS))
+
+    def _confirm(self, epoch: Epoch) -> None:
+        self.out += epoch.seal([encode(Kind.CONFIRM, pack(Confirm(self.policy.mtu)))])
 
     def adopt_birth(self, now: Instant) -> None:
         """Make the confirmed handshake the session; what was before is dropped."""
-        newborn = self.newborn
-        require(newborn is not None, "a birth has keys")
-        if newborn:
-            self.wipe()
-            self.life, self.committed, self.acknowledged = newborn.life, newborn.epoch, False
-            self._settled(now)
+        newborn = given(self.newborn, "a birth has keys")
+        self.wipe()
+        self.life, self.committed, self.acknowledged = newborn.life, newborn.epoch, False
+        self._settled(now)
 
     def seek(self, now: Instant) -> None:
         """Try where the session was, and with a short head start for that, everywhere else [R-50]."""
@@ -166,7 +184,7 @@ class Contact:
         for name in [name for name in self.at if name not in {"drain", "health"}]:
             del self.at[name]
         self.heard_at = self.moved_at = now
-        self.waiting_since, self._health, self.patience = None, (0, 0, 0, 0), limits.REATTACH_RETRY_CAP_NS
+        self.waiting_since, self.patience = None, limits.REATTACH_RETRY_CAP_NS
         self.at["probe"], self.at["health"] = Instant(now + limits.PROBE_NS), Instant(now + self.policy.health_ns)
 
     def wipe(self) -> None:
@@ -180,15 +198,18 @@ class Contact:
     def repeat(self, now: Instant) -> None:
         """Repeat what is unanswered: attempts with their identical bytes, CONFIRMs under a new counter [R-30] [R-54]."""
         for attempt in self.attempts.values():
-            if attempt.again_at <= now:
-                attempt.wait = min(attempt.wait * 2, limits.REATTACH_RETRY_CAP_NS)
-                attempt.again_at = Instant(now + attempt.wait)
+            if attempt.retry.at <= now:
+                attempt.retry.again(now)
                 self.out.append(Transmit(attempt.path, [attempt.frame]))
-        for each in list(self.confirming):
-            if each.again_at <= now and (each.epoch is not self.committed or not self.acknowledged):
-                if each.tries >= limits.CONFIRM_TRIES and each.epoch is not self.committed:
-                    self.hear(Input.CONFIRM_OVER, now)
-                    continue
-                each.tries, each.wait = each.tries + 1, min(each.wait * 2, limits.REATTACH_RETRY_CAP_NS)
-                each.again_at = Instant(now + each.wait)
-                self.out += each.epoch.seal([encode(Kind.CONFIRM, pack(Confirm(self.policy.mtu)))])
+        for each in self.unconfirmed():
+            if each.retry.at > now:
+                continue
+            if each.retry.times >= limits.CONFIRM_TRIES and each.epoch is not self.committed:
+                self.hear(Input.CONFIRM_OVER, now)
+            else:
+                each.retry.again(now)
+                self._confirm(each.epoch)
+
+    def unconfirmed(self) -> list[Confirming]:
+        """Return the epochs whose CONFIRM is not answered; one that is committed waits for the ACK."""
+        return [each for each in self.confirming if each.epoch is not self.committed or not self.acknowledged]

@@ -1,62 +1,22 @@
 """The closed alphabets of the client's machine, and the order in which simultaneous inputs win."""
 
-from enum import Enum, IntEnum, auto
+from enum import Enum, IntEnum
 from typing import Final
 
+State = IntEnum("State", "IDLE CONNECTING ATTACHED SEEKING CLOSED")
+"""Where the client is; the codes, 1 to 5 in this order, are recorded."""
 
-class State(IntEnum):
-    """Where the client is; the codes are recorded."""
-
-    IDLE = 1
-    CONNECTING = 2
-    ATTACHED = 3
-    SEEKING = 4
-    CLOSED = 5
-
-
-class Input(Enum):
-    """Everything that a client can hear: verdicts, not messages."""
-
-    INVARIANT_BROKEN = auto()
-    OPERATOR_CLOSE = auto()
-    LIFETIME_OVER = auto()
-    TRANSPORT_LOST = auto()
-    KEY_EXPIRED = auto()
-    ADDRESS_CHANGED = auto()
-    PATH_CLOSED = auto()
-    PATH_SILENT = auto()
-    PEER_CLOSED = auto()
-    BORN = auto()
-    COMMITTED = auto()
-    ATTEMPT_PROVEN = auto()
-    ANSWER_PROVEN = auto()
-    REFUSED = auto()
-    HANDSHAKE_OVER = auto()
-    CONFIRM_OVER = auto()
-    LAST_CHANCE_OVER = auto()
-    FRESH_DUE = auto()
-    HINT_MOVE = auto()
-    KEY_DUE = auto()
-    BETTER_DUE = auto()
-    CONNECT = auto()
-
+Input = Enum("Input", """
+    INVARIANT_BROKEN OPERATOR_CLOSE LIFETIME_OVER TRANSPORT_LOST KEY_EXPIRED ADDRESS_CHANGED PATH_CLOSED PATH_SILENT PEER_CLOSED
+    BORN COMMITTED ATTEMPT_PROVEN ANSWER_PROVEN REFUSED HANDSHAKE_OVER CONFIRM_OVER LAST_CHANCE_OVER FRESH_DUE HINT_MOVE KEY_DUE
+    BETTER_DUE CONNECT
+""")  # fmt: skip
+"""Everything that a client can hear: verdicts, not messages."""
 
 PRIORITY: Final = tuple(Input)  # [C-41]
 
-
-class Effect(Enum):
-    """Everything that a transition of the client can do."""
-
-    OPEN_PATHS = auto()
-    SHAKE_HANDS = auto()
-    CONFIRM_BIRTH = auto()
-    ADOPT_BIRTH = auto()
-    SEEK = auto()
-    ATTEMPT_HERE = auto()
-    ATTEMPT_BETTER = auto()
-    LAST_CHANCE = auto()
-    CONFIRM_MOVE = auto()
-    COMMIT = auto()
-    DROP_CONFIRMED = auto()
-    SAY_CLOSE = auto()
-    WIPE = auto()
+Effect = Enum("Effect", """
+    OPEN_PATHS SHAKE_HANDS CONFIRM_BIRTH ADOPT_BIRTH SEEK ATTEMPT_HERE ATTEMPT_BETTER LAST_CHANCE CONFIRM_MOVE COMMIT
+    DROP_CONFIRMED SAY_CLOSE WIPE
+""")  # fmt: skip
+"""Everything that a transition of the client can do."""

@@ -1,37 +1,22 @@
-"""The client's machine. Every transition is a row here; an empty cell changes nothing."""
+"""The client's machine. Every transition is a row here; an empty cell changes nothing. The docstring of a claim is the claim."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from core import machine
 from core.client.states import Effect, Input, State
-from core.errors import require
-from core.reasons import Event, Reason
+from core.reasons import Cause, Event, Reason
 
-IDLE, CONN, ATT, SEEK, SHUT = State.IDLE, State.CONNECTING, State.ATTACHED, State.SEEKING, State.CLOSED
+Row = machine.Row[State, Input, Effect]
+IDLE, CONN, ATT, SEEK, SHUT = State
 LIVE: Final = (ATT, SEEK)
 OPEN: Final = (CONN, ATT, SEEK)
-STAY: Final = None
-BY_CAUSE: Final = None
+STAY = BY_CAUSE = None
 I, E, N = Input, Effect, Reason  # noqa: E741 - three letters that keep the columns readable
 CHANGED, BORN, MOVED, ENDED = Event.CLIENT_CHANGED, Event.CLIENT_ATTACHED, Event.CLIENT_MOVED, Event.CLIENT_ENDED
 END: Final = (E.SAY_CLOSE, E.WIPE)
 
-
-class Row(NamedTuple):
-    """In one of `states`, on `heard`: perform `effects`, go to `goes_to` (None: stay), record `event` with `reason` (None: by cause)."""
-
-    clause: str
-    states: tuple[State, ...]
-    heard: Input
-    goes_to: State | None
-    effects: tuple[Effect, ...]
-    event: Event
-    reason: Reason | None
-
-
 # fmt: off
-ROWS: Final[tuple[Row, ...]] = (
+ROWS: Final = (
     #   clause states   heard                goes  effects                                event    reason
     Row("C-1",  (IDLE,), I.CONNECT,          CONN, (E.OPEN_PATHS, E.SHAKE_HANDS),         CHANGED, N.CONNECT_ORDERED),
     Row("C-2",  (CONN,), I.ANSWER_PROVEN,    STAY, (E.CONFIRM_BIRTH,),                    CHANGED, N.HANDSHAKE_PROVEN),
@@ -60,15 +45,47 @@ ROWS: Final[tuple[Row, ...]] = (
 )
 # fmt: on
 
+EVIDENT_CAUSES: Final = {
+    I.PATH_SILENT: Cause.PATH_DEAD, I.PATH_CLOSED: Cause.PATH_CLOSED, I.ADDRESS_CHANGED: Cause.ADDRESS_CHANGED, I.HINT_MOVE: Cause.HINTED,
+    I.BETTER_DUE: Cause.BETTER, I.KEY_DUE: Cause.REKEY, I.KEY_EXPIRED: Cause.PATH_DEAD,
+}  # fmt: skip
+"""Which cause the client states for the attempts that an input starts."""
 
-def index(rows: tuple[Row, ...]) -> Mapping[tuple[State, Input], Row]:
-    """Return the cells of `rows`; two rows for one cell are an error of the table."""
-    cells = {(state, row.heard): row for row in rows for state in row.states}
-    require(len(cells) == sum(len(row.states) for row in rows), "one row a cell")
-    return MappingProxyType(cells)
+
+class Facts(NamedTuple):
+    """What is true of a client, without keys, clocks and paths."""
+
+    state: State
+    version: int
+    session: bool
+    committed: bool
+    newborn: bool
 
 
-TABLE: Final = index(ROWS)
-EVIDENT_CAUSES: Final = {Input.PATH_SILENT: 1, Input.PATH_CLOSED: 2, Input.ADDRESS_CHANGED: 3, Input.HINT_MOVE: 4, Input.BETTER_DUE: 5,
-                         Input.KEY_DUE: 8, Input.KEY_EXPIRED: 1}  # fmt: skip
-"""Which cause (registry) the client states for the attempts that an input starts."""
+CHANGES: Final[dict[Effect, dict[str, bool]]] = {
+    Effect.ADOPT_BIRTH: {"session": True, "committed": True, "newborn": False},
+    Effect.COMMIT: {"committed": True, "newborn": False},
+    Effect.WIPE: {"session": False, "committed": False, "newborn": False},
+}
+"""Effects that are not named here change no fact of this record, or one that ANSWER_PROVEN brought along."""
+
+
+def session_while_live(at: Facts) -> bool:
+    """CI-1: there is a session exactly in ATTACHED and SEEKING, and with it an epoch to speak under."""
+    return at.session == (at.state in {State.ATTACHED, State.SEEKING}) and at.committed == at.session
+
+
+def newborn_only_before_attached(at: Facts) -> bool:
+    """CI-2: keys of a handshake that is answered but not born are held only while CONNECTING or SEEKING."""
+    return not at.newborn or at.state in {State.CONNECTING, State.SEEKING}
+
+
+def closed_absorbs(before: Facts, after: Facts) -> bool:
+    """CI-3: nothing leads out of CLOSED, and each step adds one to the version."""
+    return before.state is not State.CLOSED and after.version == before.version + 1
+
+
+TABLE: Final = machine.index(ROWS)
+MACHINE: Final = machine.Machine(
+    TABLE, CHANGES, (session_while_live, newborn_only_before_attached), (closed_absorbs,), Input.INVARIANT_BROKEN
+)

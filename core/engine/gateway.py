@@ -227,7 +227,7 @@ class Gateway(DataPlane):
             and not operation.supersede
             and (victim := self._victim(answer, now))
         ):
-            session.ask_birth_again((victim,), now)
+            session.ask_commit(now, (victim,))
         elif session.state is State.PENDING or self._certain(session, answer):
             session.hear(Input.COMMIT_LOST, now)
         else:

@@ -5,13 +5,12 @@ from typing import Final, NamedTuple
 from core import limits
 from core.crypto.chain import seal
 from core.crypto.primitives import expand
-from core.errors import Invariant, require
+from core.errors import given
+from core.machine import Actor
 from core.reasons import CAUSE_REASON, Cause, CloseCode, Event, Reason
 from core.session.desk import Desk, Device
-from core.session.facts import Facts, apply
-from core.session.invariants import check
 from core.session.states import DECIDES_WHILE_ASKED, PRIORITY, Effect, Input, State
-from core.session.table import BORN, ENDED, EVIDENCE, MOVED, TABLE, Row
+from core.session.table import BORN, ENDED, EVIDENCE, MACHINE, MOVED, Facts, Row
 from core.values import ROW_LIVE, CompareAndSet, Create, Fact, Get, Instant, Path, Record, Route, Tombstone
 from core.values import Row as StoreRow
 from core.wire.epoch import Epoch
@@ -20,12 +19,9 @@ from core.wire.layout import Change, Kind
 from core.wire.records import Close, pack
 
 CLOSES: Final = {
-    Reason.CLOSED_BY_OPERATOR: CloseCode.OPERATOR,
-    Reason.LIFETIME_OVER: CloseCode.LIFETIME,
-    Reason.KEY_REVOKED: CloseCode.REVOKED,
-    Reason.SUPERSEDED: CloseCode.SUPERSEDED,
-    Reason.BIRTH_LOST: CloseCode.LIMIT_SESSIONS,
-}
+    Reason.CLOSED_BY_OPERATOR: CloseCode.OPERATOR, Reason.LIFETIME_OVER: CloseCode.LIFETIME, Reason.KEY_REVOKED: CloseCode.REVOKED,
+    Reason.SUPERSEDED: CloseCode.SUPERSEDED, Reason.BIRTH_LOST: CloseCode.LIMIT_SESSIONS,
+}  # fmt: skip
 
 
 class Candidate:
@@ -47,8 +43,10 @@ class Exchange(NamedTuple):
     reply: bytes
 
 
-class Session:
-    """Hears inputs, performs the effects of its table's row, and requires that the facts are what the table says [G-53]."""
+class Session(Actor[State, Input, Effect, Facts, Candidate]):
+    """Hears inputs and performs the effects of its table's row."""
+
+    machine = MACHINE
 
     def __init__(
         self, desk: Desk, handle: int, device: Device, secrets: tuple[bytes, bytes], now: Instant, row: StoreRow | None = None
@@ -57,7 +55,7 @@ class Session:
         self.desk, self.handle, self.device, self.row = desk, handle, device, row
         self.session_id, self.chain = secrets
         self.correlation = expand(self.session_id, b"correlation", 16)
-        self.state, self.version, self.last_serial = (State.RECOVERING if row else State.PENDING), 0, 0
+        self.state, self.last_serial = (State.RECOVERING if row else State.PENDING), 0
         self.binding_version, self.next = (row.binding_version, row.next) if row else (0, 1)
         self.active: Epoch | None = None
         self.draining: Epoch | None = None
@@ -83,44 +81,32 @@ class Session:
         self.good_since = now
         self.retry_at: Instant | None = None
         self.drain_at = self.health_at = now
-        self.health_from = (0, 0, 0, 0)
 
     def facts(self) -> Facts:
         """Return what the claims speak about."""
         return Facts(self.state, self.version, self.active is not None, self.candidate is not None, self.commit_ticket != 0, self.suspended,
                      self.recovery_at is not None, self.volatile_at is not None, bool(self.chain))  # fmt: skip
 
-    def hear(self, heard: Input, now: Instant, *, path: Path | None = None, offer: Candidate | None = None) -> bool:
+    def hear(self, heard: Input, now: Instant, offer: Candidate | None = None, path: Path | None = None) -> bool:
         """Make the transition of the table for `heard`; return False, with nothing changed, where there is none or it has to wait."""
-        row = TABLE.get((self.state, heard))
         self.desk.changed.add(self)
         if self.commit_ticket and heard not in DECIDES_WHILE_ASKED:  # [G-50]: the rest is judged after the answer
             self.waiting[heard, path] = None
             return False
-        if row is None:
-            return False
-        try:
-            self._step(row, now, offer)
-        except Invariant:
-            if heard is Input.INVARIANT_BROKEN or not self.hear(Input.INVARIANT_BROKEN, now):
-                self._perform(Effect.WIPE, now, None)
-                self.state = State.TERMINATED
-            return False
-        if not self.commit_ticket and self.waiting and self.state is not State.TERMINATED:
+        did = super().hear(heard, now, offer)
+        if did and not self.commit_ticket and self.waiting and self.state is not State.TERMINATED:
             waiting, self.waiting = self.waiting, {}
             for later, where in sorted(waiting, key=lambda each: PRIORITY.index(each[0])):
                 if later is not Input.PATH_CLOSED or (self.active and self.active.path == where):
                     self.hear(later, now)
-        return True
+        return did
 
-    def _step(self, row: Row, now: Instant, offer: Candidate | None) -> None:
-        before, came_from = self.facts(), self.state
-        cause, self.last_serial = self.last_serial, self.desk.serial()
-        self.state, self.version = row.goes_to or self.state, self.version + 1
-        reason = row.reason or self._move_reason()
-        fact = self.fact(row.event, reason, now)._replace(
-            serial=self.last_serial, caused_by=cause, state_from=came_from, carrier_from=self.carrier
-        )
+    def take(self, row: Row, now: Instant, offer: Candidate | None) -> None:
+        """Make one transition; evidence goes to the store, with the change or with the end, and everything else is recorded at once."""
+        came_from, self.state, self.version = self.state, row.goes_to or self.state, self.version + 1
+        reason = row.reason or CAUSE_REASON[self._proven().cause]
+        fact = self.fact(row.event, reason, now)._replace(state_from=came_from, carrier_from=self.carrier)
+        self.last_serial = fact.serial
         if row.event is ENDED:
             self.ending = fact
         elif row.event in EVIDENCE:  # was made when the commit was asked, and is in the store already
@@ -133,13 +119,14 @@ class Session:
             self.desk.out.append(Record(fact))
         for effect in row.effects:
             self._perform(effect, now, offer, reason)
-        after = apply(before, row)
-        require(self.facts() == after, f"{row.clause}: the session is what its table says")
-        check(before, after)
 
-    def _move_reason(self) -> Reason:
-        require(self.candidate is not None, "a commit has a candidate")
-        return CAUSE_REASON[self.candidate.cause] if self.candidate else Reason.MOVE_COMMITTED
+    def abandon(self, now: Instant) -> None:
+        """Drop everything and be TERMINATED."""
+        self._perform(Effect.WIPE, now, None)
+        self.state = State.TERMINATED
+
+    def _proven(self) -> Candidate:
+        return given(self.candidate, "a commit has a candidate")
 
     def _perform(  # noqa: C901, PLR0912 - one case an effect: the match is their list
         self, effect: Effect, now: Instant, offer: Candidate | None, reason: Reason = Reason.INVARIANT_BROKEN
@@ -147,11 +134,11 @@ class Session:
         match effect:
             case Effect.HOLD_CANDIDATE:
                 self._drop_candidate()
-                self.hold(offer)
+                self.hold(given(offer, "there is a candidate to hold"))
             case Effect.DROP_CANDIDATE:
                 self._drop_candidate()
             case Effect.ASK_CREATE | Effect.ASK_MOVE:
-                self._ask_commit(now)
+                self.ask_commit(now)
             case Effect.ASK_TOMBSTONE:
                 self.retry_at = Instant(now + limits.TOMBSTONE_RETRY_NS)
                 self.desk.ask(Tombstone(self.handle, self.ending or self.fact(ENDED, reason, now)), self)
@@ -180,15 +167,12 @@ class Session:
             case Effect.WIPE:
                 self._wipe(now)
 
-    def hold(self, offer: Candidate | None) -> None:
+    def hold(self, offer: Candidate) -> None:
         """Keep a candidate; its index is answered from now on [R-17]."""
-        require(offer is not None, "there is a candidate to hold")
-        if offer:
-            self.candidate = offer
-            self.desk.indices[offer.epoch.index] = (self, offer.epoch)
-            if offer.epoch.path.serial:
-                held = self.desk.streams.get(offer.epoch.path, set())
-                self.desk.streams[offer.epoch.path] = {self} | {each for each in held if each.state is not State.TERMINATED}
+        self.candidate, path = offer, offer.epoch.path
+        self.desk.indices[offer.epoch.index] = (self, offer.epoch)
+        if path.serial:
+            self.desk.streams[path] = {self} | {each for each in self.desk.streams.get(path, set()) if each.state is not State.TERMINATED}
 
     def _drop_candidate(self) -> None:
         if self.candidate:
@@ -200,42 +184,33 @@ class Session:
         if epoch:
             self.desk.indices.pop(epoch.index, None)
 
-    def _ask_commit(self, now: Instant, supersede: tuple[Tombstone, ...] = ()) -> None:
-        """Ask the store for the one durable write of a birth or a move: the row, and the evidence with it [R-21]."""
-        candidate = self.candidate
-        require(candidate is not None, "a commit has a candidate")
-        if not candidate:
-            return
-        path, moved = candidate.epoch.path, self.row is not None
-        gap = (now - self.heard_at) // limits.MICROSECOND if moved else 0
-        self.commit_at = now
-        self.commit_fact = self.fact(MOVED if moved else BORN, self._move_reason() if moved else Reason.HANDSHAKE_COMPLETED, now)._replace(
-            serial=self.desk.serial(), caused_by=self.last_serial, state_to=State.ATTACHED, state_version=self.version + 1,
-            binding_version=self.binding_version + 1, attempt=candidate.epoch.attempt, carrier_to=path.carrier, remote=path.remote,
-            carrier_from=self.carrier, measures=(candidate.outage_ms, gap, 0, 0) if moved else (0, 0, 0, 0),
+    def ask_commit(self, now: Instant, supersede: tuple[Tombstone, ...] = ()) -> None:
+        """Ask the store for the one durable write of a birth or a move: the row, and the evidence with it [R-21].
+
+        A birth may `supersede` other sessions of the device, which end with it [O-5].
+        """
+        candidate, moved, self.commit_at = self._proven(), self.row is not None, now
+        event, reason = (MOVED, CAUSE_REASON[candidate.cause]) if moved else (BORN, Reason.HANDSHAKE_COMPLETED)
+        path, gap = candidate.epoch.path, (now - self.heard_at) // limits.MICROSECOND
+        self.commit_fact = self.fact(event, reason, now)._replace(
+            state_to=State.ATTACHED, state_version=self.version + 1, binding_version=self.binding_version + 1,
+            attempt=candidate.epoch.attempt, carrier_to=path.carrier, remote=path.remote, carrier_from=self.carrier,
+            measures=(candidate.outage_ms, gap, 0, 0) if moved else (0, 0, 0, 0),
         )  # fmt: skip
         self.commit_row = row = self._new_row(candidate.epoch.attempt, now)
         operation = CompareAndSet(row, self.binding_version, self.commit_fact) if moved else Create(row, self.commit_fact, supersede)
         self.commit_ticket = self.desk.ask(operation, self)
 
-    def ask_birth_again(self, supersede: tuple[Tombstone, ...], now: Instant) -> None:
-        """Ask for the birth once more, ending other sessions of the device with it [O-5]."""
-        self._ask_commit(now, supersede)
-
     def _new_row(self, attempt: int, now: Instant) -> StoreRow:
         identity, version = self.desk.identity, self.binding_version + 1
         hour = self.desk.wall_s(now) // 3_600
-        kek = self.desk.keks.at(hour)
-        require(kek is not None, "the KEK of this hour exists")
-        sealed = seal(kek or b"", self.desk.entropy(12), self.session_id, self.chain, self.handle, version, hour)
+        kek = given(self.desk.keks.at(hour), "the KEK of this hour exists")
+        sealed = seal(kek, self.desk.entropy(12), self.session_id, self.chain, self.handle, version, hour)
         return StoreRow(self.handle, version, ROW_LIVE, identity.node, identity.boot, attempt, self.next, self.device.public,
                         identity.static.public, self.born, self.expires, self.device.inner4, self.device.inner6, hour, sealed)  # fmt: skip
 
     def _promote(self, now: Instant) -> None:
-        candidate = self.candidate
-        require(candidate is not None, "a commit has a candidate")
-        if not candidate:
-            return
+        candidate = self._proven()
         self._drop(self.draining)
         self.draining, self.drain_at = self.active, Instant(now + limits.DRAINING_NS)
         self.active, self.candidate, self.commit_ticket, self.exchange = candidate.epoch, None, 0, None
@@ -243,11 +218,9 @@ class Session:
             self._measure_move(candidate, now)
         self.row, self.binding_version = self.commit_row, self.binding_version + 1
         self.quality_at, self.good_since, self.active.heard_at, self.heard_at = None, now, now, now
-        self.health_from, self.health_at = (0, 0, 0, 0), Instant(now + self.desk.policy.health_ns)
-        addresses = (self.device.inner4, self.device.inner6)
-        self.carrier = self.active.path.carrier
+        self.health_at, self.carrier = Instant(now + self.desk.policy.health_ns), self.active.path.carrier
         self.desk.route(self)
-        self.desk.out.append(Route(self.handle, addresses, up=True))
+        self.desk.out.append(Route(self.handle, (self.device.inner4, self.device.inner6), up=True))
 
     def _measure_move(self, candidate: Candidate, now: Instant) -> None:
         gaps = (now - self.heard_at) // limits.MICROSECOND, (now - self.commit_at) // limits.MICROSECOND

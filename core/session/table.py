@@ -1,41 +1,28 @@
-"""The gateway's session machine. Every transition is a row here; an empty cell is a refusal that changes nothing [G-52]."""
+"""The gateway's session machine. Every transition is a row here; an empty cell is a refusal that changes nothing [G-52].
 
-from collections.abc import Mapping
-from types import MappingProxyType
+Claims about every state and every step run in production, in the laboratory and in the explorer; each docstring is the claim.
+"""
+
 from typing import Final, NamedTuple
 
-from core.errors import require
+from core import machine
 from core.reasons import Event, Reason
 from core.session.states import Effect, Input, State
 
-P, A, V, R, D, T = State.PENDING, State.ATTACHED, State.VOLATILE, State.RECOVERING, State.DEGRADED, State.TERMINATED
+Row = machine.Row[State, Input, Effect]
+P, A, V, R, D, T = State
 LIVE: Final = (A, V, R, D)
 ALL: Final = (P, *LIVE)
-STAY: Final = None
-BY_CAUSE: Final = None
+STAY = BY_CAUSE = None
 I, E, N = Input, Effect, Reason  # noqa: E741 - three letters that keep the columns readable
 CHANGED, BORN, MOVED, ENDED = Event.SESSION_CHANGED, Event.SESSION_BORN, Event.SESSION_MOVED, Event.SESSION_ENDED
+EVIDENCE: Final = frozenset((BORN, MOVED, ENDED))
+"""Their record is in the store with the change itself [G-54]."""
 UNBOUND: Final = (E.UNBIND, E.ARM_RECOVERY, E.DISARM_VOLATILE)
 END: Final = (E.SAY_CLOSE, E.WIPE, E.ASK_TOMBSTONE)
 
-
-class Row(NamedTuple):
-    """In one of `states`, on `heard`: perform `effects`, go to `goes_to` (None: stay), record `event` with `reason` (None: by cause).
-
-    SESSION_BORN, SESSION_MOVED and SESSION_ENDED are evidence: their record is in the store with the change itself [G-54].
-    """
-
-    clause: str
-    states: tuple[State, ...]
-    heard: Input
-    goes_to: State | None
-    effects: tuple[Effect, ...]
-    event: Event
-    reason: Reason | None
-
-
 # fmt: off
-ROWS: Final[tuple[Row, ...]] = (
+ROWS: Final = (
     #   clause  states     heard                goes effects                                   event    reason
     Row("G-1",  (P,),      I.CONFIRM_PROVEN,    STAY, (E.ASK_CREATE,),                         CHANGED, N.BIRTH_ASKED),
     Row("G-2",  (P,),      I.COMMIT_WON,        A,    (E.PROMOTE, E.ACKNOWLEDGE),              BORN,    N.HANDSHAKE_COMPLETED),
@@ -73,12 +60,74 @@ ROWS: Final[tuple[Row, ...]] = (
 # fmt: on
 
 
-def index(rows: tuple[Row, ...]) -> Mapping[tuple[State, Input], Row]:
-    """Return the cells of `rows`; two rows for one cell are an error of the table."""
-    cells = {(state, row.heard): row for row in rows for state in row.states}
-    require(len(cells) == sum(len(row.states) for row in rows), "one row a cell")
-    return MappingProxyType(cells)
+class Facts(NamedTuple):
+    """What is true of a session, without keys, clocks and paths."""
+
+    state: State
+    version: int
+    bound: bool
+    candidate: bool
+    commit: bool
+    suspended: bool
+    recovery: bool
+    volatile: bool
+    chain: bool
 
 
-TABLE: Final = index(ROWS)
-EVIDENCE: Final = frozenset((BORN, MOVED, ENDED))
+CHANGES: Final[dict[Effect, dict[str, bool]]] = {
+    Effect.HOLD_CANDIDATE: {"candidate": True},
+    Effect.DROP_CANDIDATE: {"candidate": False, "commit": False},
+    Effect.ASK_CREATE: {"commit": True},
+    Effect.ASK_MOVE: {"commit": True},
+    Effect.PROMOTE: {"bound": True, "candidate": False, "commit": False},
+    Effect.UNBIND: {"bound": False},
+    Effect.SUSPEND: {"suspended": True},
+    Effect.RESUME: {"suspended": False},
+    Effect.ARM_RECOVERY: {"recovery": True},
+    Effect.DISARM_RECOVERY: {"recovery": False},
+    Effect.ARM_VOLATILE: {"volatile": True},
+    Effect.DISARM_VOLATILE: {"volatile": False},
+    Effect.WIPE: dict.fromkeys(("bound", "candidate", "commit", "suspended", "recovery", "volatile", "chain"), False),
+}
+"""Effects that are not named here change no fact: they only speak to the peer or to the store."""
+
+
+def bound_where_attached(at: Facts) -> bool:
+    """GI-1: ATTACHED and VOLATILE are bound; PENDING, RECOVERING and TERMINATED are not; DEGRADED may be either."""
+    return at.state is State.DEGRADED or at.bound == (at.state in {State.ATTACHED, State.VOLATILE})
+
+
+def chain_until_terminated(at: Facts) -> bool:
+    """GI-2: the chain exists exactly while the session is not TERMINATED."""
+    return at.chain == (at.state is not State.TERMINATED)
+
+
+def commit_has_candidate(at: Facts) -> bool:
+    """GI-3: a commit is asked only for a candidate, and PENDING always has one."""
+    return (at.candidate or not at.commit) and (at.candidate or at.state is not State.PENDING)
+
+
+def deadline_exactly_in_recovering(at: Facts) -> bool:
+    """GI-4: the recovery deadline runs exactly in RECOVERING, the volatile deadline exactly in VOLATILE."""
+    return at.recovery == (at.state is State.RECOVERING) and at.volatile == (at.state is State.VOLATILE)
+
+
+def suspended_only_unbound_degraded(at: Facts) -> bool:
+    """GI-5: a suspended session is DEGRADED, unbound, and holds no candidate."""
+    return not at.suspended or (at.state is State.DEGRADED and not at.bound and not at.candidate)
+
+
+def terminated_absorbs(before: Facts, after: Facts) -> bool:
+    """GI-6: nothing leads out of TERMINATED, and each step adds one to the state version."""
+    absorbed = before.state is not State.TERMINATED or after.state is State.TERMINATED
+    return absorbed and after.version == before.version + 1
+
+
+TABLE: Final = machine.index(ROWS)
+MACHINE: Final = machine.Machine(
+    TABLE,
+    CHANGES,
+    (bound_where_attached, chain_until_terminated, commit_has_candidate, deadline_exactly_in_recovering, suspended_only_unbound_degraded),
+    (terminated_absorbs,),
+    Input.INVARIANT_BROKEN,
+)

@@ -5,6 +5,7 @@ from core.reasons import Carrier, Event, Reason
 from core.session.session import Session
 from core.session.states import PRIORITY, Input, State
 from core.values import Instant, Record
+from core.wire.epoch import Epoch
 
 
 def deadlines(session: Session) -> list[tuple[Instant, Input]]:
@@ -37,7 +38,7 @@ def next_deadline(session: Session) -> Instant | None:
     waits += [at for at in (session.quality_at, session.retry_at) if at is not None]
     if session.draining:
         waits.append(session.drain_at)
-    if session.active and session.health_from != _traffic(session):
+    if session.active and any(session.active.traffic()):
         waits.append(session.health_at)
     return min(waits, default=None)
 
@@ -56,7 +57,7 @@ def judge(session: Session, now: Instant) -> None:
     if session.quality_at is not None and session.quality_at <= now:
         _judge_quality(session, now)
     if session.active and session.health_at <= now:
-        _sample_health(session, now)
+        _sample_health(session, session.active, now)
 
 
 def _judge_quality(session: Session, now: Instant) -> None:
@@ -83,17 +84,9 @@ def watch_quality(session: Session, now: Instant) -> None:
         session.quality_from = (session.active.top, session.active.received)
 
 
-def _traffic(session: Session) -> tuple[int, int, int, int]:
-    epoch = session.active
-    return (epoch.received_bytes, epoch.sent_bytes, epoch.received, epoch.counter) if epoch else (0, 0, 0, 0)
-
-
-def _sample_health(session: Session, now: Instant) -> None:
+def _sample_health(session: Session, epoch: Epoch, now: Instant) -> None:
     """Record the traffic since the last sample; an idle session records nothing."""
     session.health_at = Instant(now + session.desk.policy.health_ns)
-    total, before = _traffic(session), session.health_from
-    if total != before:
-        session.health_from = total
-        received, sent, packets, replies = (new - old for new, old in zip(total, before, strict=True))
-        fact = session.fact(Event.SESSION_HEALTH, Reason.HEALTH_SAMPLED, now)
-        session.desk.out.append(Record(fact._replace(measures=(received, sent, packets, replies))))
+    if any(measures := epoch.traffic()):
+        epoch.sample()
+        session.desk.out.append(Record(session.fact(Event.SESSION_HEALTH, Reason.HEALTH_SAMPLED, now)._replace(measures=measures)))

@@ -18,7 +18,7 @@ class Epoch:
     """Seals and opens DATA under one pair of keys; `path` is the only path it speaks and listens on."""
 
     __slots__ = ("_receive", "_send", "attempt", "bitmap", "born", "counter", "heard_at", "index", "path", "peer_index", "received",
-                 "received_bytes", "sent_bytes", "top")  # fmt: skip
+                 "received_bytes", "sampled", "sent_bytes", "top")  # fmt: skip
 
     def __init__(self, index: int, peer_index: int, keys: tuple[bytes, bytes], path: Path, attempt: int, now: Instant) -> None:
         """Start an epoch: `keys` are (send, receive), 32 bytes each; `attempt` is 0 for the one that a full handshake made."""
@@ -26,7 +26,7 @@ class Epoch:
         self._send: Cipher = new_cipher(keys[0])
         self._receive: Cipher = new_cipher(keys[1])
         self.counter = self.top = self.bitmap = self.received = self.received_bytes = self.sent_bytes = 0
-        self.heard_at = now
+        self.heard_at, self.sampled = now, (0, 0, 0, 0)
 
     def seal(self, inner: Sequence[bytes]) -> list[Transmit]:
         """Return DATA frames of the inner frames, in runs of equal length; raise PeerFault when the counter is used up [D-1]."""
@@ -61,3 +61,12 @@ class Epoch:
             self.received += 1
             self.received_bytes += len(plain)
         return plain
+
+    def traffic(self) -> tuple[int, int, int, int]:
+        """Return bytes received and sent, and frames received and sent, since the last sample."""
+        was = self.sampled
+        return self.received_bytes - was[0], self.sent_bytes - was[1], self.received - was[2], self.counter - was[3]
+
+    def sample(self) -> None:
+        """Begin to count `traffic` anew."""
+        self.sampled = (self.received_bytes, self.sent_bytes, self.received, self.counter)

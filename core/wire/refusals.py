@@ -3,16 +3,20 @@
 from collections.abc import Callable, Hashable
 from typing import Any, Final
 
+from core.errors import PeerFault
 from core.reasons import Reason
 from core.values import Endpoint, Instant
-from core.wire.layout import Defect
+from core.wire.layout import Defect, Malformed
 
 DEFECT_REASON: Final = {
-    Defect.LENGTH: Reason.LENGTH_WRONG,
-    Defect.TYPE: Reason.TYPE_UNKNOWN,
-    Defect.VERSION: Reason.VERSION_UNKNOWN,
+    Defect.LENGTH: Reason.LENGTH_WRONG, Defect.TYPE: Reason.TYPE_UNKNOWN, Defect.VERSION: Reason.VERSION_UNKNOWN,
     Defect.RESERVED: Reason.RESERVED_NOT_ZERO,
-}
+}  # fmt: skip
+
+
+def reason_of(fault: PeerFault | Malformed) -> Reason:
+    """Return why a frame is refused of which nothing is proven."""
+    return fault.reason if isinstance(fault, PeerFault) else DEFECT_REASON[fault.defect]
 
 
 class Tally:

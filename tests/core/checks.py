@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from core.client import facts as client_claims
+from core.client.table import MACHINE as CLIENT
 from core.reasons import Event, Reason
-from core.session.invariants import ALWAYS
+from core.session.table import MACHINE as SESSION
 from core.values import Fact
 from core.wire.messages import parse_data
 from tests.core.recorded import contradictions
@@ -34,12 +34,11 @@ def sound(world: World) -> None:
         return
     memory_is_bounded(world)
     for session in world.desk.sessions.values():
-        for claim in ALWAYS:
+        for claim in SESSION.always:
             assert claim(session.facts()), claim.__doc__
     for host in world.hosts:
-        now = host.client.facts()
-        assert client_claims.session_while_live(now)
-        assert client_claims.newborn_only_before_attached(now)
+        for promise in CLIENT.always:
+            assert promise(host.client.facts()), promise.__doc__
 
 
 def nonces_are_used_once(world: World) -> None:

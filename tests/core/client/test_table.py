@@ -7,10 +7,10 @@ import pytest
 from core.client.attempts import Attempt, Newborn
 from core.client.client import Client
 from core.client.contact import Confirming
-from core.client.facts import Facts, apply, check
 from core.client.states import PRIORITY, Input, State
-from core.client.table import ROWS, TABLE, Row, index
+from core.client.table import MACHINE, ROWS, TABLE, Facts, Row
 from core.errors import Invariant
+from core.machine import index
 from core.reasons import Cause
 from core.values import Instant, Record
 from core.wire.epoch import Epoch
@@ -89,7 +89,7 @@ def test_a_filled_cell_does_what_it_says(state: State, heard: Input) -> None:
     offer = prepared(world, heard)
     before = client.facts()
     assert client.hear(heard, world.now, offer)
-    assert client.facts() == apply(before, row)
+    assert client.facts() == MACHINE.apply(before, row)
     told = [output.fact for output in client.out if isinstance(output, Record) and output.fact.event is row.event]
     assert [(fact.state_from, fact.state_to, fact.state_version) for fact in told] == [(state, client.state, client.version)]
     assert row.reason is None or told[0].reason is row.reason
@@ -121,16 +121,16 @@ SOUND: Final = {
 def test_a_contradiction_is_named(claim: str, of: str, change: dict[str, Any]) -> None:
     """A client with keys that it should not have, or without those that it needs, would go on."""
     before = SOUND["connecting"]._replace(version=2)
-    check(before, SOUND[of])
+    MACHINE.check(before, SOUND[of])
     with pytest.raises(Invariant, match=claim):
-        check(before, SOUND[of]._replace(**change))
+        MACHINE.check(before, SOUND[of]._replace(**change))
 
 
 def test_nothing_leads_out_of_closed() -> None:
     """A wiped client would speak again."""
     assert all(State.CLOSED not in row.states for row in ROWS)
     with pytest.raises(Invariant, match="CI-3"):
-        check(SOUND["closed"]._replace(version=2), SOUND["idle"])
+        MACHINE.check(SOUND["closed"]._replace(version=2), SOUND["idle"])
 
 
 def test_a_client_that_cannot_even_end_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from core.client import attempts as client_attempts
 from core.client.attempts import Hand
 from core.reasons import Carrier, Event, Reason
 from core.session import reattach as gateway_reattach
-from core.session.invariants import ALWAYS
+from core.session.table import MACHINE
 from core.values import Endpoint, Fact, Path
 from core.wire.layout import INIT_MAC1, SIZES
 from core.wire.macs import k1, mac
@@ -164,7 +164,7 @@ def test_noise_under_the_right_keys_harms_nobody_else(seed: int) -> None:
         ((frame,),) = [run.frames for run in theirs.seal([sealed_noise(dice)])]
         world.host.hears(frame, world.host.paths[1])
         world.run(1)
-    assert all(claim(session.facts()) for claim in ALWAYS)
+    assert all(claim(session.facts()) for claim in MACHINE.always)
     assert len([fact for fact in world.facts if fact.event is Event.SESSION_REFUSED]) < 60
     other.chat()
     world.run(20)
@@ -199,7 +199,7 @@ def test_noise_in_proven_payloads_is_refused(seed: int, monkeypatch: pytest.Monk
         arrive(world, Hand(world.client.keys, world.entropy, path, world.now).frame, path)
         world.run(3)
         assert before
-        assert all(claim(session.facts()) for session in world.desk.sessions.values() for claim in ALWAYS)
+        assert all(claim(session.facts()) for session in world.desk.sessions.values() for claim in MACHINE.always)
     assert Reason.INNER_MALFORMED in world.reasons(Event.SESSION_REFUSED)
 
 

@@ -6,12 +6,10 @@ import pytest
 
 from core.errors import Invariant
 from core.reasons import Event, Reason
-from core.session import invariants
 from core.session.desk import Policy
-from core.session.facts import CHANGES, Facts, apply
 from core.session.session import Session
 from core.session.states import Effect, State
-from core.session.table import ROWS
+from core.session.table import CHANGES, MACHINE, ROWS, Facts
 from core.values import CloseSession
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.session.bringing import attached
@@ -57,14 +55,14 @@ CONTRADICTIONS: Final = (
 
 def broken(facts: Facts) -> list[str]:
     """Return the numbers of the claims that these facts break."""
-    return [(claim.__doc__ or "")[:4] for claim in invariants.ALWAYS if not claim(facts)]
+    return [(claim.__doc__ or "")[:4] for claim in MACHINE.always if not claim(facts)]
 
 
 @pytest.mark.parametrize("facts", SOUND.values(), ids=SOUND)
 def test_a_sound_session_breaks_no_claim(facts: Facts) -> None:
     """Healthy sessions would be terminated."""
     assert not broken(facts)
-    invariants.check(facts._replace(state_version=2, state=P if facts.state is T else facts.state), facts)
+    MACHINE.check(facts._replace(version=2, state=P if facts.state is T else facts.state), facts)
 
 
 @pytest.mark.parametrize(("claim", "of", "change"), CONTRADICTIONS)
@@ -73,35 +71,35 @@ def test_a_contradiction_is_named(claim: str, of: str, change: dict[str, bool]) 
     facts = SOUND[of]._replace(**change)  # type: ignore[arg-type]  # the changes are of boolean facts
     assert broken(facts) == [claim]
     with pytest.raises(Invariant, match=claim):
-        invariants.check(SOUND[of]._replace(state_version=2), facts)
+        MACHINE.check(SOUND[of]._replace(version=2), facts)
 
 
 def test_every_claim_has_its_contradiction() -> None:
     """A claim could be one that nothing can break."""
-    assert {claim for claim, _, _ in CONTRADICTIONS} == {(claim.__doc__ or "")[:4] for claim in invariants.ALWAYS}
+    assert {claim for claim, _, _ in CONTRADICTIONS} == {(claim.__doc__ or "")[:4] for claim in MACHINE.always}
 
 
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (SOUND["terminated"], SOUND["attached"]._replace(state_version=4)),
+        (SOUND["terminated"], SOUND["attached"]._replace(version=4)),
         (SOUND["attached"], SOUND["attached"]),
-        (SOUND["attached"], SOUND["attached"]._replace(state_version=5)),
+        (SOUND["attached"], SOUND["attached"]._replace(version=5)),
     ],
     ids=["back from the dead", "no step", "two steps"],
 )
 def test_steps_that_no_session_makes(before: Facts, after: Facts) -> None:
     """A terminated session would come back, or a transition would go uncounted."""
     with pytest.raises(Invariant, match="GI-6"):
-        invariants.check(before, after)
+        MACHINE.check(before, after)
 
 
 @pytest.mark.parametrize("effect", CHANGES, ids=lambda effect: effect.name)
 def test_an_effect_changes_only_its_facts(effect: Effect) -> None:
     """A row would do something that its effects do not say."""
     row = ROWS[0]._replace(effects=(effect,), goes_to=None)
-    after = apply(PLAIN, row)
-    assert after == PLAIN._replace(state_version=4, **CHANGES[effect])  # type: ignore[arg-type]  # as above
+    after = MACHINE.apply(PLAIN, row)
+    assert after == PLAIN._replace(version=4, **CHANGES[effect])  # type: ignore[arg-type]  # as above
 
 
 def forget_the_keys(patch: pytest.MonkeyPatch) -> None:

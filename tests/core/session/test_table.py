@@ -5,11 +5,11 @@ from typing import Any, Final
 import pytest
 
 from core.errors import Invariant
+from core.machine import index
 from core.reasons import Event
-from core.session.facts import apply
 from core.session.session import Session
 from core.session.states import DECIDES_WHILE_ASKED, PRIORITY, Input, State
-from core.session.table import EVIDENCE, ROWS, TABLE, index
+from core.session.table import EVIDENCE, MACHINE, ROWS, TABLE
 from core.values import Ask, Record, Tombstone
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.session.bringing import WAYS, offer
@@ -78,7 +78,7 @@ def test_a_filled_cell_does_what_it_says(state: State, heard: Input) -> None:
     session, row = world.session, TABLE[state, heard]
     before, asked = session.facts(), session.commit_fact
     assert session.hear(heard, world.now, offer=offer(session, world.now) if heard is Input.REATTACH_PROVEN else None)
-    assert session.facts() == apply(before, row)
+    assert session.facts() == MACHINE.apply(before, row)
     told = [output.fact for output in world.desk.out if isinstance(output, Record)]
     told += [output.operation.fact for output in world.desk.out if isinstance(output, Ask) and isinstance(output.operation, Tombstone)]
     told += [asked] if asked and heard is Input.COMMIT_WON else []
