@@ -122,6 +122,10 @@ class AuditLink:
         if len(self._batch) == BATCH:
             self.flush()
 
+    def event_id(self, fact: Fact) -> str:
+        """Return the id that the fact's event has in the audit log (A-16)."""
+        return f"{self._writer.boot.hex()}-{fact.serial:016x}"
+
     def flush(self) -> None:
         """Write what waits as one atomic write, after the count of what was lost before; never blocks."""
         if not self._batch and not self._unsaid:

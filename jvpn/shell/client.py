@@ -13,17 +13,17 @@ from core.client.states import State
 from core.crypto.primitives import MlKem768
 from core.errors import require
 from core.reasons import Carrier, Event, Reason
-from core.values import CloseSession, Connect, Fact, Instant, Path, Route, Settle
-from jvpn.shell import keyfile
+from core.values import CloseSession, Connect, Instant, Path, Route, Settle
+from jvpn.shell import keyfile, service
 from jvpn.shell.audit_link import AuditLink, Writer
 from jvpn.shell.clock import boottime, wall
 from jvpn.shell.config import ClientConfig
 from jvpn.shell.control import Control
 from jvpn.shell.driver import Driver
 from jvpn.shell.entropy import entropy
-from jvpn.shell.errors import Unavailable
-from jvpn.shell.netwatch import NetKind, NetWatch
+from jvpn.shell.netwatch import NetKind, NetWatch, Watch
 from jvpn.shell.pump import Pump
+from jvpn.shell.service import Parts
 from jvpn.shell.transports.base import Dialler
 from jvpn.shell.transports.tcp import TcpClient
 from jvpn.shell.transports.udp import UdpClient
@@ -31,7 +31,7 @@ from jvpn.shell.tun import PacketPort, Tun
 
 RECONNECT_NS: Final = 1 * limits.SECOND  # doubling
 RECONNECT_NS_MAX: Final = 30 * limits.SECOND
-WAYS: Final = frozenset({NetKind.ADDRESS_ADDED, NetKind.ROUTES_CHANGED})
+WAYS: Final = frozenset({NetKind.ADDRESS_ADDED, NetKind.ROUTES_CHANGED, NetKind.OVERFLOW})
 SPARE_NS: Final = 10 * limits.SECOND  # a connection that the session does not need is closed after this
 
 log = structlog.get_logger(__name__)
@@ -44,19 +44,15 @@ def serve(config: ClientConfig) -> int:
         Unavailable: the machine cannot give what the configuration asks for.
     """
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    process = ClientProcess(config)
-    try:
-        process.driver.run()
-    finally:
-        process.close()
-    return 0
+    return service.serve(lambda: ClientProcess(config))
 
 
-class ClientProcess:
+class ClientProcess(Parts):
     """Everything that a client process holds."""
 
     def __init__(self, config: ClientConfig) -> None:
         """Open everything and start to connect; raise Unavailable with what to do."""
+        super().__init__()
         self._config, boot = config, entropy(8)
         self._keys = Keys(keyfile.load_device(config.key), config.gateway_public, MlKem768())
         makers = {Carrier.UDP: (UdpClient, config.gateway_udp), Carrier.TCP: (TcpClient, config.gateway_tcp)}
@@ -64,23 +60,18 @@ class ClientProcess:
         self._policy = ClientPolicy(self._carriers, config.tun.mtu, config.policy.transport_loss_s * limits.SECOND,
                                     config.policy.health_ms * limits.MILLISECOND)  # fmt: skip
         self.engine = Client(self._keys, self._policy, entropy)
-        self._open: list[Any] = []
-        try:
+        with self._opening():
             self.port: PacketPort = self._keep(Pump(config.state / "pump.sock") if config.tun.kind == "pump" else Tun(config.tun.name))
             self._transports: list[Dialler] = []
             for carrier in self._carriers:
                 make, remote = makers[carrier]
                 require(remote is not None, "the configuration has an endpoint for each carrier that it names")
                 self._transports.append(self._keep(make(remote, config.bind)))
-            self._watch = self._keep(NetWatch())
+            self._watch: Watch = self._keep(NetWatch())
             writer = Writer(config.audit.dir, config.node, boot, "client", config.audit.segment_bytes)
             self.link = self._keep(AuditLink(writer, wall, boottime()))
             self.driver = Driver(self.engine, self._transports, self.port, self.link)
             self.control = self._keep(Control(config.state, self.driver.poll, self._answer))
-        except Unavailable:
-            for each in reversed(self._open):
-                each.close()
-            raise
         self.driver.poll.watcher(lambda _fd: self._network()).watch(self._watch.fileno())
         self.driver.on_route, self.driver.on_second = self._route, self._second
         self._spare: dict[Path, Instant] = {}
@@ -91,23 +82,11 @@ class ClientProcess:
 
     def close(self) -> None:
         """Say good-bye to the gateway, record what is only summed, close everything."""
-        self.driver.execute(self.engine.command(CloseSession(), boottime()))
-        self.driver.execute(self.engine.command(Settle(), boottime()))
-        self._record(Event.PROCESS_STOPPED, Reason.PROCESS_STOPPED)
-        self.link.flush()
-        self.control.close()
-        self.driver.close()
-        self._watch.close()
-        self.link.close()
-        self.port.close()
+        self._end((CloseSession(), Settle()), self._watch)
         log.info("client_stopped")
 
-    def _keep(self, part: Any) -> Any:  # noqa: ANN401 - parts have nothing in common but close()
-        self._open.append(part)
-        return part
-
-    def _record(self, event: Event, reason: Reason) -> None:
-        self.driver.record(Fact(event, reason, self.engine.serial(), 0, boottime()))
+    def _serial(self) -> int:
+        return self.engine.serial()
 
     def _route(self, route: Route) -> None:
         """Give the TUN the addresses that the gateway handed out, and send the configured networks through it."""
@@ -119,16 +98,19 @@ class ClientProcess:
             self.port.add_route(network)
 
     def _network(self) -> None:
-        """Close the paths whose local address is gone: the core then moves the session. Dial again when there may be a way again."""
+        """Close the paths whose local address is gone: the core then moves the session. Dial again when there may be a way again.
+
+        After an overflow the kernel is asked which addresses there are: what it could not tell may be the end of the path in use.
+        """
         events = self._watch.read()
-        for event in events:
-            if event.kind is not NetKind.ADDRESS_REMOVED:
-                continue
-            for path in list(self.engine.paths.values()):
-                if path.local.address == event.address:
-                    for transport in self._transports:
-                        transport.close_path(path)
-        if self.engine.state in {State.CONNECTING, State.SEEKING} and WAYS & {event.kind for event in events}:
+        kinds = {event.kind for event in events}
+        gone = {event.address for event in events if event.kind is NetKind.ADDRESS_REMOVED}
+        if NetKind.OVERFLOW in kinds:
+            gone |= {path.local.address for path in self.engine.paths.values()} - self._watch.addresses()
+        for path in [path for path in self.engine.paths.values() if path.local.address in gone]:
+            for transport in self._transports:
+                transport.close_path(path)
+        if self.engine.state in {State.CONNECTING, State.SEEKING} and WAYS & kinds:
             for transport in self._transports:  # a stream's dial is in flight and repeats its SYN; a datagram's has failed at once
                 if transport.carrier == Carrier.UDP and Carrier.UDP not in self.engine.paths:
                     transport.dial(boottime())

@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,62 +13,93 @@ from jvpn.shell.errors import Unavailable
 from jvpn.shell.transports.base import Poll
 
 REQUEST_BYTES: Final = 4_096
+ASKERS_MAX: Final = 8  # at once; one more ends the oldest, so that one who asks nothing keeps nobody out
 NAME: Final = "control.sock"
 WAIT_S: Final = 5.0
 
 Answerer = Callable[[dict[str, Any]], dict[str, Any]]
 
 
+@dataclass(slots=True)
+class _Asker:
+    """A connection, and what is left to send of its answer: None before it has asked."""
+
+    socket: socket.socket
+    rest: memoryview | None = None
+
+
 class Control:
-    """Answers orders inside the loop; a connection gets one answer and is closed."""
+    """Answers orders inside the loop; a connection gets one answer, however long, and is closed. Never blocks."""
 
     def __init__(self, state: Path, poll: Poll, answer: Answerer) -> None:
-        """Listen at `state`/control.sock, in place of one that a crash left behind."""
+        """Listen at `state`/control.sock, in place of one that a crash left behind; Unavailable when that cannot be."""
         self._path, self._answer, self._watcher = state / NAME, answer, poll.watcher(self._ready)
-        self._connections: dict[int, socket.socket] = {}
-        self._path.unlink(missing_ok=True)
-        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        mask = os.umask(0o177)
-        try:
-            self._server.bind(str(self._path))
-        except OSError as error:
-            raise Unavailable(f"cannot listen at {self._path}: {error.strerror}; choose another state directory") from error
-        finally:
-            os.umask(mask)
-        self._server.listen(8)
+        self._askers: dict[int, _Asker] = {}
+        self._server = listener(self._path, socket.SOCK_STREAM)
+        self._server.listen(ASKERS_MAX)
         self._watcher.watch(self._server.fileno())
 
     def close(self) -> None:
         """Stop listening and remove the socket."""
-        for connection in list(self._connections.values()):
-            self._end(connection)
+        for asker in list(self._askers.values()):
+            self._end(asker)
         self._watcher.forget(self._server.fileno())
         self._server.close()
         self._path.unlink(missing_ok=True)
 
     def _ready(self, fd: int) -> None:
         if fd == self._server.fileno():
-            try:
-                connection, _ = self._server.accept()
-            except OSError:
-                return
-            connection.settimeout(0)
-            self._connections[connection.fileno()] = connection
-            self._watcher.watch(connection.fileno())
+            self._accept()
             return
-        connection = self._connections[fd]
+        asker = self._askers[fd]
         try:
-            request = orjson.loads(connection.recv(REQUEST_BYTES))
-            answer = self._answer(request) if isinstance(request, dict) else {"error": "a request is one JSON object"}
-            connection.send(orjson.dumps(answer, option=orjson.OPT_SORT_KEYS) + b"\n")
+            if asker.rest is None:
+                request = orjson.loads(asker.socket.recv(REQUEST_BYTES))
+                answer = self._answer(request) if isinstance(request, dict) else {"error": "a request is one JSON object"}
+                asker.rest = memoryview(orjson.dumps(answer, option=orjson.OPT_SORT_KEYS) + b"\n")
+            while asker.rest:
+                asker.rest = asker.rest[asker.socket.send(asker.rest) :]
+        except BlockingIOError:  # the asker has not asked yet, or has to read first
+            self._watcher.watch(fd, write=asker.rest is not None)
+            return
         except (OSError, orjson.JSONDecodeError):
             pass  # the asker sees the connection end
-        self._end(connection)
+        self._end(asker)
 
-    def _end(self, connection: socket.socket) -> None:
-        self._connections.pop(connection.fileno(), None)
-        self._watcher.forget(connection.fileno())
-        connection.close()
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._server.accept()
+        except OSError:
+            return
+        if len(self._askers) >= ASKERS_MAX:
+            self._end(next(iter(self._askers.values())))
+        connection.settimeout(0)
+        self._askers[connection.fileno()] = _Asker(connection)
+        self._watcher.watch(connection.fileno())
+
+    def _end(self, asker: _Asker) -> None:
+        self._askers.pop(asker.socket.fileno(), None)
+        self._watcher.forget(asker.socket.fileno())
+        asker.socket.close()
+
+
+def listener(path: Path, kind: socket.SocketKind) -> socket.socket:
+    """Return a non-blocking unix socket bound to `path`, which only its owner can open, in place of one that a crash left behind.
+
+    Raises:
+        Unavailable: the path is longer than a unix socket's may be, or its directory cannot be written.
+    """
+    server = socket.socket(socket.AF_UNIX, kind | socket.SOCK_NONBLOCK)
+    mask = os.umask(0o177)
+    try:
+        path.unlink(missing_ok=True)
+        server.bind(str(path))
+    except OSError as error:
+        server.close()
+        raise Unavailable(f"cannot listen at {path}: {error.strerror or error}; choose another state directory") from error
+    finally:
+        os.umask(mask)
+    return server
 
 
 def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
@@ -77,7 +109,7 @@ def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
         try:
             connection.connect(str(path))
             connection.sendall(orjson.dumps(request) + b"\n")
-            raw = b""
+            raw = bytearray()
             while not raw.endswith(b"\n") and (more := connection.recv(65_536)):
                 raw += more
         except OSError as error:

@@ -4,14 +4,14 @@ A turn first empties the sockets and only then lets clocks be judged: a process 
 dead path. Every output of the core is executed in list order; nothing else happens between two calls of it.
 """
 
-import os
 import signal
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import structlog
 
-from core.values import Ask, Deliver, Dial, Fact, Instant, Order, Output, Path, PathEvent, Record, Route, Transmit
+from core.reasons import Event
+from core.values import NO_CORRELATION, Ask, Deliver, Dial, Fact, Instant, Order, Output, Path, PathEvent, Record, Route, Transmit
 from jvpn.shell.audit_link import AuditLink
 from jvpn.shell.clock import boottime
 from jvpn.shell.stores.base import Store
@@ -71,14 +71,13 @@ class Driver:
         if store:
             self.poll.watcher(lambda _fd: self._answers(store)).watch(store.fileno())
         self._next_second = boottime()
-        self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self.poll.watcher(lambda _fd: self._signalled()).watch(self._wake)
+
+    def listen(self, fd: int, numbers: Callable[[], bytes]) -> None:
+        """Hear signals: when `fd` is readable `numbers` gives them. SIGTERM and SIGINT stop, others reach `on_signal`."""
+        self.poll.watcher(lambda _fd: self._signalled(numbers())).watch(fd)
 
     def run(self) -> None:
-        """Turn until told to stop; SIGTERM and SIGINT stop, other caught signals reach `on_signal`."""
-        signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, lambda _number, _frame: None)
+        """Turn until told to stop."""
         while not self.stopping:
             self.turn()
 
@@ -127,19 +126,26 @@ class Driver:
             self.store.submit(asks)
 
     def record(self, fact: Fact) -> None:
-        """Hand one telemetry fact to the audit writer and, where something went wrong, a line to the operators' log."""
+        """Hand one telemetry fact to the audit writer, and a line to the operational log; samples of health only to who asks for debug.
+
+        The line has the names of the audit event (A-16), and like it leaves out what the fact does not have.
+        """
+        fields: dict[str, object] = {}
         if self.link:
             self.link.record(fact)
-        log.info("fact", event_type=fact.event.name, reason_code=fact.reason.name, correlation_id=fact.correlation.hex(), times=fact.times)
+            fields["event_id"] = self.link.event_id(fact)
+        if fact.correlation != NO_CORRELATION:
+            fields["correlation_id"] = fact.correlation.hex()
+        if fact.times:
+            fields["count"] = fact.times
+        say = log.debug if fact.event is Event.SESSION_HEALTH else log.info
+        say("fact", event_type=fact.event.name, reason_code=fact.reason.name, **fields)
 
     def close(self) -> None:
         """Close the loop's own descriptors and the carriers; store and link belong to who made them."""
-        signal.set_wakeup_fd(-1)
         for transport in self.transports:
             transport.close()
         self.poll.close()
-        os.close(self._wake)
-        os.close(self._waker)
 
     def _transmit(self, path: Path, frames: Sequence[bytes]) -> None:
         for transport in self.transports:
@@ -171,8 +177,8 @@ class Driver:
         if answers:
             self.execute(self.engine.answer(answers, boottime()))  # type: ignore[attr-defined]  # only a gateway has a store
 
-    def _signalled(self) -> None:
-        for number in os.read(self._wake, 64):
+    def _signalled(self, numbers: bytes) -> None:
+        for number in numbers:
             if number in {signal.SIGTERM, signal.SIGINT}:
                 self.stopping = True
             else:

@@ -1,7 +1,8 @@
 """The gateway process: the core's gateway engine, its carriers, TUN, store, audit writer and control socket."""
 
+import resource
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -11,8 +12,8 @@ from core.engine.gateway import Gateway
 from core.reasons import Carrier, Event, Reason
 from core.session.desk import Desk, Identity, Policy
 from core.session.states import State
-from core.values import AllowList, CloseSession, Fact, Path, Settle
-from jvpn.shell import allowlist, keyfile
+from core.values import AllowList, CloseSession, Path, Settle
+from jvpn.shell import allowlist, keyfile, service
 from jvpn.shell.audit_link import AuditLink, Writer
 from jvpn.shell.clock import boottime, wall
 from jvpn.shell.config import GatewayConfig
@@ -21,11 +22,14 @@ from jvpn.shell.driver import Driver
 from jvpn.shell.entropy import entropy
 from jvpn.shell.errors import Unavailable
 from jvpn.shell.pump import Pump
+from jvpn.shell.service import Parts
 from jvpn.shell.stores.sqlite import SqliteStore
 from jvpn.shell.transports.base import Transport, sockaddr
-from jvpn.shell.transports.tcp import TcpServer
+from jvpn.shell.transports.tcp import CONNECTIONS_MAX, TcpServer
 from jvpn.shell.transports.udp import UdpServer
 from jvpn.shell.tun import PacketPort, Tun
+
+DESCRIPTORS: Final = CONNECTIONS_MAX + 1_024  # one server full of connections, and what everything else needs
 
 log = structlog.get_logger(__name__)
 
@@ -36,26 +40,22 @@ def serve(config: GatewayConfig) -> int:
     Raises:
         Unavailable: the machine cannot give what the configuration asks for.
     """
+    _more_descriptors()
     config.state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    process = GatewayProcess(config)
-    try:
-        process.driver.run()
-    finally:
-        process.close()
-    return 0
+    return service.serve(lambda: GatewayProcess(config))
 
 
-class GatewayProcess:
-    """Everything that a gateway process holds, made in an order that leaves nothing behind when a part is missing."""
+class GatewayProcess(Parts):
+    """Everything that a gateway process holds."""
 
     def __init__(self, config: GatewayConfig) -> None:
         """Open everything; raise Unavailable with what to do."""
+        super().__init__()
         self._config, self._boot, self._hour = config, entropy(8), wall() // keyfile.HOUR_NS
         self._devices = allowlist.load(config.devices)
         desk = Desk(self._identity(), policy(config), self._devices, entropy)
         self.engine = Gateway(desk, MlKem768())
-        self._open: list[Any] = []
-        try:
+        with self._opening():
             self.port = self._keep(_port(config))
             transports: list[Transport] = [self._keep(UdpServer(each)) for each in config.listen_udp]
             transports += [self._keep(TcpServer(each)) for each in config.listen_tcp]
@@ -65,10 +65,6 @@ class GatewayProcess:
             self._keep(self.link)
             self.driver = Driver(self.engine, transports, self.port, self.link, self.store)
             self.control = self._keep(Control(config.state, self.driver.poll, self._answer))
-        except Unavailable:
-            for each in reversed(self._open):
-                each.close()
-            raise
         self._streams = {id(transport): transport for transport in transports if transport.carrier == Carrier.TCP}
         self.driver.on_burst = self._prove
         self.driver.on_signal = lambda _number: self._reload()
@@ -78,27 +74,16 @@ class GatewayProcess:
 
     def close(self) -> None:
         """Record what is only summed, then close store before link, so that the last evidence is handed over."""
-        self.driver.execute(self.engine.command(Settle(), boottime()))
-        self._record(Event.PROCESS_STOPPED, Reason.PROCESS_STOPPED)
-        self.link.flush()
-        self.control.close()
-        self.driver.close()
-        self.store.close()
-        self.link.close()
-        self.port.close()
+        self._end((Settle(),), self.store)
         log.info("gateway_stopped")
 
-    def _keep(self, part: Any) -> Any:  # noqa: ANN401 - parts have nothing in common but close()
-        self._open.append(part)
-        return part
+    def _serial(self) -> int:
+        return self.engine.desk.serial()
 
     def _identity(self) -> Identity:
         keys = keyfile.load_gateway(self._config.key, wall())
         wall_at_zero = wall() - boottime()
         return Identity(keys.static, self._config.node, self._boot, keys.locator_keys, keys.kek, keys.kek_hour, wall_at_zero)
-
-    def _record(self, event: Event, reason: Reason) -> None:
-        self.driver.record(Fact(event, reason, self.engine.desk.serial(), 0, boottime()))
 
     def _prove(self, path: Path) -> None:
         """Keep a connection whose traffic the engine has authenticated."""
@@ -178,6 +163,16 @@ def policy(config: GatewayConfig) -> Policy:
         health_ns=config.policy.health_ms * limits.MILLISECOND,
         device_to_device=config.policy.device_to_device,
     )
+
+
+def _more_descriptors() -> None:
+    """Allow this process what its connections need: with the usual 1,024 descriptors strangers could take the last one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if wanted < DESCRIPTORS:
+        log.warning("few_descriptors", allowed=wanted, wanted=DESCRIPTORS)
 
 
 def _port(config: GatewayConfig) -> PacketPort:

@@ -55,6 +55,9 @@ class Watch(Protocol):
     def read(self) -> list[NetEvent]:
         """Take what happened since the last call, in order; none when nothing did."""
 
+    def addresses(self) -> frozenset[bytes]:
+        """Return the addresses that the machine has now, in the form of events; for whoever missed something."""
+
     def close(self) -> None:
         """Stop listening. Closing again changes nothing."""
 
@@ -102,6 +105,12 @@ class NetWatch:
                         events.append(event)
         return events
 
+    def addresses(self) -> frozenset[bytes]:
+        """Ask the kernel."""
+        with IPRoute() as route:
+            texts = [found.get_attr("IFA_LOCAL") or found.get_attr("IFA_ADDRESS") for found in route.get_addr()]
+        return frozenset(_packed(text) for text in texts if text is not None)
+
     def close(self) -> None:
         """Stop listening."""
         self._socket.close()
@@ -119,9 +128,8 @@ class NetWatch:
         text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")  # on a point-to-point link ADDRESS is the peer's
         if text is None or (added and flags & IFA_F_TENTATIVE):
             return None
-        raw = ip_address(text).packed
         kind = NetKind.ADDRESS_ADDED if added else NetKind.ADDRESS_REMOVED
-        return NetEvent(kind, self._name(message["index"]), MAPPED + raw if len(raw) == 4 else raw)  # noqa: PLR2004 - bytes of IPv4
+        return NetEvent(kind, self._name(message["index"]), _packed(text))
 
     def _link(self, message: Any, *, there: bool) -> NetEvent | None:  # noqa: ANN401 - pyroute2 has no types
         """Tell a link that came up or went down; other changes of it are told to everyone too, and say nothing here."""
@@ -153,6 +161,11 @@ class NetWatch:
         return self._names[index]
 
 
+def _packed(text: str) -> bytes:
+    raw = ip_address(text).packed
+    return MAPPED + raw if len(raw) == 4 else raw  # noqa: PLR2004 - bytes of IPv4
+
+
 def _is_up(link: Any) -> bool:  # noqa: ANN401 - pyroute2 has no types
     """Whether a link can carry something: devices without a carrier, such as TUN, say UNKNOWN."""
     return link["state"] == "up" and link.get_attr("IFLA_OPERSTATE") in {"UP", "UNKNOWN"}
@@ -163,6 +176,7 @@ class MemoryWatch:
 
     def __init__(self) -> None:
         self._waiting: list[NetEvent] = []
+        self.there: set[bytes] = set()
         self._fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def happen(self, events: Sequence[NetEvent]) -> None:
@@ -180,6 +194,10 @@ class MemoryWatch:
         if events:
             os.eventfd_read(self._fd)
         return events
+
+    def addresses(self) -> frozenset[bytes]:
+        """Return what the test put there."""
+        return frozenset(self.there)
 
     def close(self) -> None:
         """Stop listening."""

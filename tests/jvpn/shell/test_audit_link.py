@@ -111,6 +111,14 @@ def test_what_is_recorded_is_in_the_log(start: Start, log: Path, role: str) -> N
     assert (link.counters.offered, link.counters.written, link.counters.lost, link.counters.starts) == (100, 100, 0, 1)
 
 
+def test_a_fact_has_the_id_of_its_event(start: Start, log: Path) -> None:
+    """A-16: a line of the operational log would name an event that is not in the audit log."""
+    link = start("gateway")
+    link.record(said(77))
+    assert link.close()
+    assert [event["event_id"] for event in events(log) if event["event_class"] == "telemetry"] == [link.event_id(said(77))]
+
+
 def test_records_are_batched_until_the_turn_ends(start: Start) -> None:
     """O-21: each record would cost the packet path a system call; or a turn's records would stay behind."""
     link = start()

@@ -30,11 +30,13 @@ class Carriers:
         self.dialled += 1
 
 
-def told(state: State, paths: dict[int, Path], *events: NetEvent) -> tuple[Carriers, Carriers]:
-    """Let a client in a state, with these paths, hear events; return its two carriers."""
+def told(state: State, paths: dict[int, Path], *events: NetEvent, there: frozenset[bytes] = frozenset()) -> tuple[Carriers, Carriers]:
+    """Let a client in a state, with these paths, hear events; `there` is what the machine has. Return its two carriers."""
     udp, tcp = Carriers(Carrier.UDP), Carriers(Carrier.TCP)
     process = SimpleNamespace(
-        _watch=SimpleNamespace(read=lambda: list(events)), _transports=[udp, tcp], engine=SimpleNamespace(state=state, paths=paths)
+        _watch=SimpleNamespace(read=lambda: list(events), addresses=lambda: there),
+        _transports=[udp, tcp],
+        engine=SimpleNamespace(state=state, paths=paths),
     )
     ClientProcess._network(cast("Any", process))
     return udp, tcp
@@ -48,7 +50,16 @@ def test_a_path_whose_address_is_gone_is_closed() -> None:
     assert not udp.closed
 
 
-@pytest.mark.parametrize("kind", [NetKind.ADDRESS_ADDED, NetKind.ROUTES_CHANGED])
+def test_after_an_overflow_the_machine_is_asked() -> None:
+    """The notice that the address is gone may be among those that were lost: the session would wait on a dead path."""
+    overflow = NetEvent(NetKind.OVERFLOW)
+    udp, _ = told(State.ATTACHED, {Carrier.UDP: HOME}, overflow, there=frozenset({endpoint("10.9.0.7", 0).address}))
+    assert udp.closed == [HOME]
+    udp, _ = told(State.ATTACHED, {Carrier.UDP: HOME}, overflow, there=frozenset({HOME.local.address}))
+    assert (udp.closed, udp.dialled) == ([], 0)
+
+
+@pytest.mark.parametrize("kind", [NetKind.ADDRESS_ADDED, NetKind.ROUTES_CHANGED, NetKind.OVERFLOW])
 @pytest.mark.parametrize("state", [State.SEEKING, State.CONNECTING])
 def test_a_way_that_comes_back_is_tried_at_once(kind: NetKind, state: State) -> None:
     """After a change of address the session would stand still for half a second, until the next dial is due."""

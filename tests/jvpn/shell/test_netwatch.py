@@ -57,6 +57,20 @@ def test_addresses_are_told_with_their_interface() -> None:
 
 @requires("tun")
 @isolated
+def test_the_machine_says_which_addresses_it_has() -> None:
+    """After an overflow the client would close a path that is alive, or keep one whose address is gone."""
+    port = Tun("jv%d")
+    port.configure([ip_interface("10.7.0.1/24"), ip_interface("fd07::1/64")], 1_280)
+    watch = NetWatch()
+    assert watch.addresses() == {raw("10.7.0.1"), raw("fd07::1")}
+    port.configure([ip_interface("10.8.0.2/32")], 1_280)
+    assert watch.addresses() == {raw("10.8.0.2")}
+    watch.close()
+    port.close()
+
+
+@requires("tun")
+@isolated
 def test_links_are_told_when_they_come_up_and_go_down() -> None:
     """A cable that is pulled would be noticed only by silence; other changes of a link must not look like it."""
     port = Tun("jv%d")
