@@ -1,5 +1,7 @@
 """Audit logs: `audit verify`, `audit show`, `audit report`."""
 
+import os
+import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from pathlib import Path
@@ -15,8 +17,12 @@ from audit.verdict import MEANINGS, Result, Verdict
 from audit.verify import verify as verify_log
 from audit.vocabulary import SEVERITIES, vocabulary
 from jvpn.cli.output import Exit, Json, answer, complain, say
+from jvpn.shell.checked import Misconfigured
 
 VERDICTS: Final = "\b\nExit status:\n" + "\n".join(f"  {verdict.value:<3} {meaning}" for verdict, meaning in MEANINGS.items())
+BAD_LINES_MAX: Final = 10  # told one by one; of more, how many
+TIME: Final = re.compile(r"\d{4}(?:-\d\d(?:-\d\d(?:T\d\d(?::\d\d(?::\d\d(?:\.\d{1,6})?)?)?)?)?)?Z?")
+IDENTITY: Final = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}")
 Partial = Annotated[bool, typer.Option("--partial", help="The oldest segments may have been put away.")]
 Log = Annotated[Path, typer.Argument(help="The log's directory, or one file of its lines.", metavar="DIR|FILE", show_default=False)]
 
@@ -57,7 +63,8 @@ def show(  # noqa: PLR0913 - a filter each
 ) -> None:
     """Show the events of a log, one a line. This does not verify; `jvpn audit verify` does.
 
-    With --json each line is one event with its hash. Lines that are no valid event are told on standard error, and the exit status is 1.
+    With --json each line is one event with its hash. Lines that are no valid event are told on standard error, and the exit status is 1;
+    it is 2 when there is no log.
     """
     words = vocabulary().kinds
     if severity and severity not in SEVERITIES:
@@ -66,11 +73,11 @@ def show(  # noqa: PLR0913 - a filter each
         event_types=_known("--type", event_type, words),
         reasons=_known("--reason", reason, {name for kind in words.values() for name in kind.reasons}),
         classes=_known("--class", event_class, {kind.event_class for kind in words.values()}),
-        session=session,
-        device=device,
+        session=_formed("--session", session, IDENTITY, "16 or 32 hex digits, as in the log"),
+        device=_formed("--device", device, IDENTITY, "16 hex digits, as in the log"),
         severity=SEVERITIES.get(severity, 0),
-        since=since,
-        until=until,
+        since=_time("--since", since),
+        until=_time("--until", until),
         first_seq=first,
         last_seq=last,
     )
@@ -78,16 +85,21 @@ def show(  # noqa: PLR0913 - a filter each
 
     def tell(file: str, number: int, what: str) -> None:
         bad.append(file)
-        complain(f"{file}, line {number}: {what}")
+        if len(bad) <= BAD_LINES_MAX:
+            complain(f"{file}, line {number}: {what}")
 
-    if log.is_dir() and not segments_in(log):
-        complain(f"{log} holds no segment of an audit log")
+    if not log.exists() or (log.is_dir() and not segments_in(log)):
+        complain(f"{log} holds no segment of an audit log" if log.exists() else f"{log}: No such file or directory")
         raise typer.Exit(Verdict.UNREADABLE.value)
     for event in events(log, wanted, tell):
         if json:
             answer(event)
         else:
             say(one_line(event))
+    if len(bad) > BAD_LINES_MAX:
+        complain(
+            f"{len(bad) - BAD_LINES_MAX} more lines are no valid event: is {log} an audit log? `jvpn audit verify` says where it breaks"
+        )
     if bad:
         raise typer.Exit(Exit.FAILED)
 
@@ -104,6 +116,9 @@ def report(
     Sessions over time, jumps with their reasons, recovery times, refusals. The page shows verified events only. The exit status is that
     of the worst log, as of `jvpn audit verify`.
     """
+    if out.is_dir() or not os.access(out.absolute().parent, os.W_OK | os.X_OK):
+        what = "is a directory" if out.is_dir() else f"{out.absolute().parent} is not there, or not yours to write"
+        raise Misconfigured(f"{out}: the page cannot be written: {what}")
     from observability.report import write_report  # noqa: PLC0415 - draws pictures, which is slow to load
 
     results: list[Result] = write_report(logs, out, partial=partial)
@@ -123,3 +138,16 @@ def _known(option: str, names: Iterable[str] | None, known: Collection[str]) -> 
             near = get_close_matches(name.upper(), known, 1)
             raise typer.BadParameter(f"{name!r} is not in the registry{f'; did you mean {near[0]}?' if near else ''}", param_hint=option)
     return frozenset(names) if names else None
+
+
+def _time(option: str, text: str | None) -> str | None:
+    """Return the beginning of a time as events have it: without the zone, which stands behind all digits there."""
+    formed = _formed(option, text, TIME, "a time as in the log, or its beginning, such as 2026-11-22T18:30")
+    return formed.removesuffix("Z") if formed else formed
+
+
+def _formed(option: str, text: str | None, form: re.Pattern[str], allowed: str) -> str | None:
+    """Return a text of a form; refuse what no event could have, so that a typing error is not an empty answer."""
+    if text is not None and not form.fullmatch(text):
+        raise typer.BadParameter(f"{text!r} is not {allowed}", param_hint=option)
+    return text

@@ -16,11 +16,11 @@ import jvpn
 from audit.vocabulary import SCHEMAS
 from jvpn.cli.output import Exit, Json, answer, table
 from jvpn.shell import allowlist, keyfile, selftest
-from jvpn.shell.checked import toml
-from jvpn.shell.config import ClientConfig, GatewayConfig, load_client, load_gateway
+from jvpn.shell.config import ClientConfig, GatewayConfig, is_client, load_client, load_gateway
 from jvpn.shell.control import NAME, ask
 from jvpn.shell.errors import Unavailable
-from jvpn.shell.forms import key_text
+from jvpn.shell.forms import key_text, nowhere
+from jvpn.shell.transports.base import sockaddr
 from jvpn.shell.tun import CAPABILITY, DEVICE, DEVICE_ADVICE
 
 LIBRARIES: Final = (
@@ -144,23 +144,30 @@ def _machine() -> Iterator[Check]:
 
 def _configured(path: Path) -> Iterator[Check]:
     """Look at a configuration and at everything that it names."""
-    load: Callable[[Path], GatewayConfig | ClientConfig]
+    config: GatewayConfig | ClientConfig
     try:
-        load = load_client if "gateway" in toml(path) else load_gateway
-        config = load(path)
+        config = load_client(path, lookup=nowhere) if is_client(path) else load_gateway(path)
     except Unavailable as error:
         yield Check("configuration", MISSING, str(path), str(error))
         return
     yield Check("configuration", OK, str(path))
-    yield _tried("key", lambda: key_text(keyfile.public_of(config.key)))
+    kind = keyfile.GATEWAY if isinstance(config, GatewayConfig) else keyfile.DEVICE
+    yield _tried("key", lambda: key_text(keyfile.public_of(config.key, kind)))
+    if isinstance(config, ClientConfig):
+        yield _tried("gateway's name", lambda: _found(load_client(path)))
     if isinstance(config, GatewayConfig):
         devices = config.devices
         yield _tried("allow list", lambda: f"devices: {len(allowlist.load(devices))}")
     for name, directory in (("state directory", config.state), ("audit log", config.audit.dir)):
-        above = next(each for each in (directory, *directory.parents) if each.exists())
+        above = next(each for each in (directory, *directory.parents) if os.path.lexists(each))
         good = above.is_dir() and os.access(above, os.W_OK | os.X_OK)
         yield Check(name, OK if good else MISSING, str(directory), "" if good else f"{above} cannot be written by this user")
     yield _tried("service", lambda: f"{ask(config.state / NAME, {'order': 'status'}).get('role', 'something')} answers", NOTE)
+
+
+def _found(config: ClientConfig) -> str:
+    """Say where a client looks for its gateway."""
+    return ", ".join(sockaddr(each)[0] for each in dict.fromkeys((config.gateway_udp, config.gateway_tcp)) if each)
 
 
 def _tried(name: str, look: Callable[[], str], otherwise: str = MISSING) -> Check:

@@ -3,24 +3,22 @@
 import json
 import socket
 from contextlib import ExitStack
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from core.values import Endpoint
 from jvpn.cli.output import Exit, GatewayFile, Json, answer, complain, say, table
 from jvpn.shell import allowlist, keyfile
-from jvpn.shell.checked import Misconfigured
+from jvpn.shell.checked import Misconfigured, check_value
 from jvpn.shell.clock import wall
 from jvpn.shell.config import GatewayConfig, load_client, load_gateway
 from jvpn.shell.control import NAME, ask
 from jvpn.shell.entropy import entropy
 from jvpn.shell.errors import Unavailable
 from jvpn.shell.files import DIRECTORY, create
-from jvpn.shell.forms import key_text
-from jvpn.shell.transports.base import endpoint, sockaddr
+from jvpn.shell.forms import key_text, nowhere
+from jvpn.shell.transports.base import sockaddr
 
 ELSEWHERE: Final = (("192.0.2.1", socket.AF_INET), ("2001:db8::1", socket.AF_INET6))  # RFC 5737 and RFC 3849: nobody's
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to make; it must not be there yet.", show_default=False)]
@@ -80,11 +78,14 @@ def enroll(
     ] = "",
     json: Json = False,
 ) -> None:
-    """Let a device in: key, allow list entry and configuration in one step.
+    """Let a device in: its key, its place on the list, its file.
 
     Makes DIR/device.key and DIR/client.toml; copy both to the device over a way that nobody can read. A gateway that runs is told. When
     anything fails, nothing is left behind.
     """
+    check_value("the name of a device", "devices", "devices.0.name", name)
+    if endpoint:
+        check_value("--endpoint", "gateway", "endpoint", endpoint)
     config = load_gateway(gateway_config)
     host, guessed = _host(gateway_config, config, endpoint)
     key, file = out / "device.key", out / "client.toml"
@@ -96,7 +97,7 @@ def enroll(
         undo.callback(key.unlink)
         create(file, _client_toml(name, config, host).encode())
         undo.callback(file.unlink)
-        load_client(file, lookup=_nowhere)
+        load_client(file, lookup=nowhere)
         entry = allowlist.enroll(config.devices, name, public, config.tun.address4, config.tun.address6)
         undo.pop_all()
     told = _tell(config)
@@ -190,14 +191,6 @@ def _client_toml(name: str, config: GatewayConfig, host: str) -> str:
 
 def _quoted(value: Any) -> str:  # noqa: ANN401 - text or a list of texts
     return json.dumps(value)  # these strings and lists are the same in TOML
-
-
-def _nowhere(host: str, port: int) -> Endpoint:
-    """Stand for any name: whether it can be found is the device's concern."""
-    try:
-        return endpoint(str(ip_address(host)), port)
-    except ValueError:
-        return endpoint("192.0.2.1", port)
 
 
 def _tell(config: GatewayConfig) -> str:

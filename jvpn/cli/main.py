@@ -21,15 +21,17 @@ EPILOG: Final = """Exit status: 0 done; 1 failed; 2 used or configured wrongly; 
 
 \b
 First steps:
-  jvpn doctor                                                      what this machine lacks
-  jvpn keygen gateway --out /etc/jvpn/gateway.key                  a gateway's key
-  jvpn enroll laptop --gateway-config gateway.toml --out laptop/   a device, ready to start
-  jvpn gateway --config gateway.toml                               serve
-  jvpn client --config laptop/client.toml                          connect
-  jvpn status --config laptop/client.toml                          what it does now
-  jvpn audit verify /var/lib/jvpn/audit                            what happened, and whether that is true
+  jvpn doctor                              what this machine lacks
+  jvpn keygen gateway --out gateway.key    a gateway's key
+  jvpn enroll laptop --gateway-config gateway.toml --out laptop/
+                                           a device, ready to start
+  jvpn gateway --config gateway.toml       serve
+  jvpn client --config laptop/client.toml  connect
+  jvpn status --config laptop/client.toml  what it does now
+  jvpn audit verify state/audit            what happened, and is it true
 
-Configuration files: docs/reference/config.md."""
+A gateway's configuration to begin with: docs/guides/operator.md.
+Every key of the files: docs/reference/config.md."""
 
 
 # fmt: off
@@ -46,13 +48,13 @@ AUDIT: Final[tuple[Row, ...]] = (
 )
 COMMANDS: Final[tuple[Row, ...]] = (
     ("enroll", keys.enroll, ("jvpn enroll laptop --gateway-config /etc/jvpn/gateway.toml --out laptop/",
-                             "jvpn enroll laptop --gateway-config gateway.toml --out laptop/ --endpoint vpn.example.org")),
+                             "jvpn enroll laptop --gateway-config g.toml --out laptop --endpoint 192.0.2.1")),
     ("revoke", keys.revoke, ("jvpn revoke laptop --gateway-config /etc/jvpn/gateway.toml",)),
     ("devices", keys.devices, ("jvpn devices --gateway-config /etc/jvpn/gateway.toml",)),
     ("gateway", serving.gateway, ("jvpn gateway --config /etc/jvpn/gateway.toml", "jvpn gateway --config gateway.toml --check")),
     ("client", serving.client, ("jvpn client --config laptop/client.toml", "jvpn client --config client.toml --check")),
     ("status", state.status, ("jvpn status --config /etc/jvpn/gateway.toml", "jvpn status --socket /var/lib/jvpn/control.sock --json")),
-    ("close", state.close, ("jvpn close 0f6c01a5be2d4b6f8a7c3d2e1f0a9b8c --config /etc/jvpn/gateway.toml",)),
+    ("close", state.close, ("jvpn close 0f6c01a5be2d4b6f8a7c3d2e1f0a9b8c --config gateway.toml",)),
     ("ship", shipping.ship, ("jvpn ship --config shipper.toml --install", "jvpn ship --config shipper.toml",
                              "jvpn ship --config shipper.toml --once --json")),
     ("selftest", checks.selftest, ("jvpn selftest", "jvpn selftest --full", "jvpn selftest --vectors testvectors_v1 --json")),
@@ -118,7 +120,14 @@ def main(arguments: Sequence[str]) -> int:
 
 def run() -> NoReturn:
     """Be the console script."""
-    sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except (
+        OSError
+    ):  # told already, by the command that wrote it; the interpreter would try once more at its end, and complain in its own words
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
 
 
 def _explain(error: Exception) -> None:

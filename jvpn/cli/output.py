@@ -46,7 +46,9 @@ def complain(text: str) -> None:
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str = "") -> None:
     """Write a table; words that name a verdict have its colour."""
-    made = Table(*columns, title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    made = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        made.add_column(name, overflow="fold")  # a narrow window breaks a path or an id; it never hides the end of one
     for row in rows:
         made.add_row(*(Text(shown := printable(str(cell)), style=COLOURS.get(shown, "")) for cell in row))
     console = Console()

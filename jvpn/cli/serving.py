@@ -7,11 +7,13 @@ import typer
 
 from jvpn.cli.checks import pass_or_exit
 from jvpn.cli.output import say
+from jvpn.shell import allowlist, keyfile
 from jvpn.shell.config import load_client, load_gateway
+from jvpn.shell.files import alone
 from observability import oplog
 
 File = Annotated[Path, typer.Option("--config", metavar="FILE", help="The configuration file.", show_default=False)]
-Check = Annotated[bool, typer.Option("--check", help="Only check the configuration and run the self-test.")]
+Check = Annotated[bool, typer.Option("--check", help="Only check the configuration and the files that it names, and run the self-test.")]
 
 
 def gateway(config: File, *, check: Check = False) -> None:
@@ -24,12 +26,16 @@ def gateway(config: File, *, check: Check = False) -> None:
     settings = load_gateway(config)
     pass_or_exit()
     if check:
+        keyfile.public_of(settings.key, keyfile.GATEWAY)
+        allowlist.load(settings.devices)
         say(f"{config}: good")
         return
     from jvpn.shell.gateway import serve  # noqa: PLC0415 - only the service pays for it
 
     oplog.configure(level=settings.log.level)
-    raise typer.Exit(serve(settings))
+    with alone(settings.state):
+        status = serve(settings)
+    raise typer.Exit(status)
 
 
 def client(config: File, *, check: Check = False) -> None:
@@ -42,9 +48,12 @@ def client(config: File, *, check: Check = False) -> None:
     settings = load_client(config)
     pass_or_exit()
     if check:
+        keyfile.public_of(settings.key, keyfile.DEVICE)
         say(f"{config}: good")
         return
     from jvpn.shell.client import serve  # noqa: PLC0415 - only the service pays for it
 
     oplog.configure(level=settings.log.level)
-    raise typer.Exit(serve(settings))
+    with alone(settings.state):
+        status = serve(settings)
+    raise typer.Exit(status)

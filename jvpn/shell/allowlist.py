@@ -21,6 +21,7 @@ from jvpn.shell.forms import key_bytes, key_text
 FORMAT: Final = "jvpn devices 1"
 FILE_BYTES_MAX: Final = 16 << 20
 DEVICES_MAX: Final = 65_536
+ABSENT: Final = "the first `jvpn enroll` makes it"
 POOL4: Final = IPv4Interface("10.77.0.1/24")
 POOL6: Final = IPv6Interface("fd77::1/64")
 
@@ -44,7 +45,7 @@ def load(path: Path) -> Mapping[bytes, Device]:
 
 def entries(path: Path) -> list[Entry]:
     """Return the devices in the order in which they were enrolled. Misconfigured as in `load`."""
-    file = parse_json(path, read_private(path, FILE_BYTES_MAX, OTHERS_WRITE), "devices")
+    file = parse_json(path, read_private(path, FILE_BYTES_MAX, OTHERS_WRITE, ABSENT), "devices")
     found = [_entry(file, f"devices.{index}") for index in range(len(file.value("devices")))]
     for name in ("name", "public", "inner4", "inner6"):
         seen: dict[object, int] = {}

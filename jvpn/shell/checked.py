@@ -103,11 +103,6 @@ class Checked:
                 raise self.refuse(f"{at}{name}", found)
 
 
-def read_toml(path: Path, schema: str) -> Checked:
-    """Read a TOML file and check it by a schema of `schemas/config/`; raise Misconfigured."""
-    return Checked(str(path), schema_of(schema), toml(path))
-
-
 def toml(path: Path) -> dict[str, Any]:
     """Read a TOML file, which nobody has checked then; raise Misconfigured."""
     try:
@@ -118,6 +113,13 @@ def toml(path: Path) -> dict[str, Any]:
     if len(raw) > FILE_BYTES_MAX:
         raise Misconfigured(f"{path}: more than {FILE_BYTES_MAX >> 10} KiB is no configuration")
     return _parsed(path, raw, tomllib.loads, "TOML")
+
+
+def check_value(name: str, schema: str, key: str, value: str) -> None:
+    """Check what somebody typed by the part of a schema about a key; `name` is what they know it by. Raise Misconfigured."""
+    part = _below(schema_of(schema), key)
+    if not jsonschema_rs.Draft202012Validator(dict(part), pattern_options=jsonschema_rs.RegexOptions()).is_valid(value):
+        raise Misconfigured(f"{name}: found {_shown(value, part)}, allowed {allowed_by(part)}")
 
 
 def parse_json(path: Path, raw: bytes | bytearray, schema: str) -> Checked:

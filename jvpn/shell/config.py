@@ -9,15 +9,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_network
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from core import limits
 from core.reasons import Carrier
 from core.values import Endpoint
 from jvpn.shell import forms
-from jvpn.shell.checked import Checked, Misconfigured, read_toml, schema_of, toml
+from jvpn.shell.checked import Checked, Misconfigured, schema_of, toml
+from jvpn.shell.errors import Unavailable
 
 CARRIERS: Final = {"udp": Carrier.UDP, "tcp": Carrier.TCP}
+TELLTALE: Final = {"listen": "gateway", "gateway": "client", "cluster": "shipper"}  # a table that one kind of file has: whose it is
 
 Network = IPv4Network | IPv6Network
 Lookup = Callable[[str, int], Endpoint]
@@ -137,7 +139,7 @@ class ShipperFile:
 
 def load_gateway(path: Path) -> GatewayConfig:
     """Read a gateway's configuration; raise Misconfigured."""
-    file = read_toml(path, "gateway")
+    file = _of(path, "gateway")
     udp, tcp = file.parse_all("listen.udp", forms.listen), file.parse_all("listen.tcp", forms.listen)
     if not udp and not tcp:
         raise file.refuse("listen.udp", [], "at least one address here or in listen.tcp")
@@ -175,8 +177,13 @@ def load_gateway(path: Path) -> GatewayConfig:
 
 
 def load_client(path: Path, lookup: Lookup | None = None) -> ClientConfig:
-    """Read a client's configuration; names of the gateway are looked up now (`lookup` is for tests). Raise Misconfigured."""
-    file = read_toml(path, "client")
+    """Read a client's configuration; names of the gateway are looked up now, by `lookup` if given.
+
+    Raises:
+        Misconfigured: the file cannot be used as it is.
+        Unavailable: it can, but a name is not found, which may be so because the network is not there yet.
+    """
+    file = _of(path, "client")
     ends: dict[Carrier, Endpoint | None] = {}
     for name, carrier in CARRIERS.items():
         given = file.value(f"gateway.{name}") is not None
@@ -211,7 +218,7 @@ def load_client(path: Path, lookup: Lookup | None = None) -> ClientConfig:
 
 def load_shipper(path: Path) -> ShipperFile:
     """Read a shipper's configuration; raise Misconfigured."""
-    file = read_toml(path, "shipper")
+    file = _of(path, "shipper")
     files = {name: _path(path, file, f"cluster.{name}") if file.value(f"cluster.{name}") else None
              for name in ("ca_file", "credentials_file", "certificate_file", "key_file")}  # fmt: skip
     if bool(files["certificate_file"]) != bool(files["key_file"]):
@@ -235,15 +242,37 @@ def load_shipper(path: Path) -> ShipperFile:
 def state_of(path: Path) -> Path:
     """Return the state directory of a gateway's or a client's configuration, looking nothing up. Raise Misconfigured."""
     values = toml(path)
-    return _path(path, Checked(str(path), schema_of("client" if "gateway" in values else "gateway"), values), "state")
+    return _path(path, Checked(str(path), schema_of("client" if _kind(values) == "client" else "gateway"), values), "state")
+
+
+def is_client(path: Path) -> bool:
+    """Tell whether a file is meant as a client's configuration; everything else counts as a gateway's. Raise Misconfigured."""
+    return _kind(toml(path)) == "client"
+
+
+def _kind(values: dict[str, Any]) -> str:
+    """Return whose configuration this looks like; empty when nothing tells."""
+    kinds = {kind for name, kind in TELLTALE.items() if name in values}
+    return kinds.pop() if len(kinds) == 1 else ""
+
+
+def _of(path: Path, kind: str) -> Checked:
+    """Read a file of one kind; what is another's is called that, before its keys are called unknown."""
+    values = toml(path)
+    if _kind(values) not in {"", kind}:
+        raise Misconfigured(f"{path}: this is the configuration of a {_kind(values)}, needed that of a {kind}")
+    return Checked(str(path), schema_of(kind), values)
 
 
 def _find(path: Path, key: str, host: tuple[str, int], lookup: Lookup) -> Endpoint:
     try:
         return lookup(*host)
-    except (OSError, UnicodeError) as error:
-        said = error.strerror if isinstance(error, OSError) else "not a name"
-        raise Misconfigured(f"{path}: {key}: the name {host[0]} is not found: {said}; is there a network, or write an address") from error
+    except UnicodeError as error:
+        raise Misconfigured(f"{path}: {key}: {host[0]} is not a name") from error
+    except OSError as error:  # not the file's fault as far as can be known here: without a network no name is found
+        raise Unavailable(
+            f"{path}: {key}: the name {host[0]} is not found: {error.strerror}; is there a network? Or write an address"
+        ) from error
 
 
 def _audit(path: Path, file: Checked) -> AuditConfig:

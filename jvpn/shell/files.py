@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from jvpn.shell.checked import Misconfigured
+from jvpn.shell.errors import Unavailable
 
 PRIVATE: Final = 0o600
 DIRECTORY: Final = 0o700
+LOCK: Final = "service.lock"
 OTHERS_READ: Final = 0o077
 OTHERS_WRITE: Final = 0o022
 DRAFT_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -47,13 +49,14 @@ def replace(path: Path, data: bytes | bytearray) -> None:
         raise Misconfigured(f"{path}: cannot be replaced: {error.strerror}") from error
 
 
-def read_private(path: Path, most: int, others: int = OTHERS_READ) -> bytearray:
+def read_private(path: Path, most: int, others: int = OTHERS_READ, absent: str = "") -> bytearray:
     """Return what a file of this user holds, at most `most` bytes, in a buffer that the caller may overwrite.
 
     Raises:
-        Misconfigured: it is missing, a link, no regular file, somebody else's, longer, or open to others (mode bits `others`).
+        Misconfigured: it is missing (`absent` says what makes one), a link, no regular file, somebody else's, longer, or open to others
+            (mode bits `others`).
     """
-    with _opened(path, os.O_RDONLY | os.O_NOFOLLOW) as descriptor:
+    with _opened(path, os.O_RDONLY | os.O_NOFOLLOW, absent) as descriptor:
         _judge(path, os.fstat(descriptor), others)
         data = bytearray(most + 1)
         length = os.readv(descriptor, [data])
@@ -84,18 +87,42 @@ def locked(directory: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def alone(directory: Path) -> Iterator[None]:
+    """Be the one service that uses a state directory, which is made when it is missing. The kernel lets go when the process ends, however.
+
+    Raises:
+        Unavailable: another service uses it, or it cannot be made or written.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True, mode=DIRECTORY)
+        descriptor = os.open(directory / LOCK, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, PRIVATE)
+    except OSError as error:
+        raise Unavailable(f"{directory}: the state directory cannot be used: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise Unavailable(f"{directory}: in use by another gateway or client: each needs a state directory of its own") from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def wipe(buffer: bytearray) -> None:
     """Overwrite a buffer."""
     buffer[:] = bytes(len(buffer))
 
 
 @contextmanager
-def _opened(path: Path, flags: int) -> Iterator[int]:
+def _opened(path: Path, flags: int, absent: str = "") -> Iterator[int]:
     try:
         descriptor = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
         why = "it is a link, and links are not followed here" if error.errno == errno.ELOOP else error.strerror
-        raise Misconfigured(f"{path}: cannot be read: {why}") from error
+        hint = f": {absent}" if absent and error.errno == errno.ENOENT else ""
+        raise Misconfigured(f"{path}: cannot be read: {why}{hint}") from error
     try:
         yield descriptor
     finally:

@@ -100,3 +100,11 @@ def look_up(host: str, port: int) -> Endpoint:
     except ValueError:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
         return endpoint(str(found[0][4][0]).partition("%")[0], port)
+
+
+def nowhere(host: str, port: int) -> Endpoint:
+    """Return the endpoint of an address, and one that stands for any name, for who does not need to know where it leads."""
+    try:
+        return endpoint(host, port)
+    except ValueError:
+        return endpoint("192.0.2.1", port)  # RFC 5737: nobody's

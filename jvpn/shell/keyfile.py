@@ -74,9 +74,9 @@ def load_gateway(path: Path, wall_ns: int) -> GatewayKeys:
     return GatewayKeys(_key(path, fields, seed), locator_keys, key_bytes(fields["kek"]), fields["kek_hour"])
 
 
-def public_of(path: Path) -> bytes:
-    """Return the public key of a key file of either kind, 32 bytes. Misconfigured when the file is not one, or not safe."""
-    fields, seed = _read(path)
+def public_of(path: Path, kind: str | None = None) -> bytes:
+    """Return the public key of a key file, 32 bytes. Misconfigured when the file is not one, not safe, or not of the kind asked for."""
+    fields, seed = _read(path, kind)
     return _key(path, fields, seed).public
 
 
@@ -158,7 +158,7 @@ def _rendered(fields: dict[str, Any], seed: bytearray) -> bytearray:
 
 def _read(path: Path, kind: str | None = None) -> tuple[dict[str, Any], bytearray]:
     """Return the fields of a key file without its seed, and the text of that, which the caller overwrites."""
-    text = read_private(path, FILE_BYTES_MAX)
+    text = read_private(path, FILE_BYTES_MAX, absent="make one with `jvpn keygen`")
     seed, found = bytearray(), PRIVATE.search(text)
     try:
         if found:

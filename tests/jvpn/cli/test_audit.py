@@ -79,6 +79,8 @@ def test_filters(jvpn: Jvpn, log: Path) -> None:
     assert min(int(str(event["severity"])) for event in shown(jvpn, log, "--severity", "low")) == 2
     assert [event["seq"] for event in shown(jvpn, log, "--from", "3", "--to", "5")] == [3, 4, 5]
     middle = sorted({str(event["time"]) for event in everything})[1]
+    assert shown(jvpn, log, "--since", middle.removesuffix("Z")) == shown(jvpn, log, "--since", middle)
+    assert shown(jvpn, log, "--until", middle[:19] + "Z") == shown(jvpn, log, "--until", middle[:19])
     early, late = shown(jvpn, log, "--until", middle), shown(jvpn, log, "--since", middle)
     assert early == [event for event in everything if str(event["time"]) < middle] != []
     assert late == [event for event in everything if str(event["time"]) >= middle]
@@ -97,6 +99,16 @@ def test_a_bad_line_is_told(jvpn: Jvpn, log: Path) -> None:
     assert said.status == 1
     assert f"{segment(log).name}, line " in said.err
     assert said.out
+
+
+def test_what_is_no_log_is_told_briefly(jvpn: Jvpn, tmp_path: Path) -> None:
+    """Who names the wrong file would get a complaint for each of its lines."""
+    path = tmp_path / "notes.txt"
+    path.write_text("not an event\n" * 5_000)
+    said = jvpn("audit", "show", path)
+    assert (said.status, said.out) == (1, "")
+    assert len(said.err.splitlines()) == 11
+    assert f"4990 more lines are no valid event: is {path} an audit log?" in said.err
 
 
 def test_a_directory_that_is_no_log(jvpn: Jvpn, tmp_path: Path) -> None:

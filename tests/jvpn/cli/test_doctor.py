@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 import core
-from jvpn.cli import doctor
+from jvpn.cli import doctor, output
 from tests.jvpn.cli.calling import Jvpn, gateway_files, service
 from tests.support import ROOT
 
@@ -94,5 +95,35 @@ def test_a_configuration_with_faults(jvpn: Jvpn, tmp_path: Path) -> None:
     assert "found mode 0644, allowed 0600" in found["key"]["advice"]
     assert "No such file" in found["allow list"]["advice"]
     assert {found[name]["state"] for name in ("key", "allow list", "state directory", "audit log")} == {"missing"}
+    assert jvpn("keygen", "device", "--out", tmp_path / "device.key").status == 0
+    config.write_text(config.read_text().replace("gateway.key", "device.key"))
+    assert "found jvpn device key 1, allowed jvpn gateway key 1" in checks(jvpn, "--config", config)["key"]["advice"]
     config.write_text("colour = 1\n")
     assert "colour: unknown key" in checks(jvpn, "--config", config)["configuration"]["advice"]
+
+
+def test_a_client_without_a_network(jvpn: Jvpn, tmp_path: Path) -> None:
+    """A name that is not found would hide everything else that is wrong, and be called a fault of the file."""
+    config = gateway_files(tmp_path, jvpn)
+    jvpn("enroll", "d", "--gateway-config", config, "--out", tmp_path / "d", "--endpoint", "no.such.name.invalid")
+    found = checks(jvpn, "--config", tmp_path / "d" / "client.toml")
+    assert (found["configuration"]["state"], found["key"]["state"], found["gateway's name"]["state"]) == ("ok", "ok", "missing")
+    assert "is there a network?" in found["gateway's name"]["advice"]
+
+
+def test_a_directory_that_the_system_refuses_to_look_at(jvpn: Jvpn, tmp_path: Path) -> None:
+    """Who may not look into a directory above the state's would get one line about that, and nothing of what was found before."""
+    config = gateway_files(tmp_path, jvpn)
+    config.write_text(config.read_text().replace('state = "g"', f'state = "{"g" * 300}"'))  # refused to root, too
+    assert {"core", "key", "state directory", "audit log"} <= set(checks(jvpn, "--config", config))
+
+
+def test_a_narrow_window(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which core is loaded could not be read, nor a session's id be copied."""
+    monkeypatch.setattr(output, "Console", lambda **_: Console(width=40, force_terminal=True, no_color=True))
+    identity = "0f6c01a5be2d4b6f8a7c3d2e1f0a9b8c"
+    output.table(("correlation_id", "found"), [(identity, "/opt/jumping-vpn/.venv/lib/python3.11/site-packages/core")])
+    shown = capsys.readouterr().out
+    assert "\u2026" not in shown
+    columns = [line[:19] for line in shown.splitlines()]
+    assert identity in "".join(part.strip() for part in columns)

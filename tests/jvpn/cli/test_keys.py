@@ -97,8 +97,9 @@ def test_a_guessed_address_is_said(jvpn: Jvpn, tmp_path: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("name", "option", "said"),
     [
-        ("a/b", (), 'node: found "a/b", allowed 16 hex digits, or a name'),
-        ("d", ("--endpoint", "a b"), 'gateway.udp: found "a b:51820", allowed host:port'),
+        ("a/b", (), 'jvpn: the name of a device: found "a/b", allowed 1 to 64 of the characters'),
+        ("d", ("--endpoint", "a b"), 'jvpn: --endpoint: found "a b", allowed an address or a host name, without a port'),
+        ("d", ("--endpoint", "2001:db8::x"), "client.toml: gateway.udp: found"),
         ("known", (), "a device with this name is in the list already: known"),
     ],
 )

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from jvpn.cli import main
 from jvpn.shell import keyfile
@@ -12,6 +13,15 @@ from jvpn.shell.errors import Unavailable
 from lab.reference import commands, help_of
 from tests.jvpn.cli.calling import Jvpn, Process
 from tests.support import ROOT
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_the_help_fits_a_terminal(words: list[str]) -> None:
+    """An example would be broken in its middle, or the list of commands would end each line in dots."""
+    done = CliRunner().invoke(main.app, [*words, "--help"], prog_name="jvpn", env={"COLUMNS": "80", "NO_COLOR": "1"})
+    lines = [line for line in done.output.splitlines() if not line.startswith("Usage:")]
+    assert len(lines) > 5
+    assert not [line for line in lines if len(line) > 80 or line.endswith("...")]
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
@@ -45,6 +55,16 @@ def test_every_command_that_answers_has_json(jvpn: Jvpn) -> None:
         (["audit", "show", ".", "--severity", "bad"], "is none of unknown, informational, low, medium, high, critical, fatal"),
         (["audit", "show", ".", "--type", "session_mvoed"], "'session_mvoed' is not in the registry; did you mean SESSION_MOVED?"),
         (["audit", "show", ".", "--from", "x"], "Invalid value for '--from'"),
+        (
+            ["audit", "show", ".", "--since", "yesterday"],
+            "--since: 'yesterday' is not a time as in the log, or its beginning, such as 2026-",
+        ),
+        (["audit", "show", ".", "--until", "2026-11-22 18:30"], "--until: '2026-11-22 18:30' is not a time"),
+        (["audit", "show", ".", "--session", "0f6c"], "--session: '0f6c' is not 16 or 32 hex digits"),
+        (["audit", "show", ".", "--device", "laptop"], "--device: 'laptop' is not 16 hex digits"),
+        (["audit", "show", "absent"], "absent: No such file or directory"),
+        (["audit", "report", ".", "--out", "absent/r.html"], "absent/r.html: the page cannot be written: "),
+        (["audit", "report", ".", "--out", "."], ".: the page cannot be written: is a directory"),
     ],
 )
 def test_wrong_use_is_one_line_and_status_2(jvpn: Jvpn, words: list[str], said: str) -> None:
@@ -142,8 +162,9 @@ def test_a_reader_who_has_seen_enough() -> None:
     assert "Traceback" not in said.err
 
 
-def test_a_full_disk_is_told() -> None:
-    """A script that keeps answers in a file would take an empty file for an answer."""
+def test_a_full_disk_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A script that keeps answers in a file would take an empty file for an answer, or get a status that no page explains."""
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # with it nothing would be left for the interpreter to write at its end
     with Path("/dev/full").open("w") as full, Process("selftest", "--json", stdout=full.fileno()) as process:
         said = process.end()
     assert (said.status, said.err) == (1, "jvpn: No space left on device\n")

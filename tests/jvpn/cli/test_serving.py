@@ -92,6 +92,52 @@ def test_a_sound_self_test(jvpn: Jvpn) -> None:
     assert jvpn("selftest").out.count("passed") == len(said.json["tests"])
 
 
+def test_a_check_looks_at_what_the_file_names(jvpn: Jvpn, tmp_path: Path) -> None:
+    """An operator would restart a gateway that was called good, and that cannot start."""
+    config = gateway_files(tmp_path, jvpn)
+    said = jvpn("gateway", "--config", config, "--check")
+    assert (said.status, said.out) == (2, "")
+    assert "devices.json: cannot be read: No such file or directory: the first `jvpn enroll` makes it" in said.err
+    assert jvpn("enroll", "d", "--gateway-config", config, "--out", tmp_path / "d", "--endpoint", "192.0.2.1").status == 0
+    assert jvpn("gateway", "--config", config, "--check").status == 0
+    client = tmp_path / "d" / "client.toml"
+    assert jvpn("client", "--config", client, "--check").out == f"{client}: good\n"
+    (tmp_path / "d" / "device.key").unlink()
+    said = jvpn("client", "--config", client, "--check")
+    assert (said.status, said.err.endswith("No such file or directory: make one with `jvpn keygen`\n")) == (2, True)
+    (tmp_path / "gateway.key").unlink()
+    assert jvpn("keygen", "device", "--out", tmp_path / "gateway.key").status == 0
+    assert "found jvpn device key 1, allowed jvpn gateway key 1" in jvpn("gateway", "--config", config, "--check").err
+
+
+def test_one_service_a_state_directory(jvpn: Jvpn, tmp_path: Path) -> None:
+    """A gateway started twice, on other ports, would take the control socket: nobody could revoke a device in the first one."""
+    config = gateway_files(tmp_path, jvpn, f'listen.udp = ["127.0.0.1:{free_port()}"]\n')
+    jvpn("enroll", "d", "--gateway-config", config, "--out", tmp_path / "d")
+    second = tmp_path / "second.toml"
+    with Process("gateway", "--config", config) as one:
+        until(lambda: jvpn("status", "--config", config).status == 0, one)
+        second.write_text(config.read_text().replace("127.0.0.1", "127.0.0.2"))
+        said = jvpn("gateway", "--config", second)
+        assert (said.status, said.err) == (
+            1,
+            f"jvpn: {tmp_path}/g: in use by another gateway or client: each needs a state directory of its own\n",
+        )
+        assert jvpn("status", "--config", config).status == 0
+        one.end(signal.SIGKILL)
+    with Process("gateway", "--config", second) as two:
+        until(lambda: jvpn("status", "--config", second).status == 0, two)
+        assert two.end(signal.SIGTERM).status == 0
+
+
+def test_a_state_directory_that_cannot_be_made(jvpn: Jvpn, tmp_path: Path) -> None:
+    """Who mistypes the directory would be told of a file that they never named, or nothing of which key is meant."""
+    config = gateway_files(tmp_path, jvpn)
+    (tmp_path / "g").write_text("a file")
+    said = jvpn("gateway", "--config", config)
+    assert (said.status, said.err) == (1, f"jvpn: {tmp_path}/g: the state directory cannot be used: File exists\n")
+
+
 def test_a_service_that_cannot_start_says_why(jvpn: Jvpn, tmp_path: Path) -> None:
     """A missing device file or a taken port would end in a traceback, or in a gateway that serves nobody."""
     config = gateway_files(tmp_path, jvpn)

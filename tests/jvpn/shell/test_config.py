@@ -15,6 +15,7 @@ from core.session.desk import Policy
 from core.values import Endpoint
 from jvpn.shell.checked import Checked, Misconfigured, schema_of
 from jvpn.shell.config import load_client, load_gateway, load_shipper, state_of
+from jvpn.shell.errors import Unavailable
 from jvpn.shell.forms import node_id
 from jvpn.shell.transports.base import endpoint
 
@@ -224,13 +225,29 @@ def test_a_client_without_a_gateway(tmp_path: Path) -> None:
 
 
 def test_a_name_that_nobody_knows(tmp_path: Path) -> None:
-    """A client without a network would end in a traceback of the resolver."""
+    """A client that starts before the network does would end in a traceback, or with a status that says: do not start it again."""
 
     def lookup(_host: str, _port: int) -> Endpoint:
         raise OSError(-2, "Name or service not known")
 
-    with pytest.raises(Misconfigured, match=r"gateway\.udp: the name nobody is not found: Name or service not known"):
+    with pytest.raises(Unavailable, match=r"gateway\.udp: the name nobody is not found: Name or service not known") as caught:
         load_client(written(tmp_path, CLIENT + 'gateway.udp = "nobody:1"'), lookup)
+    assert not isinstance(caught.value, Misconfigured)
+
+
+@pytest.mark.parametrize(
+    ("load", "text", "said"),
+    [
+        (load_gateway, CLIENT + 'gateway.udp = "192.0.2.1:1"', "a client, needed that of a gateway"),
+        (load_client, GATEWAY + 'listen.tcp = ["[::1]:2"]', "a gateway, needed that of a client"),
+        (load_shipper, GATEWAY + 'listen.tcp = ["[::1]:2"]', "a gateway, needed that of a shipper"),
+        (load_gateway, SHIPPER, "a shipper, needed that of a gateway"),
+    ],
+)
+def test_the_file_of_another_program(tmp_path: Path, load: Callable[[Path], object], text: str, said: str) -> None:
+    """Who mixes up two files would be told that a key of a sound file is unknown."""
+    with pytest.raises(Misconfigured, match=f"this is the configuration of {said}"):
+        load(written(tmp_path, text))
 
 
 def test_state_is_found_without_looking_names_up(tmp_path: Path) -> None:
