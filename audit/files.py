@@ -83,7 +83,7 @@ def sync_directory(directory: Path) -> None:
 
 
 def writer_is_there(directory: Path) -> bool:
-    """Return whether a writer holds the log's lock. Asking takes it for a moment, shared; a writer that starts then tries again"""
+    """Return whether a writer holds the log's lock. Asking takes it for a moment, shared; a writer that starts then tries again."""
     try:
         descriptor = os.open(directory / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -33,6 +33,7 @@ class Journal:
         self._waiting: deque[bytes] = deque()
         self._lost = {Reason.TELEMETRY_OVERFLOW: 0, Reason.TELEMETRY_UNWRITABLE: 0}
         self._retry_ns: int | None = None
+        self.trouble = ""  # why the log could not be written the last time; empty: it could
         self._acknowledged = 0
         batch = _Batch(log.head or start, builder, clock())
         if log.head is None:
@@ -84,11 +85,11 @@ class Journal:
         try:
             if batch.lines:
                 self._log.append(b"".join(batch.lines), batch.head)
-        except OSError:
-            self._retry_ns = moment.mono_ns + RETRY_NS
+        except OSError as error:
+            self._retry_ns, self.trouble = moment.mono_ns + RETRY_NS, error.strerror or type(error).__name__
             self._lose(telemetry)
             return
-        self._retry_ns = None
+        self._retry_ns, self.trouble = None, ""
         self._lost = dict.fromkeys(self._lost, 0)
         self._remember(batch.keys)
         self._acknowledged = max(self._acknowledged, *map(outbox_id_of, self._waiting), 0)

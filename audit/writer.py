@@ -60,6 +60,7 @@ class Writer:
         self._said: int | None = None  # the last acknowledgement sent; None: not even that the log is open
         self._durable = 0
         self._head_ns = clock().mono_ns
+        self._told = False  # that the log cannot be written
 
     def run(self) -> bool:
         """Work until the pipe is closed. Return whether everything is recorded and the log closed in good order."""
@@ -82,12 +83,23 @@ class Writer:
         if telemetry or evidence or self._journal.troubled:
             self._journal.write(telemetry, evidence)
             self._durable = self._journal.acknowledged
+            self._tell(self._journal.trouble)
         self._acknowledge()
         now = clock().mono_ns
         if self._log.head_is_stale and now - self._head_ns >= HEAD_NS:
             with suppress(OSError):  # the old head stands, and stays true
                 self._log.write_head()
             self._head_ns = now
+
+    def _tell(self, trouble: str) -> None:
+        """Tell the operator when the log cannot be written, and when it can again: once each, the log itself cannot say it meanwhile."""
+        if bool(trouble) == self._told:
+            return
+        self._told = bool(trouble)
+        if trouble:
+            _say("audit_log_unwritable", "error", error=trouble)
+        else:
+            _say("audit_log_written_again", "info")
 
     def _wait(self) -> None:
         """Sleep until there is something to read or to try again."""
@@ -227,9 +239,17 @@ def _open(options: argparse.Namespace, builder: Builder) -> tuple[Log, Journal]:
 
 
 def _fail(status: int, why: object, **more: int) -> int:
-    said = {"error": str(why), "status": status, **more, "event": "audit_writer_fails", "level": "error"}
-    sys.stderr.write(orjson.dumps(said | {"timestamp": rfc3339(clock().wall_ns)}).decode() + "\n")
+    _say("audit_writer_fails", "error", error=str(why), status=status, **more)
     return status
+
+
+def _say(event: str, level: str, **fields: str | int) -> None:
+    """Write a line for operators, without waiting: one for which there is no room is lost."""
+    line = orjson.dumps({**fields, "event": event, "level": level, "timestamp": rfc3339(clock().wall_ns)}) + b"\n"
+    descriptor = sys.stderr.fileno()
+    with suppress(OSError, ValueError):
+        if select.select([], [descriptor], [], 0)[1]:
+            os.write(descriptor, line)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ import sys
 import time
 from pathlib import Path
 
+import orjson
+
 from audit.files import read_head
 from audit.record import outbox_id_of, pack
 from audit.recovery import recover
@@ -49,7 +51,10 @@ def main(place: Path) -> None:
         assert running.process.poll() is None, "the writer gave up"
         (place / "filler").unlink()
         running.acknowledged_up_to(outbox_id_of(EVIDENCE[59]))
-        assert running.close() == (0, ""), "the writer did not end in order"
+        status, said = running.close()
+        assert status == 0, "the writer did not end in order"
+        told = [orjson.loads(line)["event"] for line in said.splitlines()]
+        assert told == ["audit_log_unwritable", "audit_log_written_again"], "the operator hears it once when it begins, once when it ends"
 
 
 if __name__ == "__main__":

@@ -234,31 +234,31 @@ def _handlers_come_back() -> object:
         signal.signal(number, handler)
 
 
-def test_why_a_writer_does_not_start_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_why_a_writer_does_not_start_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A-31, A-33: the gateway could not tell a full disk from an attack, or from its own mistake."""
     log = tmp_path / "log"
     assert run_main(log) == writer.USAGE
-    assert "pseudonym.key: No such file" in capsys.readouterr().err
+    assert "pseudonym.key: No such file" in capfd.readouterr().err
     store_key(key_path(log), KEY)
     assert run_main(log) == 0
     log.joinpath(HEAD).unlink()
     assert run_main(log) == writer.UNSOUND
-    assert "head.json is missing" in capsys.readouterr().err
+    assert "head.json is missing" in capfd.readouterr().err
     monkeypatch.setattr(writer, "LOCK_WAIT_NS", 0)
     a_log(tmp_path / "busy", [])
     with Log(tmp_path / "busy"):
         assert run_main(tmp_path / "busy") == writer.BUSY
-    assert "another process writes this log" in capsys.readouterr().err
+    assert "another process writes this log" in capfd.readouterr().err
     (tmp_path / "file").write_bytes(b"")
     assert run_main(tmp_path / "file" / "log") == writer.USAGE
     assert run_main(tmp_path / "file") == writer.SYSTEM
-    assert "exists" in capsys.readouterr().err
+    assert "exists" in capfd.readouterr().err
 
 
-def test_what_a_writer_says_fits_the_stream_that_it_says_it_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_writer_says_fits_the_stream_that_it_says_it_in(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A-31: the operational log would hold a line that no reader of it can parse, just when something is wrong."""
     run_main(tmp_path / "log")
-    (line,) = capsys.readouterr().err.splitlines()
+    (line,) = capfd.readouterr().err.splitlines()
     said = orjson.loads(line)
     assert (said["event"], said["level"], said["status"]) == ("audit_writer_fails", "error", writer.USAGE)
     assert said.keys() >= {"error", "timestamp"}
@@ -309,9 +309,9 @@ def test_wrong_usage_is_said(tmp_path: Path, more: list[str]) -> None:
     assert not (tmp_path / "log").exists()
 
 
-def test_a_pipe_that_is_none_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pipe_that_is_none_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A-2: the writer would end with a traceback, or wait for records for ever."""
     store_key(key_path(tmp_path / "log"), KEY)
     assert run_main(tmp_path / "log", "--telemetry-fd", "999") == writer.SYSTEM
-    assert "Bad file descriptor" in capsys.readouterr().err
+    assert "Bad file descriptor" in capfd.readouterr().err
     assert not (tmp_path / "log").exists()
