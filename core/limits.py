@@ -8,13 +8,12 @@ SECOND: Final = 1_000_000_000
 
 # --- Specification: two implementations must agree on these, or users notice. ---------------------------------------
 WINDOW_PACKETS: Final = 1_024  # anti-replay window, RFC 4303 section 3.4.3
-COUNTER_LIMIT: Final = 2**64 - 2**13 - 1  # first counter that is refused
+COUNTER_LIMIT: Final = 2**64 - 2**13 - 1  # first counter that is refused, as in WireGuard
 LOOKAHEAD_ATTEMPTS: Final = 64  # a gateway accepts next <= attempt < next + 64
 ATTEMPT_MAX: Final = 65_534  # attempt 65,535 needs a full handshake
 LOCATORS_PER_ACK: Final = 32
 REKEY_AFTER_NS: Final = 120 * SECOND
 REJECT_AFTER_NS: Final = 180 * SECOND
-REKEY_AFTER_PACKETS: Final = 2**60
 DRAINING_NS: Final = 2 * SECOND
 SESSIONS_PER_DEVICE: Final = 4
 MTU_DEFAULT: Final = 1_280

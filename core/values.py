@@ -25,53 +25,26 @@ Outcome = Enum("Outcome", "WON LOST FOUND ABSENT FULL FAILED")
 class Endpoint(NamedTuple): address: bytes; port: int
 # Where a session lives; compared by value. `serial` is 0 for datagram carriers and unique per stream connection.
 class Path(NamedTuple): carrier: int; serial: int; local: Endpoint; remote: Endpoint
-# fmt: on
 
 
+# One record. Which fields and measures an event carries is in the registry; unused ones are zero.
 class Fact(NamedTuple):
-    """One record. Which fields and measures an event carries is in the registry; unused ones are zero."""
-
-    event: Event
-    reason: Reason
-    serial: int
-    caused_by: int
-    at: Instant
-    handle: int = 0
-    correlation: bytes = NO_CORRELATION
-    state_from: int = 0
-    state_to: int = 0
-    state_version: int = 0
-    binding_version: int = 0
-    attempt: int = 0
-    carrier_from: int = 0
-    carrier_to: int = 0
-    device: bytes = NO_DEVICE
-    remote: Endpoint | None = None
-    times: int = 0
-    measures: tuple[int, int, int, int] = (0, 0, 0, 0)
+    event: Event; reason: Reason; serial: int; caused_by: int; at: Instant
+    handle: int = 0; correlation: bytes = NO_CORRELATION
+    state_from: int = 0; state_to: int = 0; state_version: int = 0; binding_version: int = 0
+    attempt: int = 0; carrier_from: int = 0; carrier_to: int = 0
+    device: bytes = NO_DEVICE; remote: Endpoint | None = None
+    times: int = 0; measures: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
+# The store's row of one session (protocol section 6). Times are wall seconds; `sealed` needs KEK number `kek`.
 class Row(NamedTuple):
-    """The store's row of one session (protocol section 6). Times are wall seconds; `sealed` needs KEK number `kek`."""
-
-    handle: int
-    binding_version: int
-    state: int
-    node: bytes
-    boot: bytes
-    attempt: int
-    next: int
-    device: bytes
-    gateway_key: bytes
-    born: int
-    expires: int
-    inner4: bytes
-    inner6: bytes
-    kek: int
-    sealed: bytes
+    handle: int; binding_version: int; state: int
+    node: bytes; boot: bytes; attempt: int; next: int
+    device: bytes; gateway_key: bytes; born: int; expires: int
+    inner4: bytes; inner6: bytes; kek: int; sealed: bytes
 
 
-# fmt: off
 # Operations of the store. Read one row.
 class Get(NamedTuple): handle: int
 # End a session for good: beats any version, keeps `expires`, empties `sealed`; ending it twice changes nothing.

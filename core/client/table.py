@@ -1,3 +1,4 @@
+# ruff: noqa: E702, D101 - the names of the facts stand in one line and are described above it
 """The client's machine. Every transition is a row here; an empty cell changes nothing. The docstring of a claim is the claim."""
 
 from typing import Final, NamedTuple
@@ -52,14 +53,11 @@ EVIDENT_CAUSES: Final = {
 """Which cause the client states for the attempts that an input starts."""
 
 
+# What is true of a client, without keys, clocks and paths.
+# fmt: off
 class Facts(NamedTuple):
-    """What is true of a client, without keys, clocks and paths."""
-
-    state: State
-    version: int
-    session: bool
-    committed: bool
-    newborn: bool
+    state: State; version: int; session: bool; committed: bool; newborn: bool
+# fmt: on
 
 
 CHANGES: Final[dict[Effect, dict[str, bool]]] = {

@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass
 
 from core.crypto.noise import Handshake
-from core.crypto.primitives import TAG_LENGTH, Secret, TagMismatch, aes_block, expand, new_cipher, same
+from core.crypto.primitives import TAG_LENGTH, AesBlock, Secret, TagMismatch, expand, new_cipher, same
 from core.errors import require
 
 NONCE_LENGTH, SESSION_ID_LENGTH, CHAIN_LENGTH = 12, 16, 32
@@ -49,7 +49,7 @@ class Locators:
     """
 
     def __init__(self, key: bytes) -> None:
-        self._block = aes_block(key)
+        self._block = AesBlock(key)
 
     def mint(self, handle: int, attempt: int) -> bytes:
         """Return the locator, 16 bytes, of a handle below 2^48 and an attempt below 2^16; OverflowError for others."""

@@ -130,9 +130,6 @@ class AesBlock(Secret):
         return self._backward.update(block)
 
 
-aes_block = AesBlock
-
-
 class PrivateKey(Secret):
     """An X25519 private key (RFC 7748) of a 32-byte seed, or ValueError; the caller may overwrite the seed. `public` has 32 bytes."""
 

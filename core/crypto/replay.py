@@ -6,6 +6,8 @@ subtraction, shifts, `|` and `&`, so that a solver can run this very text on sym
 
 from enum import Enum
 
+from core.limits import COUNTER_LIMIT, WINDOW_PACKETS
+
 
 class Verdict(Enum):
     """What the window says of a counter; stale and replayed are told apart [W-5]."""
@@ -16,10 +18,7 @@ class Verdict(Enum):
     LIMIT = 4  # the key is used up
 
 
-COUNTER_LIMIT = 2**64 - 2**13 - 1  # the first counter that is refused, as in WireGuard
-
-
-def step(top: int, bitmap: int, counter: int, width: int = 1024) -> tuple[Verdict, int, int]:
+def step(top: int, bitmap: int, counter: int, width: int = WINDOW_PACKETS) -> tuple[Verdict, int, int]:
     """Return the verdict on `counter` and the window after it, which a refusal leaves as it was [W-1].
 
     `top` is the highest counter accepted; bit i of `bitmap` tells whether top - i was. The start (0, 0) means nothing seen.

@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from core import limits
+from core import limits, values
 from core.crypto.primitives import Kem
 from core.engine.data import DataPlane
 from core.engine.front import Front
@@ -15,31 +15,12 @@ from core.session.reattach import judge_reattach, load, open_locator
 from core.session.session import Session
 from core.session.states import Input, State
 from core.session.timers import judge, next_deadline
-from core.values import (
-    ROW_LIVE,
-    AllowList,
-    Answer,
-    CloseSession,
-    CompareAndSet,
-    Create,
-    Deliver,
-    Fact,
-    Get,
-    Instant,
-    Order,
-    Outcome,
-    Output,
-    Path,
-    PathEvent,
-    Record,
-    Settle,
-    Tombstone,
-)  # fmt: skip
+from core.values import Answer, Deliver, Instant, Order, Outcome, Output, Path, PathEvent, Record, Tombstone
 from core.wire.inner import encode_ip
 from core.wire.layout import Change, Malformed
 from core.wire.messages import parse
 from core.wire.records import Init, Reattach
-from core.wire.refusals import DEFECT_REASON
+from core.wire.refusals import reason_of
 
 OF_SESSION: Final = frozenset((Reason.REATTACH_REPLAYED, Reason.REATTACH_BAD_PROOF, Reason.INNER_MALFORMED, Reason.NO_TRANSITION))
 """Refusals that name the session: the chain's mac was right, or the bytes are those of a live attempt."""
@@ -75,10 +56,8 @@ class Gateway(DataPlane):
                     self.data(frame, path, packets, now)
                 else:
                     self._message(frame, path, now)
-            except PeerFault as fault:
-                self.desk.stranger(fault.reason, path, now)
-            except Malformed as malformed:
-                self.desk.stranger(DEFECT_REASON[malformed.defect], path, now)
+            except (PeerFault, Malformed) as fault:
+                self.desk.stranger(reason_of(fault), path, now)
         self.desk.out += [Deliver(handle, inner) for handle, inner in packets.items() if inner]
         return self._finish(now)
 
@@ -108,14 +87,14 @@ class Gateway(DataPlane):
         """Execute an operator's order."""
         self._run_clocks(now)
         match order:
-            case CloseSession(handle) if handle in self.desk.sessions:
+            case values.CloseSession(handle) if handle in self.desk.sessions:
                 self.desk.sessions[handle].hear(Input.OPERATOR_CLOSE, now)
-            case AllowList(devices):
+            case values.AllowList(devices):
                 self.desk.devices = devices
                 for session in list(self.desk.sessions.values()):
                     if devices.get(session.device.public) != session.device:
                         session.hear(Input.KEY_REVOKED, now)
-            case Settle():
+            case values.Settle():
                 self.desk.refusals.flush(now, everything=True)
                 self.desk.strangers.flush(now, everything=True)
             case _:
@@ -128,13 +107,13 @@ class Gateway(DataPlane):
             asker, operation = self.desk.tickets.pop(answer.ticket, (None, None))
             self._loads.pop(answer.ticket, None)
             match asker, operation:
-                case Load(), Get():
+                case Load(), values.Get():
                     self._loaded(asker, answer, now)
-                case Session(), Get():
+                case Session(), values.Get():
                     self._row_read(asker, answer, now)
                 case Session(), Tombstone():
                     self._ended(asker, operation, answer, now)
-                case Session(), (Create() | CompareAndSet()):
+                case Session(), (values.Create() | values.CompareAndSet()):
                     self._commit_answered(asker, operation, answer, now)
                 case _:
                     pass  # a ticket that nobody waits for
@@ -192,7 +171,7 @@ class Gateway(DataPlane):
         if len(self._loads) >= limits.LOADS_MAX or asked >= limits.LOADS_PER_SECOND:
             raise PeerFault(Reason.STORE_BUSY)
         self._load_second = second, asked + 1
-        self._loads[self.desk.ask(Get(handle), waiting)] = now
+        self._loads[self.desk.ask(values.Get(handle), waiting)] = now
 
     def _loaded(self, waiting: Load, answer: Answer, now: Instant) -> None:
         try:
@@ -201,15 +180,16 @@ class Gateway(DataPlane):
         except PeerFault as fault:
             self.desk.stranger(fault.reason, waiting.path, now)
 
-    def _commit_answered(self, session: Session, operation: Create | CompareAndSet, answer: Answer, now: Instant) -> None:
+    def _commit_answered(self, session: Session, operation: values.Create | values.CompareAndSet, answer: Answer, now: Instant) -> None:
         if session.commit_ticket != answer.ticket:
             if answer.outcome is Outcome.WON and session.ending:  # not for one that was fenced: the row is another's now
                 session.hear(Input.COMMIT_WON, now)
             return
+        create = operation if isinstance(operation, values.Create) else None
         if answer.outcome is Outcome.WON:
             held = session.candidate.held if session.candidate else []
             session.hear(Input.COMMIT_WON, now)
-            for ended in operation.supersede if isinstance(operation, Create) else ():
+            for ended in create.supersede if create else ():
                 if ended.handle in self.desk.sessions:
                     self.desk.sessions[ended.handle].hear(Input.SUPERSEDED, now)
             packets: list[bytes] = []
@@ -221,12 +201,7 @@ class Gateway(DataPlane):
             self.desk.out += [Deliver(session.handle, packets)] if packets else []
         elif answer.outcome is Outcome.FAILED:
             session.hear(Input.STORE_LOST, now)
-        elif (
-            answer.outcome is Outcome.FULL
-            and isinstance(operation, Create)
-            and not operation.supersede
-            and (victim := self._victim(answer, now))
-        ):
+        elif answer.outcome is Outcome.FULL and create and not create.supersede and (victim := self._victim(answer, now)):
             session.ask_commit(now, (victim,))
         elif session.state is State.PENDING or self._certain(session, answer):
             session.hear(Input.COMMIT_LOST, now)
@@ -237,10 +212,8 @@ class Gateway(DataPlane):
         """Return the end of the device's longest unbound session; sessions that nobody holds count as unbound longest [O-5]."""
         strangers = [handle for handle in answer.handles if handle not in self.desk.sessions]
         if strangers:
-            handle = strangers[0]
-            return Tombstone(
-                handle, Fact(Event.SESSION_ENDED, Reason.SUPERSEDED, self.desk.serial(), 0, now, handle, state_to=State.TERMINATED)
-            )
+            ended = values.Fact(Event.SESSION_ENDED, Reason.SUPERSEDED, self.desk.serial(), 0, now, strangers[0], state_to=State.TERMINATED)
+            return Tombstone(strangers[0], ended)
         unbound = [session for handle in answer.handles if (session := self.desk.sessions[handle]).active is None]
         if not unbound:
             return None
@@ -251,7 +224,7 @@ class Gateway(DataPlane):
     def _certain(self, session: Session, answer: Answer) -> bool:
         """Tell whether a row is ours to go on from: unchanged, or changed by this process; keeps it if so [G-16]."""
         row, identity = answer.row, self.desk.identity
-        if row is None or row.state != ROW_LIVE:
+        if row is None or row.state != values.ROW_LIVE:
             return False
         mine = (row.node, row.boot) == (identity.node, identity.boot)
         if row.binding_version == session.binding_version or (mine and row.binding_version == session.binding_version + 1):
@@ -268,15 +241,13 @@ class Gateway(DataPlane):
             session.retry_at = None
             self.desk.changed.add(session)
             if answer.outcome is not Outcome.WON:
-                self.desk.out.append(
-                    Record(operation.fact._replace(event=Event.SESSION_CHANGED))
-                )  # without a store's row: never born, or out of reach until it expired
+                # without a store's row: never born, or out of reach until it expired
+                self.desk.out.append(Record(operation.fact._replace(event=Event.SESSION_CHANGED)))
 
     def _run_clocks(self, now: Instant) -> None:
         while self._heap and self._heap[0][0] <= now:
             _, handle = heapq.heappop(self._heap)
-            session = self.desk.sessions.get(handle)
-            if session:
+            if session := self.desk.sessions.get(handle):
                 session.armed_at = None
                 judge(session, now)
                 self.desk.changed.add(session)

@@ -154,14 +154,10 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
                 self.binding_version = self.row.binding_version if self.row else self.binding_version
             case Effect.SUSPEND | Effect.RESUME:
                 self.suspended, self.retry_at = effect is Effect.SUSPEND, self.retry_at if effect is Effect.SUSPEND else None
-            case Effect.ARM_RECOVERY:
-                self.recovery_at = Instant(now + limits.RECOVERY_WINDOW_NS)
-            case Effect.DISARM_RECOVERY:
-                self.recovery_at = None
-            case Effect.ARM_VOLATILE:
-                self.volatile_at = Instant(now + limits.VOLATILE_NS)
-            case Effect.DISARM_VOLATILE:
-                self.volatile_at = None
+            case Effect.ARM_RECOVERY | Effect.DISARM_RECOVERY:
+                self.recovery_at = Instant(now + limits.RECOVERY_WINDOW_NS) if effect is Effect.ARM_RECOVERY else None
+            case Effect.ARM_VOLATILE | Effect.DISARM_VOLATILE:
+                self.volatile_at = Instant(now + limits.VOLATILE_NS) if effect is Effect.ARM_VOLATILE else None
             case Effect.SAY_CLOSE:
                 self._say_close(reason)
             case Effect.WIPE:

@@ -1,3 +1,4 @@
+# ruff: noqa: E702, D101 - the names of the facts stand in one line and are described above it
 """The gateway's session machine. Every transition is a row here; an empty cell is a refusal that changes nothing [G-52].
 
 Claims about every state and every step run in production, in the laboratory and in the explorer; each docstring is the claim.
@@ -60,35 +61,21 @@ ROWS: Final = (
 # fmt: on
 
 
+# What is true of a session, without keys, clocks and paths.
+# fmt: off
 class Facts(NamedTuple):
-    """What is true of a session, without keys, clocks and paths."""
-
-    state: State
-    version: int
-    bound: bool
-    candidate: bool
-    commit: bool
-    suspended: bool
-    recovery: bool
-    volatile: bool
-    chain: bool
+    state: State; version: int; bound: bool; candidate: bool; commit: bool; suspended: bool; recovery: bool; volatile: bool; chain: bool
 
 
 CHANGES: Final[dict[Effect, dict[str, bool]]] = {
-    Effect.HOLD_CANDIDATE: {"candidate": True},
-    Effect.DROP_CANDIDATE: {"candidate": False, "commit": False},
-    Effect.ASK_CREATE: {"commit": True},
-    Effect.ASK_MOVE: {"commit": True},
-    Effect.PROMOTE: {"bound": True, "candidate": False, "commit": False},
-    Effect.UNBIND: {"bound": False},
-    Effect.SUSPEND: {"suspended": True},
-    Effect.RESUME: {"suspended": False},
-    Effect.ARM_RECOVERY: {"recovery": True},
-    Effect.DISARM_RECOVERY: {"recovery": False},
-    Effect.ARM_VOLATILE: {"volatile": True},
-    Effect.DISARM_VOLATILE: {"volatile": False},
-    Effect.WIPE: dict.fromkeys(("bound", "candidate", "commit", "suspended", "recovery", "volatile", "chain"), False),
+    E.HOLD_CANDIDATE: {"candidate": True}, E.DROP_CANDIDATE: {"candidate": False, "commit": False},
+    E.ASK_CREATE: {"commit": True}, E.ASK_MOVE: {"commit": True}, E.PROMOTE: {"bound": True, "candidate": False, "commit": False},
+    E.UNBIND: {"bound": False}, E.SUSPEND: {"suspended": True}, E.RESUME: {"suspended": False},
+    E.ARM_RECOVERY: {"recovery": True}, E.DISARM_RECOVERY: {"recovery": False},
+    E.ARM_VOLATILE: {"volatile": True}, E.DISARM_VOLATILE: {"volatile": False},
+    E.WIPE: dict.fromkeys(("bound", "candidate", "commit", "suspended", "recovery", "volatile", "chain"), False),
 }
+# fmt: on
 """Effects that are not named here change no fact: they only speak to the peer or to the store."""
 
 

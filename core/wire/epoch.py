@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from core.crypto.primitives import Cipher, TagMismatch, new_cipher
-from core.crypto.replay import COUNTER_LIMIT, Verdict, step
+from core.crypto.replay import Verdict, step
 from core.errors import PeerFault
+from core.limits import COUNTER_LIMIT
 from core.reasons import Reason
 from core.values import Instant, Path, Transmit
 from core.wire.layout import DATA_HEADER

@@ -13,8 +13,9 @@ from audit.vocabulary import SCHEMAS
 from core.crypto import chain
 from core.crypto import primitives as p
 from core.crypto.noise import IKHFS, KKPSK0, Handshake
-from core.crypto.replay import COUNTER_LIMIT, Verdict, step
+from core.crypto.replay import Verdict, step
 from core.errors import require
+from core.limits import COUNTER_LIMIT
 from jvpn.shell import second
 from jvpn.shell.entropy import entropy, start_up
 
@@ -85,7 +86,7 @@ def _aead() -> None:
 
 
 def _aes() -> None:
-    block = p.aes_block(bytes(range(32)))
+    block = p.AesBlock(bytes(range(32)))
     _equal(block.encrypt(bytes.fromhex("00112233445566778899aabbccddeeff")), "8ea2b7ca516745bfeafc49904b496089")
     _equal(block.decrypt(bytes.fromhex("8ea2b7ca516745bfeafc49904b496089")), "00112233445566778899aabbccddeeff")
 

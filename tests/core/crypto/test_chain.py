@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.crypto import chain
-from core.crypto.primitives import TagMismatch, aes_block
+from core.crypto.primitives import AesBlock, TagMismatch
 from core.errors import Invariant
 from tests.core.crypto import independent
 
@@ -59,7 +59,7 @@ def test_garbage_is_no_locator() -> None:
     """Random knocks reach the store."""
     locators = chain.Locators(bytes(32))
     assert not any(locators.open(hashlib.sha256(bytes((i,))).digest()[:16]) for i in range(256))
-    block = aes_block(bytes(32))
+    block = AesBlock(bytes(32))
     assert locators.open(block.encrypt(bytes(16))) == (0, 0)
     assert not any(locators.open(block.encrypt((1 << bit).to_bytes(16, "little"))) for bit in range(64, 128))
     for length in (0, 15, 17):

@@ -168,7 +168,7 @@ def test_rfc_examples() -> None:
     assert len(hkdf) == 12
     for ikm, salt, info, okm in (map(bytes.fromhex, hkdf[i : i + 4]) for i in (0, 4, 8)):
         assert rfc5869(salt, ikm, info, len(okm)) == okm
-    block = p.aes_block(bytes(range(32)))
+    block = p.AesBlock(bytes(range(32)))
     plain, sealed = bytes.fromhex("00112233445566778899aabbccddeeff"), bytes.fromhex("8ea2b7ca516745bfeafc49904b496089")  # FIPS 197, C.3
     assert (block.encrypt(plain), block.decrypt(sealed)) == (sealed, plain)
 
@@ -214,7 +214,7 @@ def test_unusable_points_are_refused(point: bytes) -> None:
 @pytest.mark.parametrize("length", [0, 16, 31, 33, 64])
 def test_wrong_lengths_of_our_own_keys(length: int) -> None:
     """A key of another length is padded or cut in silence, or AES runs with 128 bits."""
-    for make in (p.PrivateKey, p.new_cipher, p.aes_block):
+    for make in (p.PrivateKey, p.new_cipher, p.AesBlock):
         with pytest.raises(ValueError, match=r"key|long"):
             make(bytes(length))
 
@@ -222,7 +222,7 @@ def test_wrong_lengths_of_our_own_keys(length: int) -> None:
 @pytest.mark.parametrize("length", [0, 15, 17, 32])
 def test_a_refused_block_leaves_nothing_behind(length: int) -> None:
     """A short block stays in the kept context, and every locator after it is wrong."""
-    block = p.aes_block(bytes(32))
+    block = p.AesBlock(bytes(32))
     expected = block.encrypt(bytes(16)), block.decrypt(bytes(16))
     for operation in (block.encrypt, block.decrypt):
         with pytest.raises(Invariant):
@@ -257,7 +257,7 @@ def test_small_functions() -> None:
 
 
 @pytest.mark.parametrize(
-    "secret", [p.PrivateKey(b"\xa5" * 32), p.MlKem768().generate(b"\xa5" * 64), p.aes_block(b"\xa5" * 32)], ids=lambda s: type(s).__name__
+    "secret", [p.PrivateKey(b"\xa5" * 32), p.MlKem768().generate(b"\xa5" * 64), p.AesBlock(b"\xa5" * 32)], ids=lambda s: type(s).__name__
 )
 def test_secrets_do_not_leave_their_object(secret: p.Secret) -> None:
     """[K-7] A private key ends up in a log line, a crash report, a pickle or a copy that nobody drops."""

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.crypto.replay import COUNTER_LIMIT, Verdict, step
+from core.crypto.replay import Verdict, step
+from core.limits import COUNTER_LIMIT
 
 
 def oracle(accepted: frozenset[int], counter: int, width: int) -> Verdict:

@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from core.crypto import chain, noise
 from core.crypto import primitives as p
-from core.crypto.replay import COUNTER_LIMIT, Verdict, step
+from core.crypto.replay import Verdict, step
 from core.errors import Invariant
+from core.limits import COUNTER_LIMIT
 from jvpn.shell import selftest
 
 
@@ -107,7 +108,7 @@ BREAKS: dict[str, tuple[object, str, Any, str]] = {
     "a comparison of beginnings": (p, "same", lambda a, b: a[:2] == b[:2], "comparison"),
     "a tag that nobody checks": (p, "new_cipher", Careless, "ChaCha20-Poly1305"),
     "a nonce of another layout": (p, "nonce", lambda counter: bytes(4) + counter.to_bytes(8, "big"), "ChaCha20-Poly1305"),
-    "another block cipher": (p, "aes_block", Block, "AES-256"),
+    "another block cipher": (p, "AesBlock", Block, "AES-256"),
     "a point of low order": (p, "PrivateKey", Point, "X25519"),
     "a KEM that is stuck": (p, "MlKem768", Kem, "ML-KEM-768"),
     "another handshake": (selftest, "IKHFS", noise.IKHFS._replace(name=b"Noise_IK"), "handshake IKhfs"),
