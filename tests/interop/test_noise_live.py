@@ -3,9 +3,8 @@
 The peers are `github.com/flynn/noise` (Go, with Go's own primitives) and `noiseprotocol` (Python; its primitives are ours, from
 `cryptography`, so it judges the protocol and not them). Both draw their keys; so do we.
 
-Not shown here: IKhfs with its KEM tokens. Neither peer has the hfs extension, and no released implementation that we know of has it
-with ML-KEM-768. So e1 and ekem1 rest on pinned vectors and this project's independent second implementation
-(tests/core/crypto/test_noise_vectors.py); what is shown here is that the pattern without them is IK, and that IK is everybody's.
+Not shown here: IKhfs with its KEM tokens, as neither peer has the hfs extension. test_noise_recorded.py holds those against a recording
+of a third implementation; what is shown here is that the pattern without them is IK, and that IK is everybody's.
 """
 
 import os
