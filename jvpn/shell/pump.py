@@ -1,17 +1,23 @@
-"""A packet port for machines without a TUN: IP packets as datagrams of a unix socket. Real packets, but no kernel routes them."""
+"""A packet port for machines without a TUN: IP packets as datagrams of a unix socket. Real packets, but no kernel routes them.
+
+A program binds a unix datagram socket of its own, sends an empty datagram to say where it is, then packets, and gets what is delivered.
+"""
 
 import contextlib
 import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from jvpn.shell.errors import Unavailable
 from jvpn.shell.tun import BATCH, MTU_MAX, Counters, Interface, Network
 
+HEADER_BYTES: Final = {4: 20, 6: 40}  # the least that a packet of each version of IP has
+
 
 class Pump:
-    """Takes packets sent to its socket, and sends what is delivered to whoever sent last."""
+    """Takes packets sent to its socket, and sends what is delivered to whoever sent last and has a name to be answered at."""
 
     def __init__(self, path: Path) -> None:
         """Listen at `path`, in place of a socket that a crash left behind."""
@@ -22,7 +28,8 @@ class Pump:
         try:
             self._socket.bind(str(path))
         except OSError as error:
-            raise Unavailable(f"cannot make the pump's socket {path}: {error.strerror}; choose another path") from error
+            self._socket.close()
+            raise Unavailable(f"cannot make the pump's socket {path}: {error.strerror or error}; choose another path") from error
         finally:
             os.umask(mask)
 
@@ -35,8 +42,9 @@ class Pump:
         packets: list[bytes] = []
         with contextlib.suppress(BlockingIOError):
             for _ in range(BATCH):
-                packet, self._peer = self._socket.recvfrom(MTU_MAX)
-                if packet and packet[0] >> 4 in {4, 6}:
+                packet, peer = self._socket.recvfrom(MTU_MAX)
+                self._peer = peer or self._peer  # a socket that was never bound has no name
+                if packet and len(packet) >= HEADER_BYTES.get(packet[0] >> 4, MTU_MAX + 1):
                     packets.append(packet)
         self.counters.read += len(packets)
         return packets
