@@ -19,6 +19,7 @@ from lab.netlab import CABLE
 
 ETH_P_ALL: Final = 0x0003  # only so are outgoing packets seen too
 IPV4: Final = 0x0800
+IPV4_FIRST: Final = 0x45  # the first byte of an IPv4 header without options
 UDP: Final = 17
 OUTGOING: Final = 4  # linux/if_packet.h
 IP_HEADER: Final = struct.Struct("!BBHHHBBH4s4s")
@@ -55,7 +56,7 @@ def send(source: str, port: int, frames: list[bytes]) -> None:
     for frame in frames:
         datagram = UDP_HEADER.pack(port, PORT, UDP_HEADER.size + len(frame), 0) + frame  # without a checksum, as IPv4 allows
         header = IP_HEADER.pack(
-            0x45, 0, IP_HEADER.size + len(datagram), 0, 0, 64, UDP, 0, socket.inet_aton(source), socket.inet_aton(RIGHT)
+            IPV4_FIRST, 0, IP_HEADER.size + len(datagram), 0, 0, 64, UDP, 0, socket.inet_aton(source), socket.inet_aton(RIGHT)
         )
         raw.sendto(header + datagram, (RIGHT, 0))
 

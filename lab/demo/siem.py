@@ -9,7 +9,7 @@ from typing import Final
 
 from opensearchpy import OpenSearch
 
-from lab.demo.scene import JVPN, Failed, Scene, stop
+from lab.demo.scene import JVPN, Failed, Stage, stop
 from lab.opensearch_fetch import FetchError, fetch, unavailable
 from lab.opensearch_node import Node
 from observability.queries import events_in_log, events_in_stream, summary
@@ -28,7 +28,7 @@ url = "{url}"
 class Cluster:
     """The node and its shipper."""
 
-    def __init__(self, scene: Scene, url: str, shipper: subprocess.Popen[bytes]) -> None:
+    def __init__(self, scene: Stage, url: str, shipper: subprocess.Popen[bytes]) -> None:
         """Keep them."""
         self.scene, self.client, self.shipper = scene, OpenSearch(url), shipper
 
@@ -53,7 +53,7 @@ def missing() -> str | None:
 
 
 @contextmanager
-def cluster(scene: Scene, show: Callable[[str, str], None], *, wanted: bool) -> Iterator[Cluster | None]:
+def cluster(scene: Stage, show: Callable[[str, str], None], *, wanted: bool) -> Iterator[Cluster | None]:
     """Start node and shipper where wanted, and end them."""
     if not wanted:
         yield None

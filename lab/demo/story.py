@@ -1,4 +1,4 @@
-"""The six steps of the demonstration, each with what has to be true at its end."""
+"""The six steps of the demonstration, each with what has to be true at its end; where it plays is the scene's affair."""
 
 import hashlib
 import json
@@ -9,16 +9,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from operator import contains
 from pathlib import Path
 from typing import Any, Final
 
-from lab.demo.scene import LEFT, LEFT_AFTER, TUNNEL, Failed, Scene
-from lab.demo.work import HTTP_PORT, content
+from lab.demo.scene import Failed, Stage
+from lab.demo.work import content
 
 FILE_BYTES: Final = 44_000_000
 RATE: Final = 1_000_000  # bytes a second: so paced, the download outlasts every event
-LONG_S: Final = 180.0
-FOREIGN: Final = "10.9.0.66"
 STEADY_S: Final = 3.0
 WATCH_NS: Final = 3_000_000_000  # after a moment, a gap is its consequence
 DEVICES: Final = ("alice", "mallory")
@@ -47,33 +46,34 @@ class Outcome:
 class Story:
     """Plays the steps on a scene; `show(step, state)` is told how it goes."""
 
-    def __init__(self, scene: Scene, show: Show) -> None:
+    def __init__(self, scene: Stage, show: Show) -> None:
         """Keep both; nothing happens yet."""
         self.scene, self.show, self.outcome = scene, show, Outcome()
         self._download: subprocess.Popen[bytes] | None = None
-        self._ping: subprocess.Popen[bytes] | None = None
 
     def play(self) -> Outcome:
         """Play everything; raise Failed when the scene does not get to where a step can be judged."""
         with self.step("gateway and client start"):
             self.scene.start_gateway()
             self.scene.start_client()
-            self.scene.work("left", "lab.demo.attacker", "record", str(self.scene.directory / "tap.jsonl"), str(LONG_S), out="tap.log")
+            self.scene.tap()
         with self.step("a download and a ping through the tunnel"):
             self._traffic()
         with self.step("UDP is black-holed: the session jumps to TCP"):
             self._moment("udp black-holed")
-            self.scene.lab.block_udp()
+            self.scene.black_hole()
             self._until_carrier("TCP")
         with self.step("UDP comes back: the session returns"):
             self._moment("udp back")
-            self.scene.lab.block_udp(on=False)
+            self.scene.black_hole(on=False)
             self._until_carrier("UDP")
-        with self.step("the client's address is replaced: the session follows"):
-            self._moment("address replaced")
-            self.scene.lab.replace_address(f"{LEFT}/24", f"{LEFT_AFTER}/24")
-            self.scene.wait(lambda: str(self.scene.session().get("remote", "")).startswith(LEFT_AFTER), "the session has the new address")
+        with self.step(self.scene.address_step):
+            self._moment("address changed")
+            self.scene.change_address()
+            after = f"{self.scene.address_after}:"
+            self.scene.wait(lambda: str(self.scene.session().get("remote", "")).startswith(after), "the session has the new address")
             self._steady()
+            self.outcome.claims["the download outlasted every jump"] = "sha256" not in self._downloaded()
         with self.step("the attacker plays"):
             self._attacks()
         with self.step("the download ends"):
@@ -105,12 +105,7 @@ class Story:
         self.show(name, f"done in {time.monotonic() - began:.1f} s")
 
     def _traffic(self) -> None:
-        work = "lab.demo.work"
-        self.scene.work("right", work, "serve", TUNNEL, str(FILE_BYTES), str(LONG_S), out="serve.log")
-        self.scene.work("right", work, "echo", TUNNEL, str(LONG_S), out="echo.log")
-        time.sleep(0.7)  # both bind their sockets
-        self._ping = self.scene.work("left", work, "ping", TUNNEL, str(LONG_S), out="ping.jsonl")
-        self._download = self.scene.work("left", work, "download", f"http://{TUNNEL}:{HTTP_PORT}/", str(RATE), out="download.jsonl")
+        self._download = self.scene.traffic(FILE_BYTES, RATE)
         self.scene.wait(lambda: self.scene.lines("download.jsonl") and self.scene.lines("ping.jsonl"), "traffic flows through the tunnel")
         self._steady()
 
@@ -139,29 +134,32 @@ class Story:
         self._steady()
 
     def _attacks(self) -> None:
+        send = self.scene.send
         frames = [line for line in self.scene.lines("tap.jsonl") if line["sent"]]
-        mine = int(str(self.scene.session()["remote"]).rsplit(":", 1)[1])
-        recorded = [line["frame"] for line in frames if line["from"] == [LEFT_AFTER, mine] and line["frame"].startswith("04")]
+        mine = [self.scene.address_after, int(str(self.scene.session()["remote"]).rsplit(":", 1)[1])]
+        recorded = [line["frame"] for line in frames if line["from"] == mine and line["frame"].startswith("04")]
         reattach = [line["frame"] for line in frames if line["frame"].startswith("05")][-1]
         forged = reattach[:16] + "00" * 16 + reattach[48:]
         fresh = recorded[-1][:16] + f"{2**40:016x}"[::-1] + recorded[-1][32:]
         mallory = str(self.scene.directory / "mallory" / "client.toml")
-        self._attack("recorded DATA, again", "COUNTER_REPLAYED", lambda: self._send(LEFT_AFTER, mine, recorded[-8:]))
-        self._attack("recorded REATTACH, again", "ATTEMPT_BURNT", lambda: self._send(LEFT_AFTER, mine, [reattach]))
-        self._attack("recorded REATTACH, from elsewhere", "ATTEMPT_BURNT", lambda: self._send(FOREIGN, 4444, [reattach]))
-        self._attack("REATTACH with a made-up locator", "LOCATOR_WRONG", lambda: self._send(FOREIGN, 4444, [forged]))
+        self._attack("recorded DATA, again", "COUNTER_REPLAYED", lambda: send(recorded[-8:]), foreign=False)
+        self._attack("recorded REATTACH, again", "ATTEMPT_BURNT", lambda: send([reattach]), foreign=False)
+        self._attack("recorded REATTACH, from elsewhere", "ATTEMPT_BURNT", lambda: send([reattach], foreign=True))
+        self._attack("REATTACH with a made-up locator", "LOCATOR_WRONG", lambda: send([forged], foreign=True))
         self._attack("REATTACH with a forged mac", "REATTACH_MAC_WRONG", lambda: self._insider(mallory, "forge"))
         self._attack("a stale candidate confirms", "CONFIRM_STALE", lambda: self._insider(mallory, "stale"))
-        self._attack("recorded DATA, from a foreign address", "UNBOUND_PATH", lambda: self._send(FOREIGN, 4444, recorded[-8:]))
-        self._attack("DATA of the session with another counter", "DATA_TAG_WRONG", lambda: self._send(LEFT_AFTER, mine, [fresh]))
+        self._attack("recorded DATA, from a foreign address", "UNBOUND_PATH", lambda: send(recorded[-8:], foreign=True))
+        self._attack("DATA of the session with another counter", "DATA_TAG_WRONG", lambda: send([fresh]), foreign=False)
 
-    def _attack(self, name: str, reason: str, act: Callable[[], None]) -> None:
-        """Attack; then the session must be as before, and the refusal in the log with its reason."""
-        before, known = self._fixed(), self._refused(reason)
+    def _attack(self, name: str, reason: str, act: Callable[[], None], *, foreign: bool = True) -> None:
+        """Attack; then the session must be as before, and the refusal in the log with its reason and where it came from."""
+        moved = [event for event in self.scene.events() if event["event_type"] == "SESSION_MOVED"]
+        own = [event["peer"] for event in moved if event["session"]["correlation_id"] in self.outcome.sessions][-1]
+        before, known = self._fixed(), self._refused(reason, own, foreign=foreign)
         self.show("", f"attack: {name}")
         act()
         try:
-            self.scene.wait(lambda: self._refused(reason) > known, f"the refusal {reason} is recorded", seconds=15.0)
+            self.scene.wait(lambda: self._refused(reason, own, foreign=foreign) > known, f"the refusal {reason} is recorded", seconds=15.0)
             recorded = True
         except Failed:
             recorded = False
@@ -169,20 +167,14 @@ class Story:
         self.outcome.attacks.append({"attack": name, "reason": reason, "recorded": recorded, "session_unchanged": unchanged})
         self.outcome.claims[f"refused: {name}"] = recorded and unchanged
 
-    def _refused(self, reason: str) -> int:
-        kinds = {"TRAFFIC_REFUSED", "SESSION_REFUSED"}
-        return sum(
-            event.get("count", 1) for event in self.scene.events() if event["event_type"] in kinds and event["reason_code"] == reason
-        )
+    def _refused(self, reason: str, own: str, *, foreign: bool) -> int:
+        """Return how many refusals the log has from the session's own address, or from others: sums of earlier ones come late."""
+        refused = [event for event in self.scene.events() if event["event_type"] in {"TRAFFIC_REFUSED", "SESSION_REFUSED"}]
+        return sum(event.get("count", 1) for event in refused if event["reason_code"] == reason and (event.get("peer") != own) == foreign)
 
     def _fixed(self) -> tuple[Any, ...]:
         session = self.scene.session()
         return tuple(session.get(name) for name in ("correlation_id", "state", "binding_version", "epoch", "carrier", "remote"))
-
-    def _send(self, source: str, port: int, frames: list[str]) -> None:
-        command = [sys.executable, "-m", "lab.demo.attacker", "send", source, str(port)]
-        process = self.scene.lab.run("left", command, stdin=subprocess.PIPE)
-        process.communicate("\n".join(frames).encode(), timeout=30)
 
     def _insider(self, config: str, what: str) -> None:
         process = self.scene.work("left", "lab.demo.insider", config, what, out=f"insider-{what}.log")
@@ -191,14 +183,11 @@ class Story:
 
     def _judge_traffic(self) -> None:
         download = self._download
-        while download is not None and download.poll() is None:
+        while "sha256" not in self._downloaded() and download is not None and download.poll() is None:
             self.show("", self.line())
             time.sleep(0.5)
-        last = self.scene.lines("download.jsonl")[-1]
-        self.outcome.claims["the download's SHA-256 is right"] = last.get("sha256") == hashlib.sha256(content(FILE_BYTES)).hexdigest()
-        if self._ping:
-            self._ping.terminate()
-            self._ping.wait(10)
+        right = hashlib.sha256(content(FILE_BYTES)).hexdigest()
+        self.outcome.claims["the download's SHA-256 is right"] = self._downloaded().get("sha256") == right
         replies = [line["at"] for line in self.scene.lines("ping.jsonl") if "at" in line]
         for name, moment in self.outcome.moments:
             last_before = max((at for at in replies if at <= moment), default=moment)
@@ -206,6 +195,9 @@ class Story:
             pairs = zip([last_before, *after], after, strict=False)
             gaps = [second - first for first, second in pairs if first - moment < WATCH_NS]
             self.outcome.outages_ms[name] = round(max(gaps, default=0) / 1e6, 1)
+
+    def _downloaded(self) -> dict[str, Any]:
+        return self.scene.lines("download.jsonl")[-1]
 
     def _judge_jumps(self) -> None:
         mine = next(iter(self.outcome.sessions))
@@ -225,7 +217,8 @@ class Story:
         claims = self.outcome.claims
         claims["one session from start to end"] = len(self.outcome.sessions) == 1 and len(births) == 1
         claims["a new key epoch at each jump"] = len(set(epochs)) == len(epochs) and epochs == sorted(epochs)
-        claims["each jump has its reason"] = reasons == ["MOVED_PATH_DEAD", "MOVED_BETTER", "MOVED_ADDRESS_CHANGED"]
+        allowed = self.scene.jumps
+        claims["each jump has its reason"] = len(reasons) == len(allowed) and all(map(contains, allowed, reasons))
 
     def _tamper(self) -> None:
         copy = self.scene.directory / "altered-copy"
