@@ -21,11 +21,17 @@ DIRECTORY: Final = 0o700
 LOCK: Final = "service.lock"
 OTHERS_READ: Final = 0o077
 OTHERS_WRITE: Final = 0o022
+DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})  # nobody's mistake in a configuration
 DRAFT_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def create(path: Path, data: bytes | bytearray) -> None:
-    """Create a file of mode 0600. Misconfigured when the name is taken, by a link too, or the directory cannot be written."""
+    """Create a file of mode 0600.
+
+    Raises:
+        Misconfigured: the name is taken, by a link too, or the directory cannot be written.
+        Unavailable: the disk is full or broken.
+    """
     draft = _draft(path, data)
     try:
         path.hardlink_to(draft)  # refuses to replace whatever is there
@@ -33,20 +39,20 @@ def create(path: Path, data: bytes | bytearray) -> None:
     except FileExistsError:
         raise Misconfigured(f"{path}: is there already and is not overwritten: move it away or choose another name") from None
     except OSError as error:
-        raise Misconfigured(f"{path}: cannot be created: {error.strerror}") from error
+        raise _unwritten(path, "created", error) from error
     finally:
         draft.unlink(missing_ok=True)
 
 
 def replace(path: Path, data: bytes | bytearray) -> None:
-    """Put new content under a name, mode 0600. Misconfigured when that fails; then the old content stands."""
+    """Put new content under a name, mode 0600. Misconfigured, Unavailable: as in `create`; then the old content stands."""
     draft = _draft(path, data)
     try:
         draft.rename(path)
         _sync_directory(path.parent)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        raise Misconfigured(f"{path}: cannot be replaced: {error.strerror}") from error
+        raise _unwritten(path, "replaced", error) from error
 
 
 def read_private(path: Path, most: int, others: int = OTHERS_READ, absent: str = "") -> bytearray:
@@ -138,6 +144,12 @@ def _judge(path: Path, found: os.stat_result, others: int) -> None:
         raise Misconfigured(f"{path}: found mode {stat.S_IMODE(found.st_mode):04o}, allowed {PRIVATE:04o}: chmod {PRIVATE:o} it")
 
 
+def _unwritten(path: Path, what: str, error: OSError) -> Unavailable:
+    """Return the error: of the disk, so that a supervisor tries again, or of who named this place."""
+    kind = Unavailable if error.errno in DISK else Misconfigured
+    return kind(f"{path}: cannot be {what}: {error.strerror}")
+
+
 def _draft(path: Path, data: bytes | bytearray) -> Path:
     """Write the content to a new file beside the name, and wait until the disk has it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
@@ -153,7 +165,7 @@ def _draft(path: Path, data: bytes | bytearray) -> Path:
             os.close(descriptor)
     except OSError as error:
         draft.unlink(missing_ok=True)
-        raise Misconfigured(f"{path}: cannot be written: {error.strerror}") from error
+        raise _unwritten(path, "written", error) from error
     return draft
 
 

@@ -12,7 +12,7 @@ from core.engine.gateway import Gateway
 from core.reasons import Carrier, Event, Reason
 from core.session.desk import Desk, Identity, Policy
 from core.session.states import State
-from core.values import AllowList, CloseSession, Path, Settle
+from core.values import AllowList, CloseSession, Instant, Path, Settle
 from jvpn.shell import allowlist, keyfile, service
 from jvpn.shell.audit_link import AuditLink, Writer
 from jvpn.shell.clock import boottime, wall
@@ -29,6 +29,7 @@ from jvpn.shell.transports.tcp import CONNECTIONS_MAX, TcpServer
 from jvpn.shell.transports.udp import UdpServer
 from jvpn.shell.tun import PacketPort, Tun
 
+CLOCK_STEP_NS: Final = 60 * limits.SECOND  # far more than a clock drifts in the life of a session
 DESCRIPTORS: Final = CONNECTIONS_MAX + 1_024  # one server full of connections, and what everything else needs
 
 log = structlog.get_logger(__name__)
@@ -68,7 +69,7 @@ class GatewayProcess(Parts):
         self._streams = {id(transport): transport for transport in transports if transport.carrier == Carrier.TCP}
         self.driver.on_burst = self._prove
         self.driver.on_signal = lambda _number: self._reload()
-        self.driver.on_second = lambda _now: self._hourly(wall() // keyfile.HOUR_NS)
+        self.driver.on_second = self._second
         self._record(Event.PROCESS_STARTED, Reason.PROCESS_STARTED)
         log.info("gateway_ready", udp=len(config.listen_udp), tcp=len(config.listen_tcp), devices=len(self._devices), tun=self.port.name)
 
@@ -82,8 +83,8 @@ class GatewayProcess(Parts):
 
     def _identity(self) -> Identity:
         keys = keyfile.load_gateway(self._config.key, wall())
-        wall_at_zero = wall() - boottime()
-        return Identity(keys.static, self._config.node, self._boot, keys.locator_keys, keys.kek, keys.kek_hour, wall_at_zero)
+        self._at_zero = wall() - boottime()
+        return Identity(keys.static, self._config.node, self._boot, keys.locator_keys, keys.kek, keys.kek_hour, self._at_zero)
 
     def _prove(self, path: Path) -> None:
         """Keep a connection whose traffic the engine has authenticated."""
@@ -102,6 +103,16 @@ class GatewayProcess(Parts):
         self.driver.execute(self.engine.command(AllowList(self._devices), boottime()))
         log.info("allow_list_reloaded", devices=len(self._devices))
         return {"devices": len(self._devices)}
+
+    def _second(self, now: Instant) -> None:
+        self._hourly(wall() // keyfile.HOUR_NS)
+        self._compare_clocks(wall() - now)
+
+    def _compare_clocks(self, at_zero: int) -> None:
+        """Tell the operator that somebody set the wall clock: rows count from the one at the start, the store purges by the one that is."""
+        if abs(at_zero - self._at_zero) >= CLOCK_STEP_NS:
+            log.error("clock_was_set", by_s=(at_zero - self._at_zero) // limits.SECOND, to_do="restart this gateway: its clients come back")
+            self._at_zero = at_zero
 
     def _hourly(self, hour: int) -> None:
         """Destroy what the key file holds of row keys that no living row needs, once an hour [K-6]; loading it did so at the start."""

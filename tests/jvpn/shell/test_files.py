@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from jvpn.shell.checked import Misconfigured
+from jvpn.shell.errors import Unavailable
 from jvpn.shell.files import OTHERS_WRITE, create, locked, overwritten, read_private, replace, wipe
 from tests.support import need
 
@@ -78,9 +79,9 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
 
     with monkeypatch.context() as patched:
         patched.setattr(os, "write", full)
-        with pytest.raises(Misconfigured, match="cannot be written: No space left on device"):
+        with pytest.raises(Unavailable, match="cannot be written: No space left on device"):
             replace(path, b"new")
-        with pytest.raises(Misconfigured, match="No space left on device"):
+        with pytest.raises(Unavailable, match="No space left on device"):
             create(tmp_path / "other", b"new")
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["list"]

@@ -1,5 +1,6 @@
 """Key files: made once, read only when sound, and older row keys destroyed with the passing of time."""
 
+import errno
 import json
 import logging
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from core.crypto.primitives import PrivateKey
 from core.session.desk import Keks
 from jvpn.shell import files, keyfile
 from jvpn.shell.checked import Misconfigured
+from jvpn.shell.errors import Unavailable
 from jvpn.shell.forms import key_text
 
 HOUR = 500_000
@@ -106,6 +108,19 @@ def test_a_file_that_cannot_be_replaced_is_not_used(gateway: Path, monkeypatch: 
     with pytest.raises(Misconfigured, match="No space"):
         keyfile.load_gateway(gateway, NOW + keyfile.HOUR_NS)
     assert gateway.read_bytes() == before
+
+
+def test_a_full_disk_is_no_wrong_configuration(gateway: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A supervisor would not start a gateway again that met a full disk for a moment: exit status 2 says that it must not."""
+
+    def full(_descriptor: int, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("jvpn.shell.files.os.write", full)
+    with pytest.raises(Unavailable, match="cannot be written: No space") as failed:
+        keyfile.load_gateway(gateway, NOW + keyfile.HOUR_NS)
+    assert not isinstance(failed.value, Misconfigured)
+    assert keyfile.public_of(gateway)
 
 
 def test_a_clock_that_went_back(gateway: Path) -> None:
