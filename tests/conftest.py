@@ -1,6 +1,7 @@
 """For all tests: the `requires` marker, the closing account of what was skipped, and reproducible property tests."""
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Generator
 
@@ -15,8 +16,10 @@ settings.load_profile("jvpn")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the marker known; unknown markers are errors."""
+    """Make the marker known; unknown markers are errors. Let SIGINT end what tests start, also when the run is a shell's background job."""
     config.addinivalue_line("markers", "requires(*names): what the machine must have (tests/support.py)")
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # which such a job inherits, and would pass on
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

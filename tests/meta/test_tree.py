@@ -88,6 +88,14 @@ def test_modules_fit_a_sitting() -> None:
     assert not long
 
 
+def test_property_tests_have_one_profile() -> None:
+    """A test of its own profile would judge a clock, or find other examples in each run; tests/conftest.py says how all of them run."""
+    own = re.compile(r"\bdeadline=(?!lambda)|\bderandomize=")
+    texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py") if path != Path(__file__)}
+    found = [place for path, text in texts.items() for place in where(own, str(path.relative_to(ROOT)), text)]
+    assert [place.partition(":")[0] for place in found] == ["tests/conftest.py"], found
+
+
 def test_functions_fit_a_screen() -> None:
     """A reviewer would have to scroll inside one function."""
     assert not [

@@ -7,7 +7,7 @@ import pickle
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from core.crypto import chain
@@ -44,7 +44,6 @@ def test_locators_vector() -> None:
         assert locators.open(locator) == (case["handle"], case["attempt"])
 
 
-@settings(deadline=None)
 @given(st.integers(0, 2**48 - 1), st.integers(0, 2**16 - 1), st.integers(0, 127))
 def test_locators_open_only_what_they_minted(handle: int, attempt: int, bit: int) -> None:
     """A locator leads to another session or attempt, or a changed or foreign one leads anywhere."""

@@ -173,7 +173,7 @@ def test_rfc_examples() -> None:
     assert (block.encrypt(plain), block.decrypt(sealed)) == (sealed, plain)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32), st.binary(max_size=200), st.integers(0, 2**64 - 1))
 def test_openssl_and_libsodium_agree(a: bytes, b: bytes, data: bytes, counter: int) -> None:
     """One of the two libraries computes something else than the other, and we do not know which one is right."""

@@ -42,7 +42,7 @@ def test_every_order_of_arrival(width: int, counters: int, states: int) -> None:
     assert len(known) == len({accepted for _, _, accepted in known}) == states
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.one_of(st.integers(0, 3000), st.integers(0, 40), st.integers(0, COUNTER_LIMIT - 1)), max_size=60))
 def test_the_width_in_use(arrivals: list[int]) -> None:
     """At the width that is shipped, a packet is delivered twice or wrongly thrown away."""

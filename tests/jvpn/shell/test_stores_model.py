@@ -162,5 +162,5 @@ class BothStores(RuleBasedStateMachine):
         return [(answer.outcome, answer.row.binding_version if answer.row else None, answer.handles) for answer in answers]
 
 
-BothStores.TestCase.settings = settings(max_examples=40, stateful_step_count=25, deadline=None, derandomize=True)
+BothStores.TestCase.settings = settings(max_examples=40, stateful_step_count=25)
 TestBothStores = BothStores.TestCase
