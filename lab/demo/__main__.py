@@ -97,7 +97,7 @@ def choose(*, loopback: bool) -> tuple[type[Scene | Loopback], str]:
         return Loopback, "Asked for by --loopback."
     way, why = netns.probe()
     if not way:
-        return Loopback, f"This machine allows no network namespaces: {why}."
+        return Loopback, f"This machine allows no network namespaces: {why.removeprefix('no network namespace: ')}."
     done = subprocess.run([*netns.COMMAND, "run", "--", *PROBE], capture_output=True, text=True, check=False, timeout=60)
     if done.returncode:
         said = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
@@ -109,7 +109,7 @@ def choose(*, loopback: bool) -> tuple[type[Scene | Loopback], str]:
 
 def told(place: type[Scene | Loopback], why: str) -> list[str]:
     """Return what a reader has to know about where it was played."""
-    return [f"{place.label} {why}", *(f"Not shown so: {each}." for each in place.not_shown)]
+    return [f"{place.label} {why}", *(f"Not shown here: {each}." for each in place.not_shown)]
 
 
 def numbers(place: type[Scene | Loopback], why: str, outcome: Outcome) -> dict[str, Any]:

@@ -33,10 +33,10 @@ class Loopback(Stage):
     mode = "loopback"
     label = "No namespaces: loopback sockets and a packet pump instead of TUN; nftables not used."
     not_shown = (
-        "no kernel routes packets into the tunnel: the download is made of IP packets of the laboratory's own, and not of TCP",
-        "UDP is lost by a relay of the laboratory, and not by a firewall",
-        "the machine keeps its addresses: the relay's changes, as a NAT's does, so the jump is MOVED_HINTED, not MOVED_ADDRESS_CHANGED",
-        "no source address is forged: the attacker on the path sends through the relay's socket",
+        "a kernel that routes packets into the tunnel; programs of the laboratory make the IP packets, and the download is not TCP",
+        "a firewall that drops UDP; a relay of the laboratory loses it",
+        "a machine that loses its address; the relay's changes, as a NAT's does, so the jump is MOVED_HINTED, not MOVED_ADDRESS_CHANGED",
+        "forged source addresses; the attacker on the path sends through the relay's socket",
     )
     address_step = "the client's address changes on the way, as at a NAT: the session follows"
     # A client that misses an answer before the hint comes, on a busy machine, moves for that reason.

@@ -161,8 +161,8 @@ def test_nothing_claimed_is_not_passed() -> None:
 
 def test_a_machine_without_namespaces_plays_on_loopback_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     """`make demo` would refuse where it could play, or leave the reader to guess what was played."""
-    monkeypatch.setattr(netns, "probe", lambda: netns.Possible("", "user namespaces are not allowed"))
-    assert demo.choose(loopback=False) == (Loopback, "This machine allows no network namespaces: user namespaces are not allowed.")
+    monkeypatch.setattr(netns, "probe", lambda: netns.Possible("", "no network namespace: not allowed"))
+    assert demo.choose(loopback=False) == (Loopback, "This machine allows no network namespaces: not allowed.")
     monkeypatch.setattr(netns, "probe", lambda: netns.Possible("root", ""))
     monkeypatch.setattr(demo, "PROBE", ("-c", "raise SystemExit('no TUN')"))
     monkeypatch.setattr(netns, "COMMAND", (sys.executable, "-c", "import sys; sys.exit('no: ' + sys.argv[-1])"))
@@ -182,7 +182,7 @@ def test_the_report_is_labelled_or_there_is_none(tmp_path: Path) -> None:
     demo.label(page, demo.told(Loopback, "Because <so>."))
     text = page.read_text()
     assert text.startswith(
-        f'<h1>Title</h1>\n<p class="verdict">A demonstration. {LABEL} Because &lt;so&gt;.</p>\n<p class="soft">Not shown'
+        f'<h1>Title</h1>\n<p class="verdict">A demonstration. {LABEL} Because &lt;so&gt;.</p>\n<p class="soft">Not shown here: '
     )
     assert text.endswith("\n<p>rest</p>\n")
     page.write_text("<h2>Title</h2>\n")
