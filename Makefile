@@ -15,7 +15,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: env ## a session jumps between transports; its history is verified, then tampered with and refused
-	@$(BIN)/python -m lab.demo
+	@$(BIN)/python -m lab.demo $(ARGS)
 
 demo-siem: services env ## the same into a real local OpenSearch, which is fetched and started
 	@$(BIN)/python -m lab.demo --siem
