@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 
 from core import limits
-from core.client.attempts import Newborn, waiting_for
-from core.client.clocks import Clocks
-from core.client.contact import Confirming
+from core.client.attempts import Confirming, Newborn, waiting_for
+from core.client.contact import Contact
 from core.client.states import PRIORITY, Effect, Input, State
 from core.client.table import EVIDENT_CAUSES, Row
 from core.errors import PeerFault, given, require
 from core.reasons import CAUSE_REASON, STATUS_REASON, Cause, CloseCode, Reason, Status
-from core.values import NO_CORRELATION, CloseSession, Connect, Deliver, Instant, Order, Output, Path, PathEvent, Record, Route, Settle
+from core.values import CloseSession, Connect, Deliver, Instant, Order, Output, Path, PathEvent, Record, Route, Settle
 from core.wire.epoch import Epoch
 from core.wire.inner import Ack, encode, encode_ip
 from core.wire.inner import parse as parse_inner
@@ -20,7 +19,7 @@ from core.wire.records import Close, Cookie, Hint, ProbeAck, ReattachResp, Resp,
 from core.wire.refusals import reason_of
 
 
-class Client(Clocks):
+class Client(Contact):
     """Hears inputs and performs the effects of its table's row. Outputs are to be executed in list order."""
 
     def receive(self, frames: Sequence[bytes], path: Path, now: Instant) -> list[Output]:
@@ -61,9 +60,8 @@ class Client(Clocks):
                 self.attempt(carrier, Change.MOVE, self.cause, now)
         elif event is PathEvent.CLOSED:
             if self.paths.get(carrier, path) == path:  # the open one, or a dial that failed
-                self.paths.pop(carrier, None)
-                self.attempts.pop(carrier, None)
-                self.hands.pop(carrier, None)
+                for held in (self.paths, self.attempts, self.hands):
+                    held.pop(carrier, None)
                 if self.state in {State.CONNECTING, State.SEEKING}:
                     self.at[f"dial {carrier}"] = Instant(now + limits.DIAL_RETRY_NS)
             if self.committed and self.committed.path == path:
@@ -117,21 +115,18 @@ class Client(Clocks):
 
     def take(self, row: Row, now: Instant, offer: Confirming | None) -> None:
         """Make one transition; its record speaks of the session that it leads to, or of the one that it ends."""
-        came_from, cause_serial = self.state, self._last
+        came_from, cause, life = self.state, self._last, self.life
         carrier = self.committed.path.carrier if self.committed else 0
         self.state, self.version = row.goes_to or self.state, self.version + 1
         if row.heard in EVIDENT_CAUSES:
             self.cause = EVIDENT_CAUSES[row.heard]
         measures = self.measures(row.heard, offer, now)
         reason = row.reason or CAUSE_REASON[offer.attempt.cause if offer else self.cause]
-        correlation = self.life.correlation if self.life else NO_CORRELATION
         for effect in row.effects:
             self._perform(effect, now, offer)
-        fact = self.fact(row.event, reason, now)._replace(
-            state_from=came_from, caused_by=cause_serial, carrier_from=carrier, measures=measures
-        )
+        fact = self.fact(row.event, reason, now)._replace(state_from=came_from, caused_by=cause, carrier_from=carrier, measures=measures)
         self._last = fact.serial
-        self.out.append(Record(fact if self.life else fact._replace(correlation=correlation)))
+        self.out.append(Record(fact._replace(correlation=life.correlation) if life and not self.life else fact))
 
     def _perform(self, effect: Effect, now: Instant, offer: Confirming | None) -> None:  # noqa: C901, PLR0912 - one case an effect
         carrier = self.committed.path.carrier if self.committed else 0

@@ -1,10 +1,10 @@
-"""What a client holds, and how it makes contact: handshakes, attempts, confirmations, and the clocks that repeat them."""
+"""What a client holds, how it makes contact (handshakes, attempts, confirmations), and its clocks."""
 
 from dataclasses import dataclass
 from typing import Final
 
 from core import limits
-from core.client.attempts import Attempt, Entropy, Hand, Keys, Life, Newborn, Retry
+from core.client.attempts import Attempt, Confirming, Entropy, Hand, Keys, Life, Newborn
 from core.client.states import Effect, Input, State
 from core.client.table import MACHINE, Facts
 from core.errors import given
@@ -14,7 +14,7 @@ from core.values import NO_CORRELATION, Dial, Endpoint, Fact, Instant, Output, P
 from core.wire.epoch import Epoch
 from core.wire.inner import encode
 from core.wire.layout import Change, Kind
-from core.wire.records import Confirm, pack
+from core.wire.records import Confirm, Probe, pack
 from core.wire.refusals import Tally
 
 PROVEN_REFUSALS: Final = frozenset((*STATUS_REASON.values(), Reason.INNER_MALFORMED))
@@ -28,14 +28,6 @@ class ClientPolicy:
     mtu: int = limits.MTU_DEFAULT
     transport_loss_ns: int = limits.TRANSPORT_LOSS_NS
     health_ns: int = limits.HEALTH_NS
-
-
-class Confirming:
-    """A proven epoch whose CONFIRM is repeated until the gateway speaks under it."""
-
-    def __init__(self, epoch: Epoch, attempt: Attempt, now: Instant) -> None:
-        """Start with an immediate CONFIRM."""
-        self.epoch, self.attempt, self.retry = epoch, attempt, Retry(now, 0)
 
 
 class Contact(Actor[State, Input, Effect, Facts, Confirming]):
@@ -213,3 +205,75 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
     def unconfirmed(self) -> list[Confirming]:
         """Return the epochs whose CONFIRM is not answered; one that is committed waits for the ACK."""
         return [each for each in self.confirming if each.epoch is not self.committed or not self.acknowledged]
+
+    def deadlines(self) -> list[tuple[Input, Instant]]:
+        """Return what the clock makes the client hear, and when."""
+        epoch, life = self.committed, self.life
+        if epoch is None or life is None:
+            return []
+        waits = [(Input.LIFETIME_OVER, life.expires_at)]
+        if self.state is State.SEEKING:
+            return [*waits, (Input.TRANSPORT_LOST, Instant(self.sought_at + self.policy.transport_loss_ns))]
+        waits.append((Input.KEY_EXPIRED, Instant(epoch.born + limits.REJECT_AFTER_NS)))
+        if self.waiting_since is not None:
+            floor = limits.DEAD_STREAM_NS if epoch.path.serial else limits.DEAD_MIN_NS
+            waits.append((Input.PATH_SILENT, Instant(self.waiting_since + max(floor, 4 * self.round_trip_ns))))
+        carrier = epoch.path.carrier
+        moving = any(each.epoch is not epoch for each in self.confirming)
+        if carrier != self.policy.carriers[0] and "better" not in self.at and not set(self.attempts) - {carrier} and not moving:
+            waits.append((Input.BETTER_DUE, Instant(self.moved_at + limits.STABLE_NS)))
+        idle = not moving and carrier not in self.attempts and "better" not in self.at
+        if self.sent_at > epoch.born and idle and life.next in life.locators:
+            waits.append((Input.KEY_DUE, Instant(epoch.born + limits.REKEY_AFTER_NS)))
+        return waits
+
+    def timer(self, name: str, now: Instant) -> None:
+        """Do what the named timer was set for."""
+        match name.split():
+            case ["probe"]:
+                self._probe(now)
+            case ["handshake"]:
+                self.shake_again(now)
+            case ["beside"]:
+                self.shake_beside(now)
+            case ["birth"]:
+                self.confirm_birth(now, limits.REATTACH_RETRY_NS * 4)
+            case ["drain"]:
+                self.draining = None
+            case ["fresh"] if self.newborn is None:
+                self.hear(Input.FRESH_DUE, now)
+            case ["last", "chance"]:
+                self.hear(Input.LAST_CHANCE_OVER, now)
+            case ["dial", carrier] if self.state is State.CONNECTING:
+                self.shake(int(carrier), now)
+            case ["dial", carrier] if self.state is State.SEEKING:
+                self.attempt(int(carrier), Change.MOVE, self.cause, now)
+            case ["health"]:
+                self._sample_health(now)
+            case _:
+                pass
+
+    def _probe(self, now: Instant) -> None:
+        """Ask the committed path for a sign of life: often while traffic is outstanding, seldom otherwise [C-40]."""
+        if self.committed is None or self.state is not State.ATTACHED:
+            return
+        self._probe_id = (self._probe_id + 1) % 2**32
+        self.out += self.committed.seal([encode(Kind.PROBE, pack(Probe(self._probe_id, now)))])
+        self.waiting_since = now if self.waiting_since is None else self.waiting_since
+        busy = now - self.sent_at < limits.BUSY_NS or self.waiting_since < now
+        self.at["probe"] = Instant(now + (limits.PROBE_NS if busy else limits.PROBE_IDLE_NS))
+
+    def _sample_health(self, now: Instant) -> None:
+        """Record the traffic since the last sample; an idle session records nothing."""
+        self.at["health"] = Instant(now + self.policy.health_ns)
+        if self.committed and any(measures := self.committed.traffic()):
+            self.committed.sample()
+            self.out.append(Record(self.fact(Event.SESSION_HEALTH, Reason.HEALTH_SAMPLED, now)._replace(measures=measures)))
+
+    def measures(self, heard: Input, offer: Confirming | None, now: Instant) -> tuple[int, int, int, int]:
+        """Return the measures that the registry names for what is heard."""
+        if heard is Input.BORN and self.newborn:
+            return ((now - self.newborn.started) // limits.MICROSECOND, 0, 0, 0)
+        if heard is Input.COMMITTED and offer:
+            return ((now - self.heard_at) // limits.MICROSECOND, (now - offer.attempt.started) // limits.MICROSECOND, 0, 0)
+        return (0, 0, 0, 0)

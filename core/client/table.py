@@ -61,9 +61,9 @@ class Facts(NamedTuple):
 
 
 CHANGES: Final[dict[Effect, dict[str, bool]]] = {
-    Effect.ADOPT_BIRTH: {"session": True, "committed": True, "newborn": False},
-    Effect.COMMIT: {"committed": True, "newborn": False},
-    Effect.WIPE: {"session": False, "committed": False, "newborn": False},
+    E.ADOPT_BIRTH: {"session": True, "committed": True, "newborn": False},
+    E.COMMIT: {"committed": True, "newborn": False},
+    E.WIPE: {"session": False, "committed": False, "newborn": False},
 }
 """Effects that are not named here change no fact of this record, or one that ANSWER_PROVEN brought along."""
 
@@ -84,6 +84,5 @@ def closed_absorbs(before: Facts, after: Facts) -> bool:
 
 
 TABLE: Final = machine.index(ROWS)
-MACHINE: Final = machine.Machine(
-    TABLE, CHANGES, (session_while_live, newborn_only_before_attached), (closed_absorbs,), Input.INVARIANT_BROKEN
-)
+ALWAYS: Final = (session_while_live, newborn_only_before_attached)
+MACHINE: Final = machine.Machine(TABLE, CHANGES, ALWAYS, (closed_absorbs,), Input.INVARIANT_BROKEN)

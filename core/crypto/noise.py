@@ -87,18 +87,8 @@ class Handshake:
     _ephemeral: PrivateKey
     _kem_key: KemKey
 
-    def __init__(  # noqa: PLR0913 - all by name, and each is an input that Noise names
-        self,
-        pattern: Pattern,
-        *,
-        initiator: bool,
-        prologue: bytes,
-        static: PrivateKey,
-        remote: bytes | None,
-        psk: bytes | None = None,
-        kem: Kem | None = None,
-        entropy: Callable[[int], bytes],
-    ) -> None:
+    def __init__(self, pattern: Pattern, *, initiator: bool, prologue: bytes, static: PrivateKey, remote: bytes | None,  # noqa: PLR0913 - Noise's inputs
+                 psk: bytes | None = None, kem: Kem | None = None, entropy: Callable[[int], bytes]) -> None:  # fmt: skip
         tokens = pattern.request + pattern.reply
         require((remote is None) == ("s" in pattern.request and not initiator), "the remote key is given exactly where it is not sent")
         require(remote is None or len(remote) == KEY_LENGTH, "an X25519 public key has 32 bytes")

@@ -6,7 +6,7 @@ from core import limits
 from core.errors import PeerFault
 from core.reasons import Reason
 from core.session.desk import Desk
-from core.session.session import Session
+from core.session.session import Candidate, Session
 from core.session.states import Input
 from core.session.timers import watch_quality
 from core.values import Instant, Path, Transmit
@@ -48,7 +48,7 @@ class DataPlane:
                     self.desk.changed.add(session)
                 self.inner(session, kind, body, packets.setdefault(session.handle, []), now)
             elif session.candidate and epoch is session.candidate.epoch:
-                self._candidate_inner(session, kind, body, now)
+                self._candidate_inner(session, session.candidate, kind, body, now)
             elif kind is Kind.IP:  # draining: delivers, changes nothing [D-6]
                 self._deliver(session, body, packets.setdefault(session.handle, []), now)
         except Malformed:
@@ -74,11 +74,8 @@ class DataPlane:
             case _:
                 self.desk.refusals.add(session, Reason.UNEXPECTED_MESSAGE, epoch.path.remote if epoch else None, now)
 
-    def _candidate_inner(self, session: Session, kind: Kind, body: bytes, now: Instant) -> None:
+    def _candidate_inner(self, session: Session, candidate: Candidate, kind: Kind, body: bytes, now: Instant) -> None:
         """CONFIRM alone asks for the commit, as it alone shows that the path carries L; the rest is held for the answer [R-20]."""
-        candidate = session.candidate
-        if candidate is None:
-            return
         if kind is Kind.CONFIRM:
             if unpack(Confirm, body).mtu != self.desk.policy.mtu:
                 self.desk.refusals.add(session, Reason.INNER_MALFORMED, candidate.epoch.path.remote, now)

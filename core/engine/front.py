@@ -66,7 +66,7 @@ class Front:
         status = Status.OK  # [H-26]
         if payload.carrier != path.carrier:
             status = Status.TRANSPORT_MISMATCH
-        elif sum(session.active is not None for session in desk.of_device(device)) >= limits.SESSIONS_PER_DEVICE:
+        elif sum(session.active is not None for session in desk.by_device.get(device.public, ())) >= limits.SESSIONS_PER_DEVICE:
             status = Status.LIMIT_SESSIONS
         elif len(mine) >= limits.PENDING_PER_DEVICE and not spare:
             status = Status.LIMIT_PENDING
@@ -78,10 +78,8 @@ class Front:
                 spare[0].hear(Input.CANDIDATE_EXPIRED, now)
             self._hold_pending(device, handshake, (index, message.sender_index), path, now)
         else:
-            fact = Fact(Event.HANDSHAKE_REFUSED, STATUS_REASON[status], desk.serial(), 0, now, carrier_to=path.carrier,
-                        device=device.public,
-                        remote=path.remote, times=1)  # fmt: skip
-            desk.out.append(Record(fact))
+            desk.out.append(Record(Fact(Event.HANDSHAKE_REFUSED, STATUS_REASON[status], desk.serial(), 0, now, carrier_to=path.carrier,
+                                        device=device.public, remote=path.remote, times=1)))  # fmt: skip
         desk.out.append(Transmit(path, [frame]))
 
     def _hold_pending(self, device: Device, handshake: Handshake, indices: tuple[int, int], path: Path, now: Instant) -> None:

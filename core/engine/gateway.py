@@ -126,9 +126,8 @@ class Gateway(DataPlane):
 
     def deadline(self) -> Instant | None:
         """Return when `tick` has something to do, or None."""
-        waits = [self._heap[0][0]] if self._heap else []
-        waits += [at for at in (self.desk.refusals.deadline(), self.desk.strangers.deadline()) if at is not None]
-        return min(waits, default=None)
+        waits = [self._heap[0][0] if self._heap else None, self.desk.refusals.deadline(), self.desk.strangers.deadline()]
+        return min([at for at in waits if at is not None], default=None)
 
     def session_for(self, destination: bytes) -> int | None:
         """Return the handle of the session that owns an inner address."""
@@ -146,11 +145,11 @@ class Gateway(DataPlane):
                 self._front.init(frame, message, path, now)
             case Reattach():
                 handle, attempt = open_locator(self.desk, message.locator)
-                session = self.desk.sessions.get(handle)
-                if session is None:
-                    self._ask_row(handle, Load(frame, message, attempt, path), now)
+                waiting = Load(frame, message, attempt, path)
+                if session := self.desk.sessions.get(handle):
+                    self._reattach(session, waiting, now)
                 else:
-                    self._reattach(session, Load(frame, message, attempt, path), now)
+                    self._ask_row(handle, waiting, now)
             case _:
                 raise PeerFault(Reason.UNEXPECTED_MESSAGE)
 
@@ -158,10 +157,9 @@ class Gateway(DataPlane):
         try:
             judge_reattach(session, *load_, now)
         except PeerFault as fault:
-            if fault.reason in OF_SESSION:
-                self.desk.refusals.add(session, fault.reason, load_.path.remote, now)
-            else:
-                self.desk.stranger(fault.reason, load_.path, now)
+            if fault.reason not in OF_SESSION:
+                raise
+            self.desk.refusals.add(session, fault.reason, load_.path.remote, now)
 
     def _ask_row(self, handle: int, waiting: Load, now: Instant) -> None:
         """Read the row of a session that this process does not hold; bounded in flight and in rate [R-13]."""
@@ -227,10 +225,10 @@ class Gateway(DataPlane):
         if row is None or row.state != values.ROW_LIVE:
             return False
         mine = (row.node, row.boot) == (identity.node, identity.boot)
-        if row.binding_version == session.binding_version or (mine and row.binding_version == session.binding_version + 1):
-            session.row = row
-            return True
-        return False
+        if row.binding_version - session.binding_version not in ((0, 1) if mine else (0,)):
+            return False
+        session.row = row
+        return True
 
     def _row_read(self, session: Session, answer: Answer, now: Instant) -> None:
         if session.suspended and answer.outcome in {Outcome.FOUND, Outcome.ABSENT}:
@@ -252,8 +250,7 @@ class Gateway(DataPlane):
                 judge(session, now)
                 self.desk.changed.add(session)
         for tally in (self.desk.refusals, self.desk.strangers):
-            if (ends := tally.deadline()) is not None and ends <= now:
-                tally.flush(now)
+            tally.flush(now)
 
     def _finish(self, now: Instant) -> list[Output]:
         """Arm the clocks of what changed, forget what has ended, and hand over the outputs."""

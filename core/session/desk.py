@@ -127,10 +127,6 @@ class Desk:
         """Send a device's inner traffic to the session that it speaks under: an unused twin must not draw it off [D-7]."""
         self.routes[session.device.inner4] = self.routes[session.device.inner6] = session
 
-    def of_device(self, device: Device) -> frozenset["Session"]:
-        """Return the sessions of a device that this gateway holds."""
-        return frozenset(self.by_device.get(device.public, ()))
-
     def serial(self) -> int:
         """Return the next number of a fact of this process."""
         self._serial += 1

@@ -111,10 +111,7 @@ def terminated_absorbs(before: Facts, after: Facts) -> bool:
 
 
 TABLE: Final = machine.index(ROWS)
-MACHINE: Final = machine.Machine(
-    TABLE,
-    CHANGES,
-    (bound_where_attached, chain_until_terminated, commit_has_candidate, deadline_exactly_in_recovering, suspended_only_unbound_degraded),
-    (terminated_absorbs,),
-    Input.INVARIANT_BROKEN,
-)
+ALWAYS: Final = (
+    bound_where_attached, chain_until_terminated, commit_has_candidate, deadline_exactly_in_recovering, suspended_only_unbound_degraded
+)  # fmt: skip
+MACHINE: Final = machine.Machine(TABLE, CHANGES, ALWAYS, (terminated_absorbs,), Input.INVARIANT_BROKEN)

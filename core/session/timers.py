@@ -14,11 +14,8 @@ def deadlines(session: Session) -> list[tuple[Instant, Input]]:
         return [(Instant(session.commit_at + limits.STORE_TIMEOUT_NS), Input.STORE_LOST)]
     if session.state is State.TERMINATED:
         return [(session.retry_at, Input.TOMBSTONE_LATE)] if session.retry_at else []
-    armed: list[tuple[Instant | None, Input]] = [
-        (session.candidate.deadline if session.candidate else None, Input.CANDIDATE_EXPIRED),
-        (session.recovery_at, Input.RECOVERY_OVER),
-        (session.volatile_at, Input.VOLATILE_OVER),
-    ]
+    armed: list[tuple[Instant | None, Input]] = [(session.recovery_at, Input.RECOVERY_OVER), (session.volatile_at, Input.VOLATILE_OVER)]
+    armed.append((session.candidate.deadline if session.candidate else None, Input.CANDIDATE_EXPIRED))
     if session.state is not State.PENDING:
         armed.append((Instant(session.expires * limits.SECOND - session.desk.identity.wall_ns), Input.LIFETIME_OVER))
         if session.active:

@@ -4,9 +4,8 @@ from typing import Any, Final
 
 import pytest
 
-from core.client.attempts import Attempt, Newborn
+from core.client.attempts import Attempt, Confirming, Newborn
 from core.client.client import Client
-from core.client.contact import Confirming
 from core.client.states import PRIORITY, Input, State
 from core.client.table import MACHINE, ROWS, TABLE, Facts, Row
 from core.errors import Invariant
