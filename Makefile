@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env services demo demo-siem test check format format-check lint types imports bandit docs docs-check lock fuzz clean
+.PHONY: help env services demo demo-siem test check proofs format format-check lint types imports bandit docs docs-check lock fuzz clean
 
 export PYTHON
 BIN := .venv/bin
@@ -25,6 +25,9 @@ test: services env ## all tests; what the machine lacks is skipped, and said at 
 
 check: services env format-check lint types imports bandit docs-check ## everything that must hold before a merge; tests last
 	@$(BIN)/python -m pytest $(ARGS)
+
+proofs: env ## every proof in its long form, some minutes; writes docs/evidence
+	@$(BIN)/python -m lab.proofs --long --json docs/evidence/proofs.json
 
 format: env ## bring the code into the one format
 	@$(BIN)/ruff format .
