@@ -74,6 +74,7 @@ class Tail:
     def _next(self) -> Line | None:
         while not self._lines:
             if not (self._open() and (self._read() or self._advance())):
+                self._check_named()
                 return None
         line = self._lines[0]
         if line.end.number > self._durable + 1 and not self._is_durable(line):
@@ -145,6 +146,16 @@ class Tail:
             self._lines.append(Line(raw, Position(segment, offset, number)))
         self._position = Position(segment, offset, number)
         return cut > 0
+
+    def _check_named(self) -> None:
+        """Raise LogError when the newest segment, read to its end, is no longer the file of that name: nothing would ever follow in it."""
+        if self._descriptor < 0:
+            return
+        path = self._path(self._position.segment)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(path.stat(), os.fstat(self._descriptor)):
+                return
+        raise LogError(f"segment {path} was removed or moved away while it was read. For a new log use another state directory")
 
     def _advance(self) -> bool:
         """Go on to the next segment; return whether there is one."""

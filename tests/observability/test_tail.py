@@ -56,6 +56,36 @@ def test_follows_through_segments_from_any_position(tmp_path: Path) -> None:
     assert Tail(log).unread_bytes(seen[-1].end) == 0
 
 
+@pytest.mark.parametrize("new", [False, True], ids=["nothing in its place", "a new log in its place"])
+def test_a_log_that_was_taken_away_is_an_error_and_not_silence(tmp_path: Path, *, new: bool) -> None:
+    """The shipper would wait for ever at the end of a file that nobody writes, while the gateway records into a new log."""
+    log = tmp_path / "log"
+    scribe, tail = Scribe(log), Tail(log)
+    scribe.write([health(1)])
+    scribe.close()
+    assert drain(tail)
+    assert tail.next() is None
+    log.rename(tmp_path / "elsewhere")
+    if new:
+        Scribe(log).close()
+    with pytest.raises(LogError, match=r"removed or moved away while it was read\. For a new log use another state directory"):
+        tail.next()
+
+
+def test_an_old_segment_may_be_put_away_while_it_is_read(tmp_path: Path) -> None:
+    """Tidying up would stop the shipper in the middle of a segment that it can still read."""
+    log = tmp_path / "log"
+    scribe, tail = Scribe(log, segment_bytes=2_000), Tail(log)
+    for number in range(1, 30):
+        scribe.write([health(number)])
+    scribe.close()
+    whole = content(log)
+    first = tail.next()
+    assert first is not None
+    segments_in(log)[0].unlink()
+    assert [first.raw, *(line.raw for line in drain(tail))] == whole
+
+
 def test_a_line_that_the_writer_may_still_take_back_is_not_read(tmp_path: Path) -> None:
     """The cluster would have an event that never was in the log, under the number of another: a false alarm of tampering for ever."""
     log = tmp_path / "log"
