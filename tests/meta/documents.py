@@ -65,6 +65,11 @@ def as_after_a_demo(scratch: Path) -> None:
     gateway.rename(scratch / "demo-report" / "run" / "gateway-audit")
 
 
+def left_behind(scratch: Path) -> set[str]:
+    """Return what the document's commands put where a checkout has nothing that git ignores; `told` is of `as_after_a_demo`."""
+    return {path.name for path in scratch.iterdir()} - {"demo-report", "told"}
+
+
 def broken_links(document: Path) -> list[str]:
     """Return the links to files that are not there."""
     targets = [each["target"] for each in LINK.finditer(document.read_text(encoding="utf-8"))]

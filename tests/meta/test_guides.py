@@ -8,7 +8,7 @@ import pytest
 from audit.verdict import Verdict
 from audit.vocabulary import vocabulary
 from jvpn.cli.output import Exit
-from tests.meta.documents import as_after_a_demo, broken_links, run
+from tests.meta.documents import as_after_a_demo, broken_links, left_behind, run
 from tests.support import ROOT
 
 GUIDES = [ROOT / "docs" / "guides" / name for name in ("newcomer.md", "operator.md")]
@@ -24,6 +24,7 @@ def test_every_command_works(guide: Path, tmp_path: Path) -> None:
     """Somebody who follows the guide word by word would be stopped by the guide."""
     as_after_a_demo(tmp_path)
     assert run(guide.read_text(encoding="utf-8"), tmp_path) > 5
+    assert guide is OPERATOR or not left_behind(tmp_path), "the operator works in a directory of their own, others in the checkout"
 
 
 @on_each

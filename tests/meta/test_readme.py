@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.meta.documents import Wrong, as_after_a_demo, broken_links, run
+from tests.meta.documents import Wrong, as_after_a_demo, broken_links, left_behind, run
 from tests.support import ROOT
 
 README = ROOT / "README.md"
@@ -13,9 +13,10 @@ LINES_MAX = 120
 
 
 def test_every_command_works(tmp_path: Path) -> None:
-    """The first thing that a newcomer types would fail."""
+    """The first thing that a newcomer types would fail, or leave a private key for the next `git add`."""
     as_after_a_demo(tmp_path)
     assert run(README.read_text(encoding="utf-8"), tmp_path) > 10
+    assert not left_behind(tmp_path)
 
 
 def test_every_link_leads_somewhere() -> None:
