@@ -2,9 +2,7 @@
 
 from typing import Final
 
-MICROSECOND: Final = 1_000
-MILLISECOND: Final = 1_000_000
-SECOND: Final = 1_000_000_000
+MICROSECOND, MILLISECOND, SECOND = 1_000, 1_000_000, 1_000_000_000  # in nanoseconds
 
 # --- Specification: two implementations must agree on these, or users notice. ---------------------------------------
 WINDOW_PACKETS: Final = 1_024  # anti-replay window, RFC 4303 section 3.4.3

@@ -46,8 +46,7 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
         self.newborn: Newborn | None = None
         self.attempts: dict[int, Attempt] = {}
         self.hands: dict[int, Hand] = {}
-        self.hand_tries = self.cookies = 0
-        self.acknowledged = False
+        self.hand_tries, self.cookies, self.acknowledged = 0, 0, False
         self.at: dict[str, Instant] = {}
         self.heard_at = self.sent_at = self.moved_at = self.sought_at = Instant(0)
         self.waiting_since: Instant | None = None

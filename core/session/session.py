@@ -7,7 +7,7 @@ from core.crypto.chain import seal
 from core.crypto.primitives import expand
 from core.errors import given
 from core.machine import Actor
-from core.reasons import CAUSE_REASON, Cause, CloseCode, Event, Reason
+from core.reasons import CAUSE_REASON, CLOSE_REASON, Cause, CloseCode, Event, Reason
 from core.session.desk import Desk, Device
 from core.session.states import DECIDES_WHILE_ASKED, PRIORITY, Effect, Input, State
 from core.session.table import BORN, ENDED, EVIDENCE, MACHINE, MOVED, Facts, Row
@@ -18,10 +18,7 @@ from core.wire.inner import Ack, encode
 from core.wire.layout import Change, Kind
 from core.wire.records import Close, pack
 
-CLOSES: Final = {
-    Reason.CLOSED_BY_OPERATOR: CloseCode.OPERATOR, Reason.LIFETIME_OVER: CloseCode.LIFETIME, Reason.KEY_REVOKED: CloseCode.REVOKED,
-    Reason.SUPERSEDED: CloseCode.SUPERSEDED, Reason.BIRTH_LOST: CloseCode.LIMIT_SESSIONS,
-}  # fmt: skip
+CLOSES: Final = {reason: code for code, reason in CLOSE_REASON.items()}
 
 
 class Candidate:
@@ -122,18 +119,15 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
 
     def abandon(self, now: Instant) -> None:
         """Drop everything and be TERMINATED."""
-        self._perform(Effect.WIPE, now, None)
+        self._wipe(now)
         self.state = State.TERMINATED
 
     def _proven(self) -> Candidate:
         return given(self.candidate, "a commit has a candidate")
 
-    def _perform(  # noqa: C901, PLR0912 - one case an effect: the match is their list
-        self, effect: Effect, now: Instant, offer: Candidate | None, reason: Reason = Reason.INVARIANT_BROKEN
-    ) -> None:
+    def _perform(self, effect: Effect, now: Instant, offer: Candidate | None, reason: Reason) -> None:  # noqa: C901, PLR0912 - one case an effect
         match effect:
             case Effect.HOLD_CANDIDATE:
-                self._drop_candidate()
                 self.hold(given(offer, "there is a candidate to hold"))
             case Effect.DROP_CANDIDATE:
                 self._drop_candidate()
@@ -164,7 +158,8 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
                 self._wipe(now)
 
     def hold(self, offer: Candidate) -> None:
-        """Keep a candidate; its index is answered from now on [R-17]."""
+        """Keep a candidate instead of the one before; its index is answered from now on [R-17]."""
+        self._drop_candidate()
         self.candidate, path = offer, offer.epoch.path
         self.desk.indices[offer.epoch.index] = (self, offer.epoch)
         if path.serial:
@@ -176,8 +171,8 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
             self.desk.retire(self.candidate.epoch.index)
         self.candidate, self.commit_ticket, self.exchange = None, 0, None
 
-    def _drop(self, epoch: Epoch | None) -> None:
-        if epoch:
+    def _drop(self, *epochs: Epoch | None) -> None:
+        for epoch in filter(None, epochs):
             self.desk.indices.pop(epoch.index, None)
 
     def ask_commit(self, now: Instant, supersede: tuple[Tombstone, ...] = ()) -> None:
@@ -213,7 +208,7 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         if self.row and candidate.kind is Change.MOVE:
             self._measure_move(candidate, now)
         self.row, self.binding_version = self.commit_row, self.binding_version + 1
-        self.quality_at, self.good_since, self.active.heard_at, self.heard_at = None, now, now, now
+        self.quality_at, self.good_since, self.heard_at = None, now, now
         self.health_at, self.carrier = Instant(now + self.desk.policy.health_ns), self.active.path.carrier
         self.desk.route(self)
         self.desk.out.append(Route(self.handle, (self.device.inner4, self.device.inner6), up=True))
@@ -237,10 +232,8 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         if self.active:
             self.unbound_at = now
             self.desk.out.append(Route(self.handle, (self.device.inner4, self.device.inner6), up=False))
-        self._drop(self.active)
-        self._drop(self.draining)
-        self.active = self.draining = None
-        self.quality_at = None
+        self._drop(self.active, self.draining)
+        self.active = self.draining = self.quality_at = None
 
     def _say_close(self, reason: Reason) -> None:
         epoch = self.active or (self.candidate.epoch if self.candidate and self.candidate.epoch.attempt == 0 else None)

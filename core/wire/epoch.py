@@ -18,7 +18,7 @@ REFUSED: Final = {Verdict.STALE: Reason.COUNTER_STALE, Verdict.REPLAY: Reason.CO
 class Epoch:
     """Seals and opens DATA under one pair of keys; `path` is the only path it speaks and listens on."""
 
-    __slots__ = ("_receive", "_send", "attempt", "bitmap", "born", "counter", "heard_at", "index", "path", "peer_index", "received",
+    __slots__ = ("_receive", "_send", "attempt", "bitmap", "born", "counter", "index", "path", "peer_index", "received",
                  "received_bytes", "sampled", "sent_bytes", "top")  # fmt: skip
 
     def __init__(self, index: int, peer_index: int, keys: tuple[bytes, bytes], path: Path, attempt: int, now: Instant) -> None:
@@ -27,7 +27,7 @@ class Epoch:
         self._send: Cipher = new_cipher(keys[0])
         self._receive: Cipher = new_cipher(keys[1])
         self.counter = self.top = self.bitmap = self.received = self.received_bytes = self.sent_bytes = 0
-        self.heard_at, self.sampled = now, (0, 0, 0, 0)
+        self.sampled = (0, 0, 0, 0)
 
     def seal(self, inner: Sequence[bytes]) -> list[Transmit]:
         """Return DATA frames of the inner frames, in runs of equal length; raise PeerFault when the counter is used up [D-1]."""
