@@ -89,6 +89,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
 def write(rows: list[Row], path: Path) -> None:
     """Write a run as JSON, and beside it as a table."""
     run = collected(rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
     path.with_suffix(".md").write_text(as_markdown(run), encoding="utf-8")
 

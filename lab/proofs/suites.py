@@ -66,7 +66,7 @@ def protocol_models(long: bool) -> Iterator[Task]:  # noqa: ARG001, FBT001 - the
 
 
 SUITES: Final[Mapping[str, Suite]] = MappingProxyType(
-    {"window": window, "small windows": small_windows, "broken windows": broken_windows, "protocol models": protocol_models}
+    {"window": window, "small windows": small_windows, "broken windows": broken_windows, "protocol models, as recorded": protocol_models}
 )
 
 
@@ -97,7 +97,11 @@ def _mutants() -> Result:
 def _model(name: str) -> Result:
     faults = models.faults_of_model(name)
     entry = models.table()["models"][name]
-    return Result(not faults, "; ".join(faults) or f"{len(entry['queries'])} queries, ProVerif took {entry['seconds']} s")
+    return Result(
+        not faults,
+        "; ".join(faults)
+        or f"text, log and table agree: {len(entry['queries'])} results by {models.table()['tool']}, {entry['seconds']} s",
+    )
 
 
 def _wire() -> Result:

@@ -11,11 +11,12 @@ from core.crypto.primitives import PrivateKey, new_cipher
 from core.reasons import Carrier
 from core.wire.layout import SIZES, Type
 from lab.proofs import models, suites
-from lab.proofs.models import FOLDER, canonical, faults_of_model, faults_of_wire, table, wire, without_comments
+from lab.proofs.models import ADVICE, FOLDER, canonical, faults_of_model, faults_of_wire, table, wire, without_comments
 from tests.core.crypto import independent
 from tests.core.crypto.independent import DerandomisedKem
 from tests.core.twins import Entropy
 from tests.core.world import World
+from tests.meta.documents import broken_links
 from tests.meta.test_clauses import CLAUSE, defined
 
 MODELS = sorted(path.stem for path in FOLDER.glob("*.pv"))
@@ -81,6 +82,16 @@ def test_a_difference_is_found(old: str, new: tuple[str, str], fault: str, tmp_p
     assert new[0] in text
     (folder / old).write_text(text.replace(*new))
     assert any(fault in found for found in faults_of_model("hs_agreement", folder))
+
+
+@pytest.mark.parametrize("document", [FOLDER / "README.md", FOLDER.parent / "README.md"], ids=lambda path: path.parent.name)
+def test_the_readers_guide_is_true(document: Path) -> None:
+    """The words beside the models would point nowhere, or name other models and times than the table."""
+    assert not broken_links(document)
+    if document.parent == FOLDER:
+        told = document.read_text()
+        assert not [name for name in MODELS if f"`{name}`" not in told and f"`{name.partition('_')[0]}_" not in told]
+        assert not [entry["seconds"] for entry in table()["models"].values() if not re.search(rf"\b{entry['seconds']}\b", told)]
 
 
 def test_comments_and_layout_do_not_count() -> None:
@@ -175,9 +186,11 @@ def test_the_engines_do_what_the_models_describe(story: tuple[World, Draws]) -> 
     }
     seeds = [value for value in draws.given if len(value) == 64]
     births = [independent.handshake(given | {"client_kem_seed": seed}) for seed in seeds]
-    (birth,) = [birth for birth in births if birth["init"][:-32] == init[:-32]]
-    assert birth["init"][-32:-16] == init[-32:-16], "mac1"
-    assert birth["resp"] == resp
+    found = [birth for birth in births if birth["init"][:-32] == init[:-32]]
+    assert found, f"no INIT of the second implementation is the engine's. {ADVICE}"
+    birth = found[0]
+    assert birth["init"][-32:-16] == init[-32:-16], f"mac1. {ADVICE}"
+    assert birth["resp"] == resp, ADVICE
     confirm = frames["CONFIRM"]
     assert confirm[4:8] == given["gateway_index"]
     opened = new_cipher(birth["k_up"]).decrypt(bytes(4) + confirm[8:16], confirm[16:], confirm[:16])
@@ -213,11 +226,11 @@ def check_move(world: World, draws: Draws, statics: dict[str, bytes], birth: dic
             "gateway_index": resp[4:8],
         }
         given["reattach_payload"], given["resp_payload"] = payloads(given, request, resp)
-        assert given["reattach_payload"][0] in {1, 2}, "MOVE or REKEY"
-        assert given["resp_payload"][4:8] == resp[4:8], "its own index again"
+        assert given["reattach_payload"][0] in {1, 2}, f"MOVE or REKEY. {ADVICE}"
+        assert given["resp_payload"][4:8] == resp[4:8], f"its own index again. {ADVICE}"
         keys = independent.reattach(given)
-        assert keys["reattach"] == request
-        assert keys["reattach_resp"] == resp
+        assert keys["reattach"] == request, ADVICE
+        assert keys["reattach_resp"] == resp, ADVICE
 
 
 def payloads(given: dict[str, bytes], request: bytes, resp: bytes) -> tuple[bytes, bytes]:
