@@ -105,7 +105,7 @@ def show(  # noqa: PLR0913 - a filter each
 
 
 def report(
-    logs: Annotated[list[Path], typer.Argument(help="Directories of logs, or files of lines.", metavar="DIR...", show_default=False)],
+    logs: Annotated[list[Path], typer.Argument(help="Directories of logs, or files of lines.", metavar="DIR", show_default=False)],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page to write (HTML).", show_default=False)],
     *,
     partial: Partial = False,
