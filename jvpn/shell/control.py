@@ -2,6 +2,7 @@
 
 import os
 import socket
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,11 @@ from jvpn.shell.errors import Unavailable
 from jvpn.shell.transports.base import Poll
 
 REQUEST_BYTES: Final = 4_096
-ASKERS_MAX: Final = 8  # at once; one more ends the oldest, so that one who asks nothing keeps nobody out
+ASKERS_MAX: Final = 64  # at once; one more ends the oldest, so that one who asks nothing keeps nobody out
+BACKLOG: Final = 8  # whoever comes then waits to connect
 NAME: Final = "control.sock"
-WAIT_S: Final = 5.0
+WAIT_S: Final = 5
+WAIT: Final = struct.pack("@ll", WAIT_S, 0)  # struct timeval
 
 Answerer = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -36,7 +39,7 @@ class Control:
         self._path, self._answer, self._watcher = state / NAME, answer, poll.watcher(self._ready)
         self._askers: dict[int, _Asker] = {}
         self._server = listener(self._path, socket.SOCK_STREAM)
-        self._server.listen(ASKERS_MAX)
+        self._server.listen(BACKLOG)
         self._watcher.watch(self._server.fileno())
 
     def close(self) -> None:
@@ -105,9 +108,11 @@ def listener(path: Path, kind: socket.SocketKind) -> socket.socket:
 def ask(path: Path, request: dict[str, Any]) -> dict[str, Any]:
     """Send one request to a control socket; return its answer, or raise Unavailable with what to do."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(WAIT_S)
+        # With a time-out of Python's, connecting would fail at once where others wait already; with the kernel's it waits with them.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, WAIT)
         try:
             connection.connect(str(path))
+            connection.settimeout(WAIT_S)
             connection.sendall(orjson.dumps(request) + b"\n")
             raw = bytearray()
             while not raw.endswith(b"\n") and (more := connection.recv(65_536)):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jvpn.shell.control import ASKERS_MAX, NAME, Control, ask
+from jvpn.shell.control import ASKERS_MAX, BACKLOG, NAME, Control, ask
 from jvpn.shell.errors import Unavailable
 from jvpn.shell.transports.base import Poll
 
@@ -78,6 +78,21 @@ def test_who_asks_nothing_keeps_nobody_out(tmp_path: Path) -> None:
             silent.enter_context(connected(path))
         assert ask(path, {"order": "short"}) == {"heard": {"order": "short"}}
         assert first.recv(1) == b"", "the oldest gave way"
+
+
+def test_many_who_ask_at_once_wait_for_each_other(tmp_path: Path) -> None:
+    """`jvpn revoke` would fail while a monitor asks: the queue of a unix socket is short."""
+    poll = Poll()
+    control = Control(tmp_path, poll, answered)
+    got: list[dict[str, Any]] = []
+    askers = [threading.Thread(target=lambda: got.append(ask(tmp_path / NAME, {"order": "short"}))) for _ in range(3 * BACKLOG)]
+    for asker in askers:
+        asker.start()
+    while any(asker.is_alive() for asker in askers):
+        poll.turn(TURN_NS)
+    control.close()
+    poll.close()
+    assert got == [{"heard": {"order": "short"}}] * len(askers)
 
 
 @pytest.mark.parametrize("request_line", [b"garbage\n", b"[1]\n", b""])
