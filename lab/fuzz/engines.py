@@ -41,6 +41,7 @@ from tests.core.engine.device import there
 
 STEPS: Final = 10
 CHUNK: Final = 1_500
+IPV4: Final = 4
 
 
 class Wrong(Exception):
@@ -96,11 +97,11 @@ class Run:
             match output:
                 case Record(fact) if fact.reason is Reason.INVARIANT_BROKEN:
                     raise Wrong(f"an invariant is broken: {fact}")
-                case Deliver(handle, packets) if isinstance(self.engine, Gateway):
-                    device = self.world.desk.sessions[handle].device if handle in self.world.desk.sessions else None
-                    for packet in packets:  # [I-20]
-                        if device and (packet[12:16] if packet[0] >> 4 == 4 else packet[8:24]) not in {device.inner4, device.inner6}:  # noqa: PLR2004 - IPv4
-                            raise Wrong("a packet from an address that is not the device's")
+                case Deliver(handle, packets) if isinstance(self.engine, Gateway) and handle in self.world.desk.sessions:
+                    device = self.world.desk.sessions[handle].device
+                    sources = {packet[12:16] if packet[0] >> 4 == IPV4 else packet[8:24] for packet in packets}
+                    if not sources <= {device.inner4, device.inner6}:  # [I-20]
+                        raise Wrong("a packet from an address that is not the device's")
         deadline = self.engine.deadline()
         if deadline is not None and deadline < 0:
             raise Wrong("a deadline before time began")

@@ -13,6 +13,8 @@ from typing import Any, Final
 PROGRAM: Final = ("core", "tests", "lab")
 NOISE: Final = {
     ("Tally", "_windows"): "sums of refusals: what Record says",
+    ("Desk", "out"): "outputs, which are looked at themselves",
+    ("Client", "out"): "outputs, which are looked at themselves",
     ("Desk", "_serial"): "numbers of records",
     ("Client", "_serial"): "numbers of records",
     ("Entropy", "count"): "bytes that were drawn",

@@ -4,6 +4,7 @@ The worlds are those of the playbooks (`tests/core`): one way to drive the engin
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Final, NamedTuple
 
 from core import limits
@@ -236,12 +237,18 @@ def gateway_places(world: World) -> dict[str, Path]:
 def client_places(world: World) -> dict[str, Path]:
     """Return where frames come from, as the client sees it."""
     mine = Endpoint(world.host.address, world.host.port)
-    known = [*([world.client.committed.path] if world.client.committed else []), *world.host.paths.values()]
+    known = [*world.host.paths.values(), *([world.client.committed.path] if world.client.committed else [])]
     return {
-        "bound": known[-1] if known else Path(Carrier.UDP, 0, mine, GATEWAY_AT),
+        "bound": known[0] if known else Path(Carrier.UDP, 0, mine, GATEWAY_AT),
         "foreign": Path(Carrier.UDP, 0, mine, FAR),
         "stream": Path(Carrier.TCP, STREAM, mine, GATEWAY_AT),
     }
+
+
+@cache
+def true_frames() -> Mapping[bytes, str]:
+    """Return the frames of all states' worlds, and their kinds: these have one seed, so a frame of one is made with the keys of all."""
+    return {frame: kind for name in names() for frame, kind in authentic(name).items()}
 
 
 def authentic(name: str) -> dict[bytes, str]:
