@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env services demo demo-siem test check proofs format format-check lint types imports bandit docs docs-check lock fuzz clean
+.PHONY: help env services demo demo-siem test check proofs format format-check lint types imports bandit docs docs-check lock fuzz timing clean
 
 export PYTHON
 BIN := .venv/bin
@@ -54,6 +54,9 @@ docs: env ## regenerate what is generated from the registry
 docs-check: env
 	@$(BIN)/python -m lab.registry --check
 	@$(BIN)/python -m lab.reference --check
+
+timing: env ## time the functions on secrets, a million calls a run (about ten minutes); writes docs/evidence/timing.*
+	@$(BIN)/python -m lab.timing --long
 
 fuzz: env ## the long form: ten million inputs to parsers and engines; can be stopped and taken up again; writes docs/evidence/fuzz.*
 	@$(BIN)/python -m lab.fuzz --runs 10000000 --resume --evidence $(ARGS)

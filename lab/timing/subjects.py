@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from core.crypto import primitives as p
 from core.crypto.chain import Locators
+from core.errors import require
 from core.wire.layout import REATTACH_MAC, SIZES, Type
 from core.wire.macs import check_mac, mac
 from jvpn.shell.entropy import entropy
@@ -73,7 +74,7 @@ _NONCE: Final = p.nonce(7)
 _SEALED: Final = _CIPHER.encrypt(_NONCE, entropy(1_280), b"")
 _BLOCK: Final = p.AesBlock(KEY)
 _LOCATORS: Final = Locators(KEY)
-assert len(_HEAD + _MAC) == SIZES[Type.REATTACH]  # noqa: S101 - the laboratory's own arithmetic
+require(len(_HEAD + _MAC) == SIZES[Type.REATTACH], "what is timed is a REATTACH")
 
 _PAIR: Final = _pair(SHORT)
 
