@@ -177,7 +177,8 @@ class Client(Contact):
 
     def _data(self, frame: bytes, path: Path, packets: list[bytes], now: Instant) -> None:
         index, counter = parse_data(frame)
-        epoch = next((each for each in self.epochs() if each.index == index), None)
+        known = self.committed
+        epoch = known if known and known.index == index else next((each for each in self.epochs() if each.index == index), None)
         if epoch is None:
             raise PeerFault(Reason.INDEX_UNKNOWN)
         if path != epoch.path:

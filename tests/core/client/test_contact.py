@@ -211,6 +211,28 @@ def test_a_process_that_stood_still_blames_no_path() -> None:
     assert Reason.PATH_SILENT not in world.client_reasons(Event.CLIENT_CHANGED)
 
 
+@pytest.mark.parametrize(("kind", "born"), [("RESP", False), ("REATTACH_RESP", True)])
+def test_an_answer_counts_only_where_it_was_asked_for(kind: str, born: bool) -> None:
+    """R-51, D-20: who carries an answer to another of the client's networks would bring the session where it did not ask."""
+    world = World(client_policy=UDP_ONLY)
+    if born:
+        world.connected()
+    world.network = lambda sender, _kind, _frame: () if sender == "gateway" else (0,)
+    if born:
+        world.host.move(v4(77))
+        world.run(20)
+    else:
+        world.host.connect(20)
+    frame = next(sent.frame for sent in reversed(world.sent) if sent.kind == kind)
+    path = world.host.paths[Carrier.UDP]
+    before = world.client.facts(), list(world.client.confirming)
+    world.host.hears(frame, path._replace(local=path.local._replace(port=1)))
+    assert (world.client.facts(), world.client.confirming) == before
+    assert Reason.UNEXPECTED_MESSAGE in world.client_reasons(Event.TRAFFIC_REFUSED)
+    world.host.hears(frame, path)
+    assert world.client.newborn or world.client.confirming
+
+
 def test_hints_are_obeyed_once_a_second() -> None:
     """C-43: a gateway that hints without end would make a client use up its attempts."""
     world = World().connected()

@@ -97,7 +97,7 @@ def test_a_configured_limit_holds_even_where_it_is_high() -> None:
 
 def test_rekeys_have_a_limit_of_their_own() -> None:
     """A device could make the store write without end from where it is; or a session could not move because it had changed its keys."""
-    world = World().connected()
+    world = World(policy=Policy(forced_per_minute=2, voluntary_per_minute=2)).connected()
     device = Flapping(world)
     for _ in range(limits.REKEYS_PER_MINUTE):
         assert device.rekey()[0] is Status.OK
