@@ -11,7 +11,7 @@ import pytest
 from audit import segments
 from audit.canonical import canonical, line_of
 from audit.chain import Head, digest
-from audit.errors import LineMalformed, LogBusy, LogGone, LogUnsound
+from audit.errors import LineMalformed, LogBusy, LogUnsound
 from audit.files import HEAD, read_head, segment_name, segments_in, write_head
 from audit.recovery import EVIDENCE_REMEMBERED, recover
 from audit.segments import Log
@@ -43,38 +43,6 @@ def test_a_log_has_one_writer(tmp_path: Path) -> None:
     with log, pytest.raises(LogBusy, match="another process"):
         Log(tmp_path)
     Log(tmp_path).close()
-
-
-def removed(log: Path) -> None:
-    """Remove a log."""
-    shutil.rmtree(log)
-
-
-def moved(log: Path) -> None:
-    """Move a log away."""
-    log.rename(log.with_name("elsewhere"))
-
-
-def replaced(log: Path) -> None:
-    """Put a copy of the newest segment in its place."""
-    newest = segments_in(log)[-1]
-    draft = newest.with_name("draft")
-    draft.write_bytes(newest.read_bytes())
-    draft.rename(newest)
-
-
-@pytest.mark.parametrize("size", [1, 16 * 2**20], ids=["new segment", "same segment"])
-@pytest.mark.parametrize("gone", [removed, moved, replaced])
-def test_a_log_that_was_taken_away_is_not_written_on(tmp_path: Path, gone: Callable[[Path], None], size: int) -> None:
-    """A-35: evidence would be acknowledged, and deleted from the store, that stands in a file which nobody can find."""
-    log, journal = opened(tmp_path / "log", segment_bytes=size)
-    with log:
-        journal.write(*records(story(1)))
-        acknowledged = journal.acknowledged
-        gone(tmp_path / "log")
-        with pytest.raises(LogGone, match="removed or moved away"):
-            journal.write(*records(story(2)))
-        assert journal.acknowledged == acknowledged
 
 
 @pytest.mark.parametrize("size", [1, 4_000, 16 * 2**20], ids=["new segment", "some segments", "one segment"])
