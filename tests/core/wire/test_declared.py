@@ -1,6 +1,6 @@
 """The codec against an independent, declarative description of the formats: the same verdict on all bytes, and the same fields."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import pytest
@@ -130,6 +130,59 @@ def flawed(draw: st.DrawFn, true: st.SearchStrategy[bytes]) -> bytes:
             case _:
                 raw += bytes(16)
     return bytes(raw)
+
+
+def neighbours(raw: bytes, most: int = 100) -> Iterator[bytes]:
+    """Yield what differs in one byte of the first ones, by the values at which a check may be wrong."""
+    for at in range(min(len(raw), most)):
+        for value in {0, 1, 2, 127, 128, 255, raw[at] ^ 1, (raw[at] + 1) % 256}:
+            yield raw[:at] + bytes((value,)) + raw[at + 1 :]
+
+
+@pytest.mark.parametrize("name", declared.FRAMES)
+def test_each_byte_of_a_header(name: str) -> None:
+    """[F-5]: one reserved byte would be looked at by one side only."""
+    lengths = {"Init": 1_352, "Resp": 1_180, "Cookie": 40, "Data": 64, "Reattach": 104, "ReattachResp": 84}
+    head = bytes((1 + list(declared.FRAMES).index(name), 0 if name == "Data" else 1, 0, 0))
+    raw = head + bytes(lengths[name] - 4)
+    assert ours(raw) is not None
+    for each in neighbours(raw, 24):
+        assert ours(each) == declared.frame(each)
+
+
+@pytest.mark.parametrize("name", declared.PAYLOADS)
+def test_each_byte_of_a_payload(name: str) -> None:
+    """[F-9]: a field would be cut, signed or shifted on one side."""
+    make = getattr(records, name)
+    for each in neighbours(records.pack(make(1, *([0] * (len(make._fields) - 1))))):
+        try:
+            verdict = fields(records.unpack(make, each))
+        except Malformed:
+            verdict = None
+        assert verdict == declared.opened(declared.PAYLOADS[name], each)
+
+
+TCP_HEADERS: Final = b"\x45\0\0\x8c" + bytes(5) + b"\6" + bytes(22) + b"\x50" + bytes(7)
+SEGMENT: Final = b"\0\0" + bytes((1, 1, 40, 0, 0xD8, 4, 20, 0, 16, 0)) + TCP_HEADERS + bytes(100)  # the greatest size that fits in 1,280
+EXAMPLES: Final = {
+    Kind.IP: encode_ip(b"\x45\0\0\x14" + bytes(16)),
+    Kind.SEGMENT: encode(Kind.SEGMENT, SEGMENT),
+    Kind.CONFIRM: encode(Kind.CONFIRM, records.pack(records.Confirm(1_280))),
+    Kind.ACK: encode(Kind.ACK, Ack(1, 1_280, bytes(4), bytes(16), bytes(16), (bytes(16),)).pack()),
+    Kind.PROBE: encode(Kind.PROBE, bytes(12)),
+    Kind.PROBE_ACK: encode(Kind.PROBE_ACK, bytes(36)),
+    Kind.CLOSE: encode(Kind.CLOSE, bytes(1)),
+    Kind.HINT: encode(Kind.HINT, b"\1"),
+    Kind.HEALTH: encode(Kind.HEALTH, bytes(80)),
+}
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_each_byte_of_an_inner_frame(kind: Kind) -> None:
+    """[I-1] to [I-11]: a check would be off by one on one side."""
+    assert ours_inside(EXAMPLES[kind], 1_280) is not None
+    for each in neighbours(EXAMPLES[kind]):
+        assert ours_inside(each, 1_280) == declared.inner(each, 1_280)
 
 
 @given(FRAMES)
