@@ -172,7 +172,7 @@ def value_of(symbolic: Integer) -> int:
 
 
 NUMBERS = st.integers(-(2**70), 2**70)
-NATURALS = st.integers(0, 2**70)
+NATURALS = st.integers(0, 2**24)
 
 
 @given(NUMBERS, NUMBERS, st.integers(0, SHIFT_MAX))
@@ -202,8 +202,8 @@ def test_a_shift_out_of_range_is_an_obligation_that_fails(amount: int) -> None:
 
 
 def members(bits: Bits) -> set[int]:
-    """Return the elements of a set of bits that are below 90; all here are."""
-    return {place for place in range(-5, 90) if z3.is_true(z3.simplify(bits.member(z3.IntVal(place))))}
+    """Return the elements of a set of bits that are below 40; all here are."""
+    return {place for place in range(-2, 40) if z3.is_true(z3.simplify(bits.member(z3.IntVal(place))))}
 
 
 def ones(value: int) -> set[int]:
@@ -212,7 +212,7 @@ def ones(value: int) -> set[int]:
 
 
 @given(NATURALS, NATURALS, st.integers(0, SHIFT_MAX))
-@settings(max_examples=60)
+@settings(max_examples=25)
 def test_sets_of_bits_behave_as_the_lemma_says(a: int, b: int, n: int) -> None:
     """The proof for every width trusts a sentence about Python's operators that would not be true."""
     run = Run(())
@@ -264,14 +264,14 @@ def test_an_endless_function_is_given_up() -> None:
         x = Number(run, z3.Int("x"))
         while x > 0:
             x -= 1
-            if len(run.taken) > 200:
+            if len(run.taken) > 30:
                 break
 
     def wide(run: Run) -> None:
         for number in range(20):
             bool(Number(run, z3.Int("x")) > number)
 
-    assert len(explore(endless)) == 202
+    assert len(explore(endless)) == 32
     with pytest.raises(Unsupported):
         explore(wide)
 
