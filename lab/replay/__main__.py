@@ -6,7 +6,8 @@
 Each file in DIR, recursively and in the order of names, is one datagram. It meets each engine in each state afresh: on the path of the
 session (bound), from an address that nobody knows (foreign), and on a connection that nobody knows (stream). Printed is how often it was
 refused and why, what was answered, and what was changed by true frames: those that engines of these worlds, which all have one seed, made
-with their keys, and that --record writes. Everything else that changes something, and any exception, is a finding.
+with their keys, and that --record writes; a true locator alone may have a row read. Everything else that changes something, and any
+exception, is a finding.
 
 Exit status 0: no finding; 1: findings; 2: DIR is missing, empty or not readable.
 """

@@ -9,13 +9,16 @@ from typing import Final, NamedTuple
 
 from core.reasons import Event
 from core.values import Output, Path, Record, Settle, Transmit
-from core.wire.layout import INIT_MAC2, Type
+from core.wire.layout import INIT_MAC2, SIZES, Type
 from lab.replay.states import Stage
 from tests.core.frames import kind_of
 
 REFUSALS: Final = frozenset((Event.TRAFFIC_REFUSED, Event.SESSION_REFUSED, Event.HANDSHAKE_REFUSED, Event.CLIENT_REFUSED))
 OPEN: Final = frozenset(("COOKIE", "RESP", "REATTACH_RESP"))
 """What an engine may send without a change of its state: a stateless demand, and the identical answer to an identical request."""
+
+ROW_READ: Final = frozenset(("Desk._ticket", "Desk.tickets", "Gateway._load_second", "Gateway._loads", "output Ask"))
+"""What a true locator alone may do, before any proof: have the row read of a session that is not held, so often and no oftener [R-13]."""
 
 
 class Finding(NamedTuple):
@@ -54,7 +57,10 @@ def feed(stage: Stage, place: str, files: Iterable[tuple[str, bytes]], true: Map
             cell.findings.append(Finding(name, stage.name, place, "exception", last_lines(traceback.format_exc())))
         else:
             changes += count(cell, stage, outputs)
-            judge(cell, name, made_with_keys(frame, true), sorted(set(changes)))
+            kind = made_with_keys(frame, true)
+            if kind is None and ROW_READ.issuperset(changes) and known_locator(frame, true):
+                kind = "true locator"
+            judge(cell, name, kind, sorted(set(changes)))
         stage.before.restore()
     return cell
 
@@ -100,6 +106,12 @@ def made_with_keys(frame: bytes, true: Mapping[bytes, str]) -> str | None:
     if frame[:1] == bytes((Type.INIT,)) and len(frame) == INIT_MAC2 + 16:
         return next((kind for each, kind in true.items() if each[:INIT_MAC2] == frame[:INIT_MAC2]), None)
     return None
+
+
+def known_locator(frame: bytes, true: Mapping[bytes, str]) -> bool:
+    """Tell whether a frame has the form of REATTACH and the locator of a true one."""
+    formed = frame[:1] == bytes((Type.REATTACH,)) and len(frame) == SIZES[Type.REATTACH]
+    return formed and any(kind == "REATTACH" and each[8:24] == frame[8:24] for each, kind in true.items())
 
 
 def last_lines(text: str) -> str:

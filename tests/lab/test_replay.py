@@ -73,6 +73,14 @@ def test_true_frames_change_something(kind: str) -> None:
     assert not [finding for cell in cells for finding in cell.findings]
 
 
+@pytest.mark.parametrize("kind", ["RESP", "COOKIE", "CONFIRM", "REATTACH", "REATTACH_RESP"])
+def test_a_wrong_end_changes_nothing(kind: str) -> None:
+    """A frame that is true but for its MAC or tag would move a window, burn an attempt or end what is pending."""
+    files = [(kind, frame[:-1] + bytes((frame[-1] ^ 1,))) for frame, each in true_frames().items() if each == kind]
+    for name in names():
+        assert not feed(stage(name), "bound", files, true_frames()).findings
+
+
 @pytest.mark.parametrize("side", ["gateway", "client"])
 def test_a_planted_exception_is_found(side: str, folder: File, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """An engine that dies of a datagram would pass."""
