@@ -8,7 +8,8 @@ import hashlib
 import hmac
 from typing import NoReturn, Protocol
 
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers import Cipher as BlockCipher
@@ -24,6 +25,10 @@ TAG_LENGTH = BLOCK_LENGTH = 16
 
 class BadPublicKey(Exception):
     """A public value of the peer (X25519 point, ML-KEM key or ciphertext) has a wrong length or fails its algorithm's check."""
+
+
+class BadSignature(Exception):
+    """A signature is not one of this key over these bytes, or key or signature have a wrong length."""
 
 
 class Cipher(Protocol):
@@ -148,6 +153,31 @@ class PrivateKey(Secret):
             return self._key.exchange(X25519PublicKey.from_public_bytes(public))
         except ValueError as error:
             raise BadPublicKey from error
+
+
+class SigningKey(Secret):
+    """An Ed25519 private key (RFC 8032) of a 32-byte seed, or ValueError; the caller may overwrite the seed. `public` has 32 bytes."""
+
+    __slots__ = ("_key", "public")
+
+    def __init__(self, seed: bytes | bytearray) -> None:
+        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        self.public = self._key.public_key().public_bytes_raw()
+
+    def sign(self, message: bytes) -> bytes:
+        """Return the signature of a message, 64 bytes, the same each time. Leaks: the length of the message; OpenSSL's code."""
+        return self._key.sign(message)
+
+
+def check_signature(public: bytes, signature: bytes, message: bytes) -> None:
+    """Raise BadSignature unless `signature` (64 bytes) is the one that `public` (32 bytes) makes over `message` (RFC 8032, 5.1.7) [K-20].
+
+    Leaks: everything, and all of it is public.
+    """
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(signature, message)
+    except (InvalidSignature, ValueError) as error:
+        raise BadSignature from error
 
 
 class MlKem768Key(Secret):

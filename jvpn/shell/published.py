@@ -198,6 +198,17 @@ def _x25519(exchange: Callable[[bytes, bytes], bytes], group: Case, case: Case) 
     return _agrees(case, got, shared) and (shared != bytes(len(shared)) or got is None)
 
 
+def _eddsa(check: Callable[[bytes, bytes, bytes], None], group: Case, case: Case) -> bool:
+    _needs(group["publicKey"], curve="edwards25519")
+    public, message, signature = bytes.fromhex(group["publicKey"]["pk"]), *_hex(case, "msg", "sig")
+
+    def checked() -> bytes:
+        check(public, signature, message)
+        return message
+
+    return _agrees(case, _refused(checked, p.BadSignature), message)
+
+
 def _aead(make: Callable[[bytes], p.Cipher], group: Case, case: Case) -> bool:
     _needs(group, keySize=256, tagSize=128)
     key, nonce, header, plain, sealed, tag = _hex(case, "key", "iv", "aad", "msg", "ct", "tag")
@@ -259,6 +270,10 @@ FORMS: Final[dict[tuple[str, str], tuple[str, dict[str, Test]]]] = {
     ("XDH", "xdh_comp"): (
         "X25519",
         {BOTH[0]: partial(_x25519, lambda seed, public: p.PrivateKey(seed).exchange(public)), BOTH[1]: partial(_x25519, second.exchange)},
+    ),
+    ("EDDSA", "eddsa_verify"): (
+        "Ed25519",
+        {BOTH[0]: partial(_eddsa, p.check_signature), BOTH[1]: partial(_eddsa, second.check_signature)},
     ),
     ("CHACHA20-POLY1305", "aead_test"): (
         "ChaCha20-Poly1305",

@@ -12,6 +12,7 @@ from jvpn.shell.entropy import entropy
 
 MESSAGE: int = 200  # bytes, more than three blocks of the cipher
 BLOCK: int = 64  # of SHA-256
+SIGNATURE: int = 64  # of Ed25519
 
 
 def exchange(private: bytes, public: bytes) -> bytes:
@@ -45,6 +46,25 @@ class Cipher:
             return bytes(bindings.crypto_aead_chacha20poly1305_ietf_decrypt(data, associated_data, nonce, self._key))
         except (CryptoError, ValueError) as error:
             raise p.TagMismatch from error
+
+
+def check_signature(public: bytes, signature: bytes, message: bytes) -> None:
+    """Raise BadSignature where the first implementation does."""
+    try:
+        bindings.crypto_sign_open(signature + message, public)
+    except (CryptoError, ValueError) as error:
+        raise p.BadSignature from error
+
+
+def ed25519() -> None:
+    """Require the same public key of a seed, the same signature, and that each takes the other's."""
+    seed, message = entropy(32), entropy(MESSAGE)
+    public, private = bindings.crypto_sign_seed_keypair(seed)
+    key, theirs = p.SigningKey(seed), bindings.crypto_sign(message, private)[:SIGNATURE]
+    require(key.public == public, "both make the same public key of a seed")
+    require(key.sign(message) == theirs, "both sign the same")
+    p.check_signature(public, theirs, message)
+    check_signature(public, key.sign(message), message)
 
 
 def x25519() -> None:

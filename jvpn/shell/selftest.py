@@ -1,6 +1,6 @@
 """The start-up self-test: known answers for every primitive and construction, before any key is loaded. No service on failure.
 
-The answers are those of the standards (RFC 4231, 5869, 7748, 8439, FIPS 180-4, FIPS 197) and of `schemas/vectors/`, which independent code
+The answers are those of the standards (RFC 4231, 5869, 7748, 8032, 8439, FIPS 180-4, 197) and of `schemas/vectors/`, which independent code
 computed; libsodium judges random values as well. It runs in the process that will serve, so it judges what this process has loaded.
 """
 
@@ -99,6 +99,20 @@ def _x25519() -> None:
     _equal(alice.exchange(bob.public), "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742")
     _equal(bob.exchange(alice.public), "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742")
     _refused(lambda: alice.exchange(bytes(32)), p.BadPublicKey)
+
+
+def _ed25519() -> None:
+    """RFC 8032, 7.1, test 2; a signature with one bit changed, over another message or with S beyond the group's order is refused."""
+    key = p.SigningKey(_hex("4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb"))
+    _equal(key.public, "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c")
+    signature = key.sign(b"\x72")
+    _equal(signature[:32], "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da")
+    _equal(signature[32:], "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00")
+    p.check_signature(key.public, signature, b"\x72")
+    beyond = (int.from_bytes(signature[32:], "little") + 2**252 + 27742317777372353535851937790883648493).to_bytes(32, "little")
+    for forged in (bytes((signature[0] ^ 1,)) + signature[1:], signature[:32] + beyond, signature[:63]):
+        _refused(partial(p.check_signature, key.public, forged, b"\x72"), p.BadSignature)
+    _refused(partial(p.check_signature, key.public, signature, b"\x73"), p.BadSignature)
 
 
 def _ml_kem() -> None:
@@ -210,6 +224,7 @@ TESTS: Final[tuple[tuple[str, str, Callable[[], None]], ...]] = (
     ("ChaCha20-Poly1305", "RFC 8439", _aead),
     ("AES-256", "FIPS 197", _aes),
     ("X25519", "RFC 7748", _x25519),
+    ("Ed25519", "RFC 8032", _ed25519),
     ("ML-KEM-768", "itself, and the handshake's vector", _ml_kem),
     ("handshake IKhfs", "schemas/vectors/ikhfs.json", _ikhfs),
     ("reattach KKpsk0", "schemas/vectors/reattach.json", _kkpsk0),
@@ -219,4 +234,5 @@ TESTS: Final[tuple[tuple[str, str, Callable[[], None]], ...]] = (
     ("comparison, random", "libsodium", second.comparison),
     ("ChaCha20-Poly1305, random", "libsodium", second.chacha20_poly1305),
     ("X25519, random", "libsodium", second.x25519),
+    ("Ed25519, random", "libsodium", second.ed25519),
 )

@@ -74,6 +74,22 @@ def test_x25519_wycheproof() -> None:
     assert refused == 31
 
 
+def test_ed25519_wycheproof() -> None:
+    """[K-20] A document of somebody else, a malleable signature or half of one passes for signed."""
+    refused = 0
+    for group, test in cases("ed25519"):
+        message, signature = raw(test, "msg", "sig")
+        public = bytes.fromhex(group["publicKey"]["pk"])
+        try:
+            p.check_signature(public, signature, message)
+        except p.BadSignature:
+            refused += 1
+            assert test["result"] == "invalid", test["tcId"]
+        else:
+            assert test["result"] == "valid", test["tcId"]
+    assert refused == 63
+
+
 def test_chacha20_poly1305_wycheproof() -> None:
     """Packets are sealed in another way than RFC 8439 says, or a forged one opens."""
     for _, test in cases("chacha20_poly1305"):
@@ -180,6 +196,8 @@ def test_openssl_and_libsodium_agree(a: bytes, b: bytes, data: bytes, counter: i
     public = independent.public_of(b)
     assert p.PrivateKey(b).public == public
     assert p.PrivateKey(a).exchange(public) == independent.x25519(a, public)
+    signing, pair = p.SigningKey(a), bindings.crypto_sign_seed_keypair(a)
+    assert (signing.public, signing.sign(data) + data) == (pair[0], bindings.crypto_sign(data, pair[1]))
     sealed = p.new_cipher(a).encrypt(p.nonce(counter), data, b)
     assert sealed == bindings.crypto_aead_chacha20poly1305_ietf_encrypt(data, b, bytes(4) + counter.to_bytes(8, "little"), a)
 
@@ -214,9 +232,16 @@ def test_unusable_points_are_refused(point: bytes) -> None:
 @pytest.mark.parametrize("length", [0, 16, 31, 33, 64])
 def test_wrong_lengths_of_our_own_keys(length: int) -> None:
     """A key of another length is padded or cut in silence, or AES runs with 128 bits."""
-    for make in (p.PrivateKey, p.new_cipher, p.AesBlock):
+    for make in (p.PrivateKey, p.SigningKey, p.new_cipher, p.AesBlock):
         with pytest.raises(ValueError, match=r"key|long"):
             make(bytes(length))
+
+
+@pytest.mark.parametrize(("key", "signature"), [(b"", bytes(64)), (bytes(31), bytes(64)), (bytes(33), bytes(64)), (bytes(32), b"")])
+def test_wrong_lengths_of_what_is_verified(key: bytes, signature: bytes) -> None:
+    """[K-20] A document with a key or a signature of an odd length ends in a traceback, or passes."""
+    with pytest.raises(p.BadSignature):
+        p.check_signature(key, signature, b"document")
 
 
 @pytest.mark.parametrize("length", [0, 15, 17, 32])
@@ -257,7 +282,9 @@ def test_small_functions() -> None:
 
 
 @pytest.mark.parametrize(
-    "secret", [p.PrivateKey(b"\xa5" * 32), p.MlKem768().generate(b"\xa5" * 64), p.AesBlock(b"\xa5" * 32)], ids=lambda s: type(s).__name__
+    "secret",
+    [p.PrivateKey(b"\xa5" * 32), p.SigningKey(b"\xa5" * 32), p.MlKem768().generate(b"\xa5" * 64), p.AesBlock(b"\xa5" * 32)],
+    ids=lambda s: type(s).__name__,
 )
 def test_secrets_do_not_leave_their_object(secret: p.Secret) -> None:
     """[K-7] A private key ends up in a log line, a crash report, a pickle or a copy that nobody drops."""

@@ -16,6 +16,7 @@ from jvpn.shell.published import SHIPPED, Judgement, judge
 PINNED = {
     "noise/cacophony-selection.json": "b7a5faf47cfa84c990b14ee66fed2a4c6497820de14e9f8d8192e15d36c42748",
     "wycheproof/chacha20_poly1305_test.json": "fe61d25f90e1bde4461d00eafe61049e5f29bd999f36b766df9cda90906ad53d",
+    "wycheproof/ed25519_test.json": "752d2ea7d7c6cf4736381b6cbacb61f8182b126ab7cd9b058f00c50084975536",
     "wycheproof/hkdf_sha256_test.json": "bb2b462a38b251cb52a2aede706d6d4b62b26864f4e80c95497507ddb07c5f1e",
     "wycheproof/hmac_sha256_test.json": "2d201cfa61d1bf95e6f5d07d96634b4a348b31e8eaa277ad7c8d09677b7a743f",
     "wycheproof/mlkem_768_encaps_test.json": "9d4381f94c40853bba430245b94968b7390d9175aacd9f1ae4e250a71c78b713",
@@ -27,6 +28,8 @@ CASES = {  # what the files hold, less what is not applicable; for each library 
     ("Noise handshakes", "cryptography"): 4,
     ("ChaCha20-Poly1305", "cryptography"): 316,
     ("ChaCha20-Poly1305", "libsodium"): 316,
+    ("Ed25519", "cryptography"): 151,
+    ("Ed25519", "libsodium"): 151,
     ("HKDF-SHA-256", "cryptography"): 86,
     ("HKDF-SHA-256", "libsodium"): 86,
     ("HMAC-SHA-256", "cryptography"): 174,
@@ -40,6 +43,7 @@ CASES = {  # what the files hold, less what is not applicable; for each library 
 BYTES = {  # of each form, the field whose first byte is turned over, which makes the published answer a wrong one
     "x25519": "shared",
     "chacha20_poly1305": "tag",
+    "ed25519": "sig",
     "hkdf_sha256": "okm",
     "hmac_sha256": "tag",
     "mlkem_768": "K",

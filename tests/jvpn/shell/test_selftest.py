@@ -86,6 +86,16 @@ class Point(p.PrivateKey):
         return super().exchange(public) if any(public) else bytes(32)
 
 
+class Signer(p.SigningKey):
+    """Signatures of the message turned round."""
+
+    __slots__ = ()
+
+    def sign(self, message: bytes) -> bytes:
+        """Sign something else."""
+        return super().sign(message[::-1] + b"\0")
+
+
 def no_replay(top: int, bitmap: int, counter: int, width: int = 1_024) -> tuple[Verdict, int, int]:
     """Accept what was seen before."""
     verdict, *rest = step(top, bitmap, counter, width)
@@ -110,6 +120,9 @@ BREAKS: dict[str, tuple[object, str, Any, str]] = {
     "a nonce of another layout": (p, "nonce", lambda counter: bytes(4) + counter.to_bytes(8, "big"), "ChaCha20-Poly1305"),
     "another block cipher": (p, "AesBlock", Block, "AES-256"),
     "a point of low order": (p, "PrivateKey", Point, "X25519"),
+    "a signature of something else": (p, "SigningKey", Signer, "Ed25519"),
+    "a signature that nobody checks": (p, "check_signature", lambda public, signature, message: None, "Ed25519"),
+    "another signature than libsodium's": (p, "SigningKey", Signer, "Ed25519, random"),
     "a KEM that is stuck": (p, "MlKem768", Kem, "ML-KEM-768"),
     "another handshake": (selftest, "IKHFS", noise.IKHFS._replace(name=b"Noise_IK"), "handshake IKhfs"),
     "another birth": (chain, "born", lambda handshake: chain.Birth(bytes(32), bytes(32), bytes(16), bytes(32)), "handshake IKhfs"),
