@@ -21,10 +21,11 @@ from lab.timing.picture import draw
 NAME: Final = "timing"
 METHOD: Final = (
     f"t is the greatest of Welch's |t| over the fastest {', '.join(map(str, CROPS))} % of the calls. A *leak* must exceed {LOUD:.0f};",
-    f"a *control* and a *subject* must stay under {ALARM} in the median of the runs. Where the controls do not behave, nothing is said",
-    "of the subjects. The classes differ in where a forged value first differs from the right one: in its first byte or in its last.",
-    "Shown is what was seen on this machine in this build, not constant time: nothing is said of caches, power, other tenants, or of",
-    "what Python does with integers and buffers elsewhere.",
+    f"a *control* and a *subject* must stay under {ALARM} in the median of the runs. A subject that does not is measured in two more",
+    "rounds, and is called different when it shows it in each. Where the controls do not behave, nothing is said of the subjects.",
+    "The classes differ in where a forged value first differs from the right one: in its first byte or in its last. Shown is what was",
+    "seen on this machine in this build, not constant time: nothing is said of caches, power, other tenants, or of what Python does",
+    "with integers and buffers elsewhere.",
 )
 
 

@@ -48,17 +48,43 @@ def test_what_may_be_said(rows: tuple[Row, ...], word: str) -> None:
     assert Verdict(rows).word == word
 
 
+def measured(monkeypatch: pytest.MonkeyPatch, of_same: list[float]) -> list[str]:
+    """Let runs give these t for the subject, in turns, and good ones for the controls; return the names of what is run."""
+    names: list[str] = []
+
+    def told(subject: Subject, _calls: int, _rng: np.random.Generator) -> Run:
+        names.append(subject.name)
+        known = {"loop": 99.0, "equals": 99.0, "same class": 1.0}
+        return Run(known[subject.name] if subject.name in known else of_same.pop(0), 0, 0, 0, 0)
+
+    monkeypatch.setattr(judging, "run", told)
+    return names
+
+
+@pytest.mark.parametrize(
+    ("of_same", "word", "rounds"),
+    [([1.0], "no difference seen", 1), ([9.0, 1.0], "no difference seen", 2), ([9.0, 9.0, 1.0], "no difference seen", 3),
+     ([9.0, 9.0, 9.0], "DIFFERENCE SEEN", 3)],
+)  # fmt: skip
+def test_a_difference_has_to_come_again(monkeypatch: pytest.MonkeyPatch, of_same: list[float], word: str, rounds: int) -> None:
+    """A busy machine fails the build, or a leak is measured away."""
+    names = measured(monkeypatch, of_same)
+    verdict = judge(runs=1, subjects=subjects.SUBJECTS[:1])
+    assert (verdict.word, names.count("same")) == (word, rounds)
+    assert [row.subject.name for row in verdict.rows] == ["loop", "equals", "same class", "same"]
+
+
 def test_an_inconclusive_round_is_repeated_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine fails the build at once, or keeps it for ever."""
-    measured: list[str] = []
+    names: list[str] = []
 
     def quiet(subject: Subject, _calls: int, _rng: np.random.Generator) -> Run:
-        measured.append(subject.name)
+        names.append(subject.name)
         return Run(1.0, 0, 0, 0, 0)
 
     monkeypatch.setattr(judging, "run", quiet)
     assert judge(runs=1, subjects=[]).word == "inconclusive"
-    assert measured.count("loop") == 1 + judging.REPEATS
+    assert names.count("loop") == 1 + judging.REPEATS
 
 
 def test_welch() -> None:
