@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple, TypeVar
 
 from core import limits
-from core.crypto.chain import Birth, attempt_keys, born
+from core.crypto.chain import Birth, attempt_keys, born, correlation_of, reattach_prologue
 from core.crypto.noise import IKHFS, KKPSK0, Handshake
-from core.crypto.primitives import BadPublicKey, Kem, PrivateKey, Secret, TagMismatch, expand, same
+from core.crypto.primitives import BadPublicKey, Kem, PrivateKey, TagMismatch, same
+from core.crypto.secret import Holder
 from core.errors import PeerFault
 from core.reasons import Cause, Reason, Status
 from core.values import Instant, Path
@@ -29,13 +30,13 @@ class Keys(NamedTuple):
     kem: Kem
 
 
-class Life(Secret):
+class Life(Holder):
     """What a session is to the client: identifier, chain, the next attempt, its locators, what the gateway told."""
 
     def __init__(self, birth: Birth, expires_at: Instant) -> None:
         """Begin with the handshake's secrets; locators come with the first ACK."""
         self.session_id, self.chain, self.expires_at = birth.session_id, birth.chain, expires_at
-        self.correlation = expand(birth.session_id, b"correlation", 16)
+        self.correlation = correlation_of(birth.session_id)
         self.next, self.binding_version = 1, 0
         self.locators: dict[int, bytes] = {}
         self.addresses: tuple[bytes, bytes, bytes] = (b"", b"", b"")
@@ -133,7 +134,7 @@ class Attempt(Waiting):
         self.number, self.change, self.cause, links = life.next, change, cause, attempt_keys(life.chain)
         header = reattach_header(self.index, life.locators.pop(self.number))
         life.chain, life.next = links.next, life.next + 1
-        prologue = b"jumping-vpn/1 reattach" + life.session_id + self.number.to_bytes(8, "little") + header
+        prologue = reattach_prologue(life.session_id, self.number, header)
         self._handshake = Handshake(KKPSK0, initiator=True, prologue=prologue, static=keys.static, remote=keys.gateway, psk=links.psk,
                                     entropy=entropy)  # fmt: skip
         head = header + self._handshake.write(pack(ReattachPayload(change, path.carrier, life.binding_version, cause, outage_ms)))

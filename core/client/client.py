@@ -104,6 +104,11 @@ class Client(Contact):
         waits += [at] if (at := self.refusals.deadline()) is not None else []
         return min(waits, default=None)
 
+    def forget(self) -> None:
+        """Drop the keys of all traffic, in a copy of the process [D-9]."""
+        for epoch in self.epochs():
+            epoch.forget()
+
     def session_for(self, destination: bytes) -> int | None:
         """Return 0, the handle of the one session, for any destination while there is a session."""
         return 0 if self.committed and destination else None

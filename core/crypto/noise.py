@@ -3,11 +3,11 @@
 A pattern is a row of tokens; `Handshake` interprets it, in one loop for writing and one for reading, over one `SymmetricState`.
 """
 
-import copy
 from collections.abc import Callable
 from typing import Literal, NamedTuple, cast
 
 from core.crypto.primitives import HASH_LENGTH, KEY_LENGTH, TAG_LENGTH, Kem, KemKey, PrivateKey, hkdf, new_cipher, nonce, sha256
+from core.crypto.secret import Holder, Secret
 from core.errors import require
 
 Token = Literal["e", "s", "psk", "ee", "es", "se", "ss", "e1", "ekem1"]
@@ -37,28 +37,35 @@ _KEM_SEED_LENGTH = 64
 _FINISHED = 4  # turns: two to a message, odd within one
 
 
-class SymmetricState:
+class SymmetricState(Holder):
     """Chaining key, transcript hash, key and counter (Noise 5.1 and 5.2); its method names are Noise's."""
 
     __slots__ = ("chaining_key", "hash", "key", "n")
 
     def __init__(self, name: bytes) -> None:
-        self.hash = self.chaining_key = name.ljust(HASH_LENGTH, b"\0") if len(name) <= HASH_LENGTH else sha256(name)
-        self.key, self.n = b"", 0  # an empty key is refused by `new_cipher`: nothing but an `e` is ever sent in the clear [H-5]
+        self.hash = name.ljust(HASH_LENGTH, b"\0") if len(name) <= HASH_LENGTH else sha256(name)
+        # An empty key is refused by `new_cipher`: nothing but an `e` is ever sent in the clear [H-5].
+        self.chaining_key, self.key, self.n = Secret(self.hash), Secret(b""), 0
+
+    def copy(self) -> "SymmetricState":
+        """Return an independent twin."""
+        twin = object.__new__(SymmetricState)
+        twin.chaining_key, twin.hash, twin.key, twin.n = self.chaining_key, self.hash, self.key, self.n
+        return twin
 
     def mix_hash(self, data: bytes) -> None:
         """Add `data` to the transcript."""
         self.hash = sha256(self.hash + data)
 
-    def mix_key(self, material: bytes) -> None:
+    def mix_key(self, material: Secret) -> None:
         """Add `material` to the chaining key and replace the key. Leaks: nothing but lengths."""
         self.chaining_key, self.key = hkdf(self.chaining_key, material, 2)
         self.n = 0
 
-    def mix_key_and_hash(self, material: bytes) -> None:
+    def mix_key_and_hash(self, material: Secret) -> None:
         """Add a pre-shared key to both. Leaks: nothing but lengths."""
         self.chaining_key, data, self.key = hkdf(self.chaining_key, material, 3)
-        self.mix_hash(data)
+        self.mix_hash(data.expose())
         self.n = 0
 
     def encrypt_and_hash(self, plaintext: bytes) -> bytes:
@@ -76,7 +83,7 @@ class SymmetricState:
         return plaintext
 
 
-class Handshake:
+class Handshake(Holder):
     """One side of one handshake (Noise 5.3): `write` and `read` once each, then `split`.
 
     `static` is this side's key, `remote` the other's public key or None where the pattern sends it; `psk` has 32 bytes; `entropy(n)`
@@ -88,14 +95,14 @@ class Handshake:
     _kem_key: KemKey
 
     def __init__(self, pattern: Pattern, *, initiator: bool, prologue: bytes, static: PrivateKey, remote: bytes | None,  # noqa: PLR0913 - Noise's inputs
-                 psk: bytes | None = None, kem: Kem | None = None, entropy: Callable[[int], bytes]) -> None:  # fmt: skip
+                 psk: Secret | None = None, kem: Kem | None = None, entropy: Callable[[int], bytes]) -> None:  # fmt: skip
         tokens = pattern.request + pattern.reply
         require((remote is None) == ("s" in pattern.request and not initiator), "the remote key is given exactly where it is not sent")
         require(remote is None or len(remote) == KEY_LENGTH, "an X25519 public key has 32 bytes")
         require((psk is not None and len(psk) == KEY_LENGTH) == ("psk" in tokens), "a psk of 32 bytes for the psk patterns only")
         require((kem is not None) == ("e1" in tokens), "a KEM for the hfs patterns only")
         self.initiator, self.remote = initiator, remote or b""
-        self._pattern, self._static, self._psk, self._kem, self._entropy = pattern, static, psk or b"", cast("Kem", kem), entropy
+        self._pattern, self._static, self._psk, self._kem, self._entropy = pattern, static, psk, cast("Kem", kem), entropy
         self._turn, self._remote_ephemeral, self._remote_kem, self.symmetric = 0, b"", b"", SymmetricState(pattern.name)
         self.symmetric.mix_hash(prologue)
         for role in pattern.known:
@@ -157,9 +164,10 @@ class Handshake:
         return payload
 
     def copy(self) -> "Handshake":
-        """Return an independent twin in the same position, at the price of two shallow copies."""
-        twin = copy.copy(self)
-        twin.symmetric = copy.copy(self.symmetric)
+        """Return an independent twin in the same position; its keys are the same objects."""
+        twin = object.__new__(Handshake)
+        twin.__dict__.update(self.__dict__)
+        twin.symmetric = self.symmetric.copy()
         return twin
 
     @property
@@ -167,14 +175,14 @@ class Handshake:
         """Return h, the hash of the transcript so far, 32 bytes; not secret."""
         return self.symmetric.hash
 
-    def split(self) -> tuple[bytes, bytes]:
+    def split(self) -> tuple[Secret, Secret]:
         """Return the keys (initiator to responder, responder to initiator) of the finished handshake, 32 bytes each [R-2]."""
         return self.split3()[:2]
 
-    def split3(self) -> tuple[bytes, bytes, bytes]:
+    def split3(self) -> tuple[Secret, Secret, Secret]:
         """Return HKDF(ck, "", 3), whose first two are `split` and whose third starts a chain [H-10]. Leaks: nothing."""
         require(self._turn == _FINISHED, "only a finished handshake has keys")
-        up, down, root = hkdf(self.symmetric.chaining_key, b"", 3)
+        up, down, root = hkdf(self.symmetric.chaining_key, Secret(b""), 3)
         return up, down, root
 
     def _take_turn(self, *, writes: bool) -> tuple[Token, ...]:
@@ -187,15 +195,15 @@ class Handshake:
     def _mix_ephemeral(self, public: bytes) -> bytes:
         """Add an ephemeral public key to the transcript, and with a psk to the key as well (Noise 9.2); return it."""
         self.symmetric.mix_hash(public)
-        if self._psk:
-            self.symmetric.mix_key(public)
+        if self._psk is not None:
+            self.symmetric.mix_key(Secret(public))
         return public
 
     def _mix(self, token: Token) -> None:
         """Perform `psk`, or a DH token, whose letters name the initiator's key and the responder's."""
         match token:
             case "psk":
-                self.symmetric.mix_key_and_hash(self._psk)
+                self.symmetric.mix_key_and_hash(cast("Secret", self._psk))
             case _:
                 mine, theirs = (token[0], token[1]) if self.initiator else (token[1], token[0])
                 key = self._ephemeral if mine == "e" else self._static

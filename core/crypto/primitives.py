@@ -6,7 +6,7 @@ keys are made of seeds that the caller draws; only `encapsulate` draws for itsel
 
 import hashlib
 import hmac
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher as BlockCipher
 from cryptography.hazmat.primitives.ciphers import algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
+from core.crypto.secret import Holder, Secret
 from core.errors import require
 
 TagMismatch = InvalidTag  # the one exception for a failed AEAD open
@@ -43,14 +44,14 @@ class KemKey(Protocol):
 
     @property
     def public(self) -> bytes: ...  # noqa: D102 - the class says it
-    def decapsulate(self, ciphertext: bytes, /) -> bytes: ...  # noqa: D102 - the class says it
+    def decapsulate(self, ciphertext: bytes, /) -> Secret: ...  # noqa: D102 - the class says it
 
 
 class Kem(Protocol):
     """A KEM: seed 64 -> key; public key 1,184 -> (shared secret 32, ciphertext 1,088), or BadPublicKey when it is malformed."""
 
     def generate(self, seed: bytes, /) -> KemKey: ...  # noqa: D102 - the class says it
-    def encapsulate(self, public: bytes, /) -> tuple[bytes, bytes]: ...  # noqa: D102 - the class says it
+    def encapsulate(self, public: bytes, /) -> tuple[Secret, bytes]: ...  # noqa: D102 - the class says it
 
 
 def sha256(data: bytes) -> bytes:
@@ -58,30 +59,30 @@ def sha256(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-def hmac_sha256(key: bytes, data: bytes) -> bytes:
-    """Return HMAC-SHA-256, 32 bytes (RFC 2104). Leaks: the lengths of its inputs."""
-    return hmac.digest(key, data, "sha256")
+def hmac_sha256(key: Secret | bytes, data: bytes) -> bytes:
+    """Return HMAC-SHA-256, 32 bytes (RFC 2104); a key of plain bytes is public. Leaks: the lengths of its inputs."""
+    return hmac.digest(key.expose() if isinstance(key, Secret) else key, data, "sha256")
 
 
-def hkdf(chaining_key: bytes, input_key_material: bytes, n: int) -> tuple[bytes, ...]:
+def hkdf(chaining_key: Secret, input_key_material: Secret, n: int) -> tuple[Secret, ...]:
     """Return `n` outputs of 32 bytes: Noise's HKDF (Noise 4.3), which is RFC 5869 with an empty info [K-1].
 
     Leaks: the lengths of its inputs.
     """
-    secret, block, outputs = hmac_sha256(chaining_key, input_key_material), b"", []
+    secret, block, outputs = hmac_sha256(chaining_key, input_key_material.expose()), b"", []
     for index in range(1, n + 1):
         block = hmac_sha256(secret, block + bytes((index,)))
-        outputs.append(block)
+        outputs.append(Secret(block))
     return tuple(outputs)
 
 
-def expand(key: bytes, label: bytes, n: int) -> bytes:
+def expand(key: Secret, label: bytes, n: int) -> Secret:
     """Return X(key, label, n): the first n <= 32 bytes of HMAC(key, label || 0x01), a block of RFC 5869's HKDF-Expand [K-2].
 
     Leaks: the lengths of its inputs.
     """
     require(n <= HASH_LENGTH, "expand gives one block")
-    return hmac_sha256(key, label + b"\x01")[:n]
+    return Secret(hmac_sha256(key, label + b"\x01")[:n])
 
 
 def same(a: bytes, b: bytes) -> bool:
@@ -92,9 +93,9 @@ def same(a: bytes, b: bytes) -> bool:
     return hmac.compare_digest(a, b)
 
 
-def new_cipher(key: bytes) -> Cipher:
+def new_cipher(key: Secret) -> Cipher:
     """Return ChaCha20-Poly1305 (RFC 8439) under a 32-byte key, or raise ValueError. Leaks: nothing known, OpenSSL's code."""
-    return ChaCha20Poly1305(key)
+    return ChaCha20Poly1305(key.expose())
 
 
 def nonce(counter: int) -> bytes:
@@ -102,16 +103,7 @@ def nonce(counter: int) -> bytes:
     return b"\0\0\0\0" + counter.to_bytes(8, "little")
 
 
-class Secret:
-    """Base of objects that hold a secret: not pickled, not copied [K-7]."""
-
-    __slots__ = ()
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("an object that holds secrets is neither pickled nor copied")
-
-
-class AesBlock(Secret):
+class AesBlock(Holder):
     """AES-256 (FIPS 197) under a 32-byte key, or ValueError, on single blocks. Leaks: nothing known where OpenSSL has AES instructions.
 
     The contexts are kept, as making one costs more than the block; they would hold back a part of a block, hence the length check.
@@ -119,9 +111,9 @@ class AesBlock(Secret):
 
     __slots__ = ("_backward", "_forward")
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: Secret) -> None:
         # The library calls the bare block cipher ECB; no value here is longer than one block, so ECB's weakness has no place to show.
-        cipher = BlockCipher(algorithms.AES256(key), modes.ECB())  # nosec B305  # noqa: S305 - see above
+        cipher = BlockCipher(algorithms.AES256(key.expose()), modes.ECB())  # nosec B305  # noqa: S305 - see above
         self._forward, self._backward = cipher.encryptor(), cipher.decryptor()
 
     def encrypt(self, block: bytes) -> bytes:
@@ -135,7 +127,7 @@ class AesBlock(Secret):
         return self._backward.update(block)
 
 
-class PrivateKey(Secret):
+class PrivateKey(Holder):
     """An X25519 private key (RFC 7748) of a 32-byte seed, or ValueError; the caller may overwrite the seed. `public` has 32 bytes."""
 
     __slots__ = ("_key", "public")
@@ -144,18 +136,18 @@ class PrivateKey(Secret):
         self._key = X25519PrivateKey.from_private_bytes(seed)
         self.public = self._key.public_key().public_bytes_raw()
 
-    def exchange(self, public: bytes) -> bytes:
+    def exchange(self, public: bytes) -> Secret:
         """Return the shared secret, 32 bytes; raise BadPublicKey for a wrong length or an all-zero result (RFC 7748, 6.1) [H-6].
 
         Leaks: only whether the point was refused, which depends on the public value alone.
         """
         try:
-            return self._key.exchange(X25519PublicKey.from_public_bytes(public))
+            return Secret(self._key.exchange(X25519PublicKey.from_public_bytes(public)))
         except ValueError as error:
             raise BadPublicKey from error
 
 
-class SigningKey(Secret):
+class SigningKey(Holder):
     """An Ed25519 private key (RFC 8032) of a 32-byte seed, or ValueError; the caller may overwrite the seed. `public` has 32 bytes."""
 
     __slots__ = ("_key", "public")
@@ -180,7 +172,7 @@ def check_signature(public: bytes, signature: bytes, message: bytes) -> None:
         raise BadSignature from error
 
 
-class MlKem768Key(Secret):
+class MlKem768Key(Holder):
     """An ML-KEM-768 key (FIPS 203) of a 64-byte seed d || z, or ValueError. Leaks: nothing known, OpenSSL's code and implicit rejection."""
 
     __slots__ = ("_key", "public")
@@ -189,10 +181,10 @@ class MlKem768Key(Secret):
         self._key = MLKEM768PrivateKey.from_seed_bytes(seed)
         self.public = self._key.public_key().public_bytes_raw()
 
-    def decapsulate(self, ciphertext: bytes) -> bytes:
+    def decapsulate(self, ciphertext: bytes) -> Secret:
         """Return the shared secret, 32 bytes."""
         try:
-            return self._key.decapsulate(ciphertext)
+            return Secret(self._key.decapsulate(ciphertext))
         except ValueError as error:
             raise BadPublicKey from error
 
@@ -203,9 +195,10 @@ class MlKem768:
     generate = staticmethod(MlKem768Key)
 
     @staticmethod
-    def encapsulate(public: bytes) -> tuple[bytes, bytes]:
+    def encapsulate(public: bytes) -> tuple[Secret, bytes]:
         """Return (shared secret, ciphertext); the library draws the randomness. Leaks: only whether `public` was refused."""
         try:
-            return MLKEM768PublicKey.from_public_bytes(public).encapsulate()
+            secret, ciphertext = MLKEM768PublicKey.from_public_bytes(public).encapsulate()
         except ValueError as error:
             raise BadPublicKey from error
+        return Secret(secret), ciphertext

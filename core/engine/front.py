@@ -6,6 +6,7 @@ from core import limits
 from core.crypto.chain import born
 from core.crypto.noise import IKHFS, Handshake
 from core.crypto.primitives import BadPublicKey, Kem, TagMismatch
+from core.crypto.secret import Secret
 from core.errors import PeerFault
 from core.reasons import STATUS_REASON, Carrier, Cause, Event, Reason, Status
 from core.session.desk import Desk, Device
@@ -29,7 +30,7 @@ class Front:
         self._desk, self._kem, self._k1 = desk, kem, k1(desk.identity.static.public)
         self._accepted: dict[bytes, Instant] = {}
         self._arrivals: deque[Instant] = deque(maxlen=limits.INIT_PER_SECOND)
-        self._secrets: list[tuple[Instant, bytes]] = []
+        self._secrets: list[tuple[Instant, Secret]] = []
         self._pending: list[Session] = []
 
     def init(self, frame: bytes, message: Init, path: Path, now: Instant) -> None:
@@ -110,7 +111,7 @@ class Front:
     def _demand_cookie(self, message: Init, path: Path, now: Instant) -> Reason:
         """Answer with a cookie, which costs no memory; an INIT that carried a wrong one has its own reason [H-24]."""
         if not self._secrets or now - self._secrets[0][0] >= limits.COOKIE_SECRET_NS:
-            self._secrets = [(now, self._desk.entropy(32)), *self._secrets[:1]]
+            self._secrets = [(now, Secret(self._desk.entropy(32))), *self._secrets[:1]]
         cookie = cookie_for(self._secrets[0][1], *path.remote)
         reply = Cookie(message.sender_index, cookie, cookie_proof(self._k1, message.mac1, cookie))
         self._desk.out.append(Transmit(path, [encode(reply)]))

@@ -134,6 +134,11 @@ class Gateway(DataPlane):
         session = self.desk.routes.get(destination)
         return session.handle if session and session.active else None
 
+    def forget(self) -> None:
+        """Drop the keys of all traffic, in a copy of the process [D-9]."""
+        for _, epoch in self.desk.indices.values():
+            epoch.forget()
+
     def knows(self, path: Path) -> bool:
         """Tell whether a connection has carried something proven, so that its adapter keeps it."""
         return path in self.desk.streams

@@ -1,14 +1,17 @@
 """What all sessions of one gateway share: identity, policy, keys of the row, indices, tickets, and the list of outputs."""
 
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from core import limits
-from core.crypto.chain import Locators, next_kek
-from core.crypto.primitives import PrivateKey, Secret
+from core.crypto.chain import Locators, next_kek, seal, unseal
+from core.crypto.primitives import PrivateKey, TagMismatch
+from core.crypto.secret import Holder, Secret
+from core.errors import given
 from core.reasons import Event, Reason
-from core.values import Ask, Endpoint, Fact, Instant, Operation, Output, Path, Record
+from core.values import Ask, Endpoint, Fact, Instant, Operation, Output, Path, Record, Row
 from core.wire.refusals import Tally
 
 if TYPE_CHECKING:
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
 Entropy = Callable[[int], bytes]
 HOUR_S: Final = 3_600
+BOUND: Final = struct.Struct("<QQB8s8sQQ32s32sQQ4s16sQ")  # the fields of a Row in their order, without the sealed one
 
 
 class Device(NamedTuple):
@@ -43,7 +47,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Identity(Secret):
+class Identity(Holder):
     """The gateway's keys and names: static key, node and boot (8 bytes each), locator keys (newest first), KEK of `kek_hour`.
 
     `wall_ns` is the wall clock at Instant 0: rows carry wall seconds, everything else counts Instants.
@@ -52,27 +56,47 @@ class Identity(Secret):
     static: PrivateKey
     node: bytes
     boot: bytes
-    locator_keys: tuple[bytes, ...]
-    kek: bytes
+    locator_keys: tuple[Secret, ...]
+    kek: Secret
     kek_hour: int
     wall_ns: int
 
 
-class Keks(Secret):
+class Keks(Holder):
     """Key-encryption keys of rows by hour, ratcheted forward; older than the longest lifetime plus an hour they are dropped [K-6]."""
 
     __slots__ = ("_keys", "_newest")
 
-    def __init__(self, hour: int, key: bytes) -> None:
+    def __init__(self, hour: int, key: Secret) -> None:
         self._keys, self._newest = {hour: key}, hour
 
-    def at(self, hour: int) -> bytes | None:
+    def seal(self, row: Row, nonce: bytes, secrets: tuple[Secret, Secret]) -> Row:
+        """Return `row` with its sealed part; `secrets` are (session id, chain) and `nonce` is 12 fresh bytes [K-5]."""
+        return row._replace(sealed=seal(given(self._at(row.kek), "the KEK of this hour exists"), nonce, *secrets, _bound(row)))
+
+    def unseal(self, row: Row, hour: int) -> tuple[Secret, Secret] | None:
+        """Return (session id, chain) of a row; None when it is not as it was sealed, or its key is destroyed.
+
+        A row of an hour after the next is refused before anything is computed: one wrong number must not ratchet the keys of now away.
+        """
+        kek = self._at(row.kek) if row.kek <= hour + 1 else None
+        try:
+            return unseal(kek, row.sealed, _bound(row)) if kek is not None else None
+        except (TagMismatch, struct.error):  # what does not fit the layout was never sealed
+            return None
+
+    def _at(self, hour: int) -> Secret | None:
         """Return the key of `hour`, or None when it is destroyed. Leaks: the hour."""
         while self._newest < hour:
             self._keys[self._newest + 1] = next_kek(self._keys[self._newest])
             self._newest += 1
             self._keys.pop(self._newest - limits.LIFETIME_S_MAX // HOUR_S - 2, None)
         return self._keys.get(hour)
+
+
+def _bound(row: Row) -> bytes:
+    """Return every field of a row but the sealed one, as associated data: what the store says of a session is what was sealed [K-5]."""
+    return BOUND.pack(*row[:-1])
 
 
 @dataclass(slots=True)

@@ -1,12 +1,12 @@
 """R1 of the reattach: cheap before dear, unproven before proven, and nothing changes before the proof."""
 
 from core import limits
-from core.crypto.chain import attempt_keys, unseal
+from core.crypto.chain import AttemptKeys, attempt_keys, later, reattach_prologue
 from core.crypto.noise import KKPSK0, Handshake
 from core.crypto.primitives import BadPublicKey, TagMismatch
-from core.errors import PeerFault
+from core.errors import PeerFault, given
 from core.reasons import STATUS_REASON, VOLUNTARY, Cause, Event, Reason, Status
-from core.session.desk import Desk
+from core.session.desk import HOUR_S, Desk
 from core.session.session import Candidate, Exchange, Session
 from core.session.states import Input, State
 from core.values import ROW_LIVE, Instant, Path, Record, Row, Transmit
@@ -29,16 +29,14 @@ def open_locator(desk: Desk, locator: bytes) -> tuple[int, int]:
 
 def load(desk: Desk, row: Row | None, now: Instant) -> Session:
     """Return the session of a store's row, not yet known to the desk; raise PeerFault when there is none to go on with [R-13]."""
-    kek = desk.keks.at(row.kek) if row else None
-    if row is None or row.state != ROW_LIVE or kek is None or row.expires <= desk.wall_s(now):
+    if row is None or row.state != ROW_LIVE or row.expires <= desk.wall_s(now):
         raise PeerFault(Reason.SESSION_UNKNOWN)
     device = desk.devices.get(row.device)
     if device is None or (device.inner4, device.inner6) != (row.inner4, row.inner6):
         raise PeerFault(Reason.DEVICE_UNKNOWN)
-    try:
-        secrets = unseal(kek, row.sealed, row.handle, row.binding_version, row.kek)
-    except TagMismatch:
-        raise PeerFault(Reason.SESSION_UNKNOWN) from None
+    secrets = desk.keks.unseal(row, desk.wall_s(now) // HOUR_S)
+    if secrets is None:
+        raise PeerFault(Reason.SESSION_UNKNOWN)
     return Session(desk, row.handle, device, secrets, now, row)
 
 
@@ -46,19 +44,22 @@ def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: i
     """Answer one REATTACH of this session; raise PeerFault for what gets no answer. Nothing of the session changes before the proof."""
     if session.state is State.TERMINATED:
         raise PeerFault(Reason.SESSION_UNKNOWN)
+    busy = session.commit_ticket or session.state is State.PENDING  # [G-50]: the client repeats it
     known = session.exchange if session.exchange and session.exchange.request == frame else None
     if known and known.path != path:
         raise PeerFault(Reason.REATTACH_REPLAYED)  # [R-31]
-    psk, chain = (b"", b"") if known else _check_chain(session, frame, attempt)
-    if session.commit_ticket or session.state is State.PENDING:
-        raise PeerFault(Reason.NO_TRANSITION)  # [G-50]: of this session, as its mac is right; the client repeats it
+    if known and busy:
+        raise PeerFault(Reason.NO_TRANSITION)
     if known:
         session.desk.out.append(Transmit(path, [known.reply]))  # [R-30]: identical request, identical answer
         return
+    keys = _check_chain(session, frame, attempt)
+    if busy:
+        raise PeerFault(Reason.NO_TRANSITION)  # of this session, as its mac is right
+    session_id, _ = given(session.secrets, "a session that is not TERMINATED has its chain")
     static = session.desk.identity.static
-    prologue = b"jumping-vpn/1 reattach" + session.session_id + attempt.to_bytes(8, "little")
-    prologue += reattach_header(message.sender_index, message.locator)
-    handshake = Handshake(KKPSK0, initiator=False, prologue=prologue, static=static, remote=session.device.public, psk=psk,
+    prologue = reattach_prologue(session_id, attempt, reattach_header(message.sender_index, message.locator))
+    handshake = Handshake(KKPSK0, initiator=False, prologue=prologue, static=static, remote=session.device.public, psk=keys.psk,
                           entropy=session.desk.entropy)  # fmt: skip
     try:
         payload = unpack(ReattachPayload, handshake.read(message.noise))
@@ -71,7 +72,7 @@ def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: i
         _take_over(session, now)
     if session.active is None or session.active.path != path:
         change = Change.MOVE  # whatever it calls itself, it counts as one
-    session.next, session.chain = attempt + 1, chain  # [R-15]: every attempt up to this one is burnt, whatever the policy says now
+    session.next, session.secrets = attempt + 1, (session_id, keys.next)  # [R-15]: all up to this one are burnt, whatever the policy says
     status, retry_after = _policy(session, payload.carrier, change, cause, path, now)
     index = session.desk.new_index()
     remaining_ms = max(0, session.expires - session.desk.wall_s(now)) * 1_000
@@ -90,18 +91,17 @@ def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: i
     session.desk.out.append(Transmit(path, [answer]))
 
 
-def _check_chain(session: Session, frame: bytes, attempt: int) -> tuple[bytes, bytes]:
-    """Return (psk, chain of the next attempt) when the outer mac fits; raise PeerFault [R-11] [R-12]."""
+def _check_chain(session: Session, frame: bytes, attempt: int) -> AttemptKeys:
+    """Return the keys of an attempt when the outer mac fits; raise PeerFault [R-11] [R-12]."""
     if attempt < session.next:
         raise PeerFault(Reason.ATTEMPT_BURNT)
     if attempt >= min(session.next + limits.LOOKAHEAD_ATTEMPTS, limits.ATTEMPT_MAX + 1):
         raise PeerFault(Reason.ATTEMPT_TOO_FAR)
-    keys = attempt_keys(session.chain)
-    for _ in range(attempt - session.next):
-        keys = attempt_keys(keys.next)
+    _, chain = given(session.secrets, "a session that is not TERMINATED has its chain")
+    keys = attempt_keys(later(chain, attempt - session.next))
     if not check_mac(frame, REATTACH_MAC, keys.mac):
         raise PeerFault(Reason.REATTACH_MAC_WRONG)
-    return keys.psk, keys.next
+    return keys
 
 
 def _take_over(session: Session, now: Instant) -> None:

@@ -3,8 +3,8 @@
 from typing import Final, NamedTuple
 
 from core import limits
-from core.crypto.chain import seal
-from core.crypto.primitives import expand
+from core.crypto.chain import correlation_of
+from core.crypto.secret import Secret
 from core.errors import given
 from core.machine import Actor
 from core.reasons import CAUSE_REASON, CLOSE_REASON, Cause, CloseCode, Event, Reason
@@ -46,12 +46,12 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
     machine = MACHINE
 
     def __init__(
-        self, desk: Desk, handle: int, device: Device, secrets: tuple[bytes, bytes], now: Instant, row: StoreRow | None = None
+        self, desk: Desk, handle: int, device: Device, secrets: tuple[Secret, Secret], now: Instant, row: StoreRow | None = None
     ) -> None:
         """Make a PENDING session, or with the store's `row` a RECOVERING one; `secrets` are (session id, chain of attempt `next`)."""
         self.desk, self.handle, self.device, self.row = desk, handle, device, row
-        self.session_id, self.chain = secrets
-        self.correlation = expand(self.session_id, b"correlation", 16)
+        self.secrets: tuple[Secret, Secret] | None = secrets
+        self.correlation = correlation_of(secrets[0])
         self.state, self.last_serial = (State.RECOVERING if row else State.PENDING), 0
         self.binding_version, self.next = (row.binding_version, row.next) if row else (0, 1)
         self.active: Epoch | None = None
@@ -82,7 +82,7 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
     def facts(self) -> Facts:
         """Return what the claims speak about."""
         return Facts(self.state, self.version, self.active is not None, self.candidate is not None, self.commit_ticket != 0, self.suspended,
-                     self.recovery_at is not None, self.volatile_at is not None, bool(self.chain))  # fmt: skip
+                     self.recovery_at is not None, self.volatile_at is not None, self.secrets is not None)  # fmt: skip
 
     def hear(self, heard: Input, now: Instant, offer: Candidate | None = None, path: Path | None = None) -> bool:
         """Make the transition of the table for `heard`; return False, with nothing changed, where there is none or it has to wait."""
@@ -195,10 +195,9 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
     def _new_row(self, attempt: int, now: Instant) -> StoreRow:
         identity, version = self.desk.identity, self.binding_version + 1
         hour = self.desk.wall_s(now) // 3_600
-        kek = given(self.desk.keks.at(hour), "the KEK of this hour exists")
-        sealed = seal(kek, self.desk.entropy(12), self.session_id, self.chain, self.handle, version, hour)
-        return StoreRow(self.handle, version, ROW_LIVE, identity.node, identity.boot, attempt, self.next, self.device.public,
-                        identity.static.public, self.born, self.expires, self.device.inner4, self.device.inner6, hour, sealed)  # fmt: skip
+        row = StoreRow(self.handle, version, ROW_LIVE, identity.node, identity.boot, attempt, self.next, self.device.public,
+                       identity.static.public, self.born, self.expires, self.device.inner4, self.device.inner6, hour, b"")  # fmt: skip
+        return self.desk.keks.seal(row, self.desk.entropy(12), given(self.secrets, "a session that commits has its chain"))
 
     def _promote(self, now: Instant) -> None:
         candidate = self._proven()
@@ -244,7 +243,7 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         """Drop every key; Python may keep copies of the bytes, see SECURITY.md."""
         self._drop_candidate()
         self._unbind(now)
-        self.chain = self.session_id = b""
+        self.secrets = None
         self.suspended, self.recovery_at, self.volatile_at, self.retry_at = False, None, None, None
         for address in (self.device.inner4, self.device.inner6):
             if self.desk.routes.get(address) is self:

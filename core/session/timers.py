@@ -82,8 +82,9 @@ def watch_quality(session: Session, now: Instant) -> None:
 
 
 def _sample_health(session: Session, epoch: Epoch, now: Instant) -> None:
-    """Record the traffic since the last sample; an idle session records nothing."""
+    """Record the traffic since the last sample; an idle session records nothing, and holds no ciphers."""
     session.health_at = Instant(now + session.desk.policy.health_ns)
+    epoch.rest()
     if any(measures := epoch.traffic()):
         epoch.sample()
         session.desk.out.append(Record(session.fact(Event.SESSION_HEALTH, Reason.HEALTH_SAMPLED, now)._replace(measures=measures)))

@@ -5,7 +5,7 @@ key-encryption key (KEK) of rows with its hour, hours since 1970. Each time a ga
 is ratcheted forward to 25 hours ago, and the file replaced: no row that could still live needs an older key, and an older key cannot be
 computed from a newer one [K-6]. The file that was replaced is overwritten; copies of the disk's blocks or backups are out of reach.
 
-Seeds are decoded from a buffer into a buffer, and both are overwritten. Locator keys and KEK become `bytes`, as the core takes them.
+Seeds are decoded from a buffer into a buffer, and both are overwritten. Locator keys and KEK become `Secret`, as the core takes them.
 """
 
 import binascii
@@ -19,6 +19,7 @@ import orjson
 from core import limits
 from core.crypto.chain import next_kek
 from core.crypto.primitives import PrivateKey
+from core.crypto.secret import Secret
 from core.errors import require
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.files import create, locked, overwritten, read_private, replace, wipe
@@ -41,8 +42,8 @@ class GatewayKeys(NamedTuple):
     """What a gateway's file holds: static key, locator keys of 32 bytes, newest first, and the KEK of `kek_hour`, 32 bytes."""
 
     static: PrivateKey
-    locator_keys: tuple[bytes, ...]
-    kek: bytes
+    locator_keys: tuple[Secret, ...]
+    kek: Secret
     kek_hour: int
 
     def __repr__(self) -> str:
@@ -70,8 +71,8 @@ def load_gateway(path: Path, wall_ns: int) -> GatewayKeys:
     """Return a gateway's keys, after older KEKs were destroyed (see `ratchet`). Misconfigured when the file is not one, or not safe."""
     ratchet(path, wall_ns)
     fields, seed = _read(path, GATEWAY)
-    locator_keys = tuple(key_bytes(text) for text in fields["locator_keys"])
-    return GatewayKeys(_key(path, fields, seed), locator_keys, key_bytes(fields["kek"]), fields["kek_hour"])
+    locator_keys = tuple(Secret(key_bytes(text)) for text in fields["locator_keys"])
+    return GatewayKeys(_key(path, fields, seed), locator_keys, Secret(key_bytes(fields["kek"])), fields["kek_hour"])
 
 
 def public_of(path: Path, kind: str | None = None) -> bytes:
@@ -98,10 +99,10 @@ def ratchet(path: Path, wall_ns: int) -> bool:
         if hour >= oldest:
             wipe(seed)
             return False
-        kek = key_bytes(fields["kek"])
+        kek = Secret(key_bytes(fields["kek"]))
         for _ in range(oldest - hour):
             kek = next_kek(kek)
-        _rewrite(path, fields | {"kek": key_text(kek), "kek_hour": oldest}, seed)
+        _rewrite(path, fields | {"kek": key_text(kek.expose()), "kek_hour": oldest}, seed)
         return True
 
 

@@ -7,6 +7,7 @@ from nacl import bindings
 from nacl.exceptions import CryptoError
 
 from core.crypto import primitives as p
+from core.crypto.secret import Secret
 from core.errors import require
 from jvpn.shell.entropy import entropy
 
@@ -72,7 +73,7 @@ def x25519() -> None:
     mine, theirs = entropy(32), entropy(32)
     public = bindings.crypto_scalarmult_base(theirs)
     require(p.PrivateKey(theirs).public == public, "both make the same public key of a seed")
-    require(p.PrivateKey(mine).exchange(public) == bindings.crypto_scalarmult(mine, public), "both reach the same shared secret")
+    require(p.PrivateKey(mine).exchange(public).expose() == bindings.crypto_scalarmult(mine, public), "both reach the same shared secret")
 
 
 def chacha20_poly1305() -> None:
@@ -80,7 +81,7 @@ def chacha20_poly1305() -> None:
     key, header, message = entropy(32), entropy(16), entropy(MESSAGE)
     counter = int.from_bytes(entropy(8), "little")
     nonce = bytes(4) + counter.to_bytes(8, "little")
-    cipher = p.new_cipher(key)
+    cipher = p.new_cipher(Secret(key))
     sealed = bindings.crypto_aead_chacha20poly1305_ietf_encrypt(message, header, nonce, key)
     require(cipher.encrypt(p.nonce(counter), message, header) == sealed, "both seal the same")
     require(cipher.decrypt(p.nonce(counter), sealed, header) == message, "one opens what the other sealed")

@@ -5,7 +5,7 @@ computed; libsodium judges random values as well. It runs in the process that wi
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache, partial
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +14,7 @@ from core.crypto import chain
 from core.crypto import primitives as p
 from core.crypto.noise import IKHFS, KKPSK0, Handshake
 from core.crypto.replay import Verdict, step
+from core.crypto.secret import Secret
 from core.errors import require
 from core.limits import COUNTER_LIMIT
 from jvpn.shell import second
@@ -65,9 +66,9 @@ def _hmac() -> None:
 def _hkdf() -> None:
     """RFC 5869: case 3 has no info, as Noise has none; case 1 is Extract and one block of Expand."""
     known = "8da4e775a563c18f715f802a063c5a31b8a11f5c5ee1879ec3454e5f3c738d2d9d201395faa4b61a96c8"
-    _equal(b"".join(p.hkdf(b"", b"\x0b" * 22, 2))[:42], known)
-    secret = p.hmac_sha256(bytes(range(13)), b"\x0b" * 22)
-    _equal(p.expand(secret, bytes(range(0xF0, 0xFA)), 32), "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf")
+    _equal(_joined(p.hkdf(Secret(b""), Secret(b"\x0b" * 22), 2))[:42], known)
+    secret = Secret(p.hmac_sha256(bytes(range(13)), b"\x0b" * 22))
+    _equal(p.expand(secret, bytes(range(0xF0, 0xFA)), 32).expose(), "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf")
 
 
 def _same() -> None:
@@ -75,7 +76,7 @@ def _same() -> None:
 
 
 def _aead() -> None:
-    cipher = p.new_cipher(bytes(range(0x80, 0xA0)))
+    cipher = p.new_cipher(Secret(bytes(range(0x80, 0xA0))))
     nonce, header = bytes.fromhex("070000004041424344454647"), bytes.fromhex("50515253c0c1c2c3c4c5c6c7")
     sealed = cipher.encrypt(nonce, SUNSCREEN, header)
     _equal(sealed[:16] + sealed[-16:], "d31a8d34648e60db7b86afbc53ef7ec21ae10b594f09e26a7e902ecbd0600691")
@@ -86,7 +87,7 @@ def _aead() -> None:
 
 
 def _aes() -> None:
-    block = p.AesBlock(bytes(range(32)))
+    block = p.AesBlock(Secret(bytes(range(32))))
     _equal(block.encrypt(bytes.fromhex("00112233445566778899aabbccddeeff")), "8ea2b7ca516745bfeafc49904b496089")
     _equal(block.decrypt(bytes.fromhex("8ea2b7ca516745bfeafc49904b496089")), "00112233445566778899aabbccddeeff")
 
@@ -96,8 +97,8 @@ def _x25519() -> None:
     alice = p.PrivateKey(bytes.fromhex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a"))
     bob = p.PrivateKey(bytes.fromhex("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb"))
     _equal(alice.public, "8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a")
-    _equal(alice.exchange(bob.public), "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742")
-    _equal(bob.exchange(alice.public), "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742")
+    _equal(alice.exchange(bob.public).expose(), "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742")
+    _equal(bob.exchange(alice.public).expose(), "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742")
     _refused(lambda: alice.exchange(bytes(32)), p.BadPublicKey)
 
 
@@ -119,9 +120,10 @@ def _ml_kem() -> None:
     """Known answers are in the handshake; here both sides agree, no two encapsulations are alike, a bad key is refused."""
     key = p.MlKem768().generate(bytes(range(64)))
     (first, sealed), (second, _) = p.MlKem768.encapsulate(key.public), p.MlKem768.encapsulate(key.public)
-    require(key.decapsulate(sealed) == first != second, "both sides have the same secret, and each time another")
+    opened = key.decapsulate(sealed).expose()
+    require(opened == first.expose() != second.expose(), "both sides have the same secret, and each time another")
     forged = bytes((sealed[0] ^ 1,)) + sealed[1:]
-    require(key.decapsulate(forged) != first, "a forged ciphertext gives another secret")
+    require(key.decapsulate(forged).expose() != opened, "a forged ciphertext gives another secret")
     _refused(lambda: p.MlKem768.encapsulate(b"\xff" * len(key.public)), p.BadPublicKey)
 
 
@@ -141,15 +143,15 @@ def _ikhfs() -> None:
     _equal(client.write(_hex(given["init_payload"])), wanted["init"][16:-64])
     _equal(client.read(_hex(wanted["resp"])[12:]), given["resp_payload"])
     birth = chain.born(client)
-    _equal(birth.k_up + birth.k_down, wanted["k_up"] + wanted["k_down"])
-    _equal(birth.session_id + birth.chain, wanted["session_id"] + wanted["chain_1"])
+    _equal(_joined((birth.k_up, birth.k_down)), wanted["k_up"] + wanted["k_down"])
+    _equal(_joined((birth.session_id, birth.chain)), wanted["session_id"] + wanted["chain_1"])
 
 
 def _kkpsk0() -> None:
     """Both sides of each attempt, byte by byte."""
     for case in _vector("reattach")["cases"]:
         given, wanted = case["inputs"], case["outputs"]
-        keys = chain.attempt_keys(_hex(given["chain"]))
+        keys = chain.attempt_keys(_secret(given["chain"]))
         client_key, gateway_key = (p.PrivateKey(_hex(given[f"{side}_static_seed"])) for side in ("client", "gateway"))
         seeds = {side: {32: _hex(given[f"{side}_ephemeral_seed"])} for side in ("client", "gateway")}
         client = Handshake(KKPSK0, initiator=True, prologue=_hex(wanted["prologue"]), static=client_key, remote=gateway_key.public,
@@ -163,24 +165,24 @@ def _kkpsk0() -> None:
         _equal(reply, wanted["reattach_resp"][24:])
         _equal(client.read(reply), given["resp_payload"])
         for side in (client, gateway):
-            _equal(b"".join(side.split()), wanted["k_up"] + wanted["k_down"])
+            _equal(_joined(side.split()), wanted["k_up"] + wanted["k_down"])
 
 
 def _chain() -> None:
     vector = _vector("chain")
     for attempt in vector["attempts"]:
-        keys = chain.attempt_keys(_hex(attempt["chain"]))
-        _equal(keys.mac + keys.psk + keys.next, attempt["mac"] + attempt["psk"] + attempt["next"])
-    locators = chain.Locators(_hex(vector["locators"]["key"]))
+        keys = chain.attempt_keys(_secret(attempt["chain"]))
+        _equal(_joined((keys.mac, keys.psk, keys.next)), attempt["mac"] + attempt["psk"] + attempt["next"])
+    locators = chain.Locators(_secret(vector["locators"]["key"]))
     for case in vector["locators"]["cases"]:
         _equal(locators.mint(case["handle"], case["attempt"]), case["locator"])
         require(locators.open(_hex(case["locator"])) == (case["handle"], case["attempt"]), "a locator opens")
     require(locators.open(bytes(16)) is None, "what is no locator does not open")
     given, sealed = vector["sealed_row"]["inputs"], vector["sealed_row"]["sealed"]
-    numbers = [int.from_bytes(_hex(given[name]), "little") for name in ("handle", "binding_version", "hour")]
-    _equal(chain.seal(_hex(given["kek"]), _hex(given["nonce"]), _hex(given["session_id"]), _hex(given["chain"]), *numbers), sealed)
-    _equal(b"".join(chain.unseal(_hex(given["kek"]), _hex(sealed), *numbers)), given["session_id"] + given["chain"])
-    _equal(chain.next_kek(_hex(vector["kek"][0])), vector["kek"][1])
+    kek, row = _secret(given["kek"]), _hex(given["row"])
+    _equal(chain.seal(kek, _hex(given["nonce"]), _secret(given["session_id"]), _secret(given["chain"]), row), sealed)
+    _equal(_joined(chain.unseal(kek, _hex(sealed), row)), given["session_id"] + given["chain"])
+    _equal(chain.next_kek(_secret(vector["kek"][0])).expose(), vector["kek"][1])
 
 
 def _replay() -> None:
@@ -208,6 +210,15 @@ def _refused(call: Callable[[], object], refusal: type[Exception]) -> None:
 
 def _hex(text: str) -> bytes:
     return bytes.fromhex(text)
+
+
+def _secret(text: str) -> Secret:
+    return Secret(_hex(text))
+
+
+def _joined(secrets: Iterable[Secret]) -> bytes:
+    """Return the bytes of known answers; no key of this machine is loaded yet."""
+    return b"".join(each.expose() for each in secrets)
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import Final
 
 from core import limits
 from core.client.attempts import Attempt, Hand
-from core.crypto.chain import attempt_keys
+from core.crypto.chain import attempt_keys, later, reattach_prologue
 from core.crypto.noise import IKHFS, KKPSK0, Handshake
 from core.engine.gateway import Gateway
 from core.reasons import Reason
@@ -213,19 +213,17 @@ def greets(run: Run) -> list[Output]:
 def moves(run: Run) -> list[Output]:
     """A REATTACH with the right locator and the right mac, whose payload says anything, or whose proof is anything."""
     world, session = run.world, next(iter(run.world.desk.sessions.values()), None)
-    if session is None or not session.chain:
+    if session is None or session.secrets is None:
         return []
-    ahead = run.reader.byte() % 70
-    attempt, keys = session.next + ahead, attempt_keys(session.chain)
-    for _ in range(ahead):
-        keys = attempt_keys(keys.next)
+    ahead, (session_id, chain) = run.reader.byte() % 70, session.secrets
+    attempt, keys = session.next + ahead, attempt_keys(later(chain, ahead))
     if attempt >= 2**16:
         return []
     header = reattach_header(run.reader.number(4), world.desk.locators[0].mint(session.handle, attempt))
     if run.reader.byte() % 4 == 0:
         noise = run.reader.take(64).ljust(64, b"\0")
     else:
-        prologue = b"jumping-vpn/1 reattach" + session.session_id + attempt.to_bytes(8, "little") + header
+        prologue = reattach_prologue(session_id, attempt, header)
         handshake = Handshake(KKPSK0, initiator=True, prologue=prologue, static=world.host.key, remote=world.static.public,
                               psk=keys.psk, entropy=world.entropy)  # fmt: skip
         noise = handshake.write(run.reader.take(16).ljust(16, b"\0"))
@@ -288,15 +286,14 @@ def cookies(run: Run) -> list[Output]:
 def permits(run: Run) -> list[Output]:
     """A REATTACH_RESP to an attempt of the client, whose payload says anything."""
     attempt, session = chosen(run, run.world.client.attempts), next(iter(run.world.desk.sessions.values()), None)
-    if not isinstance(attempt, Attempt) or session is None or attempt.number < session.next or not session.chain:
+    if not isinstance(attempt, Attempt) or session is None or attempt.number < session.next or session.secrets is None:
         return []
-    keys = attempt_keys(session.chain)
-    for _ in range(attempt.number - session.next):
-        keys = attempt_keys(keys.next)
+    session_id, chain = session.secrets
+    keys = attempt_keys(later(chain, attempt.number - session.next))
     message = parse(attempt.frame)
     if not isinstance(message, Reattach):
         raise Wrong("a client's REATTACH is none")
-    prologue = b"jumping-vpn/1 reattach" + session.session_id + attempt.number.to_bytes(8, "little") + attempt.frame[:24]
+    prologue = reattach_prologue(session_id, attempt.number, attempt.frame[:24])
     handshake = Handshake(KKPSK0, initiator=False, prologue=prologue, static=run.world.static, remote=run.world.host.key.public,
                           psk=keys.psk, entropy=run.world.entropy)  # fmt: skip
     handshake.read(message.noise)

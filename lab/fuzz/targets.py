@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from core.crypto.chain import Locators, seal, unseal
 from core.crypto.primitives import TagMismatch
+from core.crypto.secret import Secret
 from core.limits import MTU_ALLOWED
 from core.wire import records
 from core.wire.inner import Ack, Health, encode
@@ -23,8 +24,8 @@ RECORDS: Final[tuple[Callable[..., tuple[Any, ...]], ...]] = (
     records.InitPayload, records.RespPayload, records.ReattachPayload, records.ReattachRespPayload, records.Confirm, records.AckHead,
     records.Probe, records.ProbeAck, records.Close, records.Hint, records.Direction,
 )  # fmt: skip
-KEY: Final = bytes(range(32))
-ROW: Final = (0x123456789ABC, 7, 480_000)  # handle, binding version, hour
+KEY: Final = Secret(bytes(range(32)))
+ROW: Final = bytes(range(157))  # the fields of a row, packed
 
 
 def same(again: object, data: object) -> None:
@@ -116,11 +117,11 @@ def locators(data: bytes) -> None:
 
 def rows(data: bytes) -> None:
     """Open the sealed part of a row: bytes of any kind, and a true one that differs in the bits of the first bytes."""
-    sealed = seal(KEY, bytes(12), bytes(16), bytes(32), *ROW)
+    sealed = seal(KEY, bytes(12), Secret(bytes(16)), Secret(bytes(32)), ROW)
     flips = bytes(a ^ b for a, b in zip(data.ljust(len(sealed), b"\0"), sealed, strict=False))
     for each in (data, flips, flips + data[len(sealed) :]):
         try:
-            unseal(KEY, each, *ROW)
+            unseal(KEY, each, ROW)
         except TagMismatch:
             continue
         same(each, sealed)

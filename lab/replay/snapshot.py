@@ -20,6 +20,8 @@ NOISE: Final = {
     ("Entropy", "count"): "bytes that were drawn",
     ("TwinKem", "count"): "encapsulations that were made",
     ("Front", "_arrivals"): "how many INITs came in the last second",
+    ("Epoch", "_send"): "a cipher of the epoch's keys, made when first needed",
+    ("Epoch", "_receive"): "the same",
     ("Front", "_secrets"): "cookie secrets, drawn when first needed",
 }
 """What anybody's frame may change: class and attribute, and what it is."""

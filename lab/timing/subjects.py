@@ -10,13 +10,14 @@ from typing import Any, Final
 
 from core.crypto import primitives as p
 from core.crypto.chain import Locators
+from core.crypto.secret import Secret
 from core.errors import require
 from core.wire.layout import REATTACH_MAC, SIZES, Type
 from core.wire.macs import check_mac, mac
 from jvpn.shell.entropy import entropy
 from lab.timing.harness import Subject
 
-KEY: Final = entropy(32)
+KEY: Final = Secret(entropy(32))
 SHORT, LONG = 32, 1_024
 FLIP: Final = 0x80
 POOL: Final = 1_024

@@ -9,6 +9,7 @@ from core.reasons import Carrier, Event, Reason
 from core.session.session import Session
 from core.values import Endpoint, Path, Settle
 from core.wire.epoch import Epoch
+from tests.core.exposed import laid_open
 from tests.core.frames import Sent, v4
 from tests.core.world import GATEWAY_AT, Host, World
 
@@ -93,7 +94,7 @@ def picture(world: World, host: Host | None = None) -> list[Any]:
         client = host.client
         epochs = (client.committed, client.draining, *(each.epoch for each in client.confirming))
         life = client.life
-        mine = (life.chain, life.next, life.binding_version, dict(life.locators), life.addresses) if life else None
+        mine = (life.chain.expose(), life.next, life.binding_version, dict(life.locators), life.addresses) if life else None
         return [client.facts(), mine, [_epoch(epoch) for epoch in epochs], client.newborn, list(client.attempts.values()), list(host.down)]
     sessions = [_session(session) for session in world.desk.sessions.values()]
     routes = {address: session.handle for address, session in world.desk.routes.items()}
@@ -102,7 +103,7 @@ def picture(world: World, host: Host | None = None) -> list[Any]:
 
 def _session(session: Session) -> tuple[Any, ...]:
     candidate = session.candidate
-    return (session.handle, session.facts(), session.binding_version, session.next, session.chain, session.session_id, session.expires,
+    return (session.handle, session.facts(), session.binding_version, session.next, laid_open(session.secrets), session.expires,
             _epoch(session.active), _epoch(session.draining), _epoch(candidate.epoch if candidate else None),
             list(candidate.held) if candidate else None, list(session.moves))  # fmt: skip
 

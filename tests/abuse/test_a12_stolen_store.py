@@ -14,19 +14,17 @@ EXPECTED EVIDENCE
 
 from pathlib import Path
 
-import pytest
-
 from core import limits
-from core.crypto.chain import unseal
-from core.crypto.primitives import TagMismatch
-from core.reasons import Reason
+from core.crypto.secret import Secret
+from core.reasons import Event, Reason
 from core.session.desk import HOUR_S, Keks
-from core.values import Ask, Instant
+from core.values import Ask, Instant, Row
 from jvpn.shell.stores.sqlite import SqliteStore
 from tests.abuse.attack import own_path, untouched
+from tests.core.exposed import laid_open
 from tests.core.frames import v4
 from tests.core.world import World
-from tests.jvpn.shell.storing import BOOT, NODE, Clock, take
+from tests.jvpn.shell.storing import BOOT, NODE, Clock, row, take
 
 
 def test_no_secret_stands_in_the_file(tmp_path: Path) -> None:
@@ -41,29 +39,35 @@ def test_no_secret_stands_in_the_file(tmp_path: Path) -> None:
     session = world.session
     assert session.row
     assert session.row.sealed in stolen
-    assert session.chain not in stolen
-    assert session.session_id not in stolen
-    assert world.kek not in stolen
+    assert not [secret for secret in (*laid_open(session.secrets), world.kek.expose()) if secret in stolen]
 
 
 def test_a_row_opens_only_as_itself() -> None:
     """Who can write to the store could give one session another's secrets, or an older chain, whose attempts are burnt."""
     world = World().connected()
-    (row,) = world.store.rows.values()
-    assert unseal(world.kek, row.sealed, row.handle, row.binding_version, row.kek) == (world.session.session_id, world.session.chain)
-    for other in (
-        (row.handle + 1, row.binding_version, row.kek),
-        (row.handle, row.binding_version + 1, row.kek),
-        (row.handle, row.binding_version, row.kek + 1),
-    ):
-        with pytest.raises(TagMismatch):
-            unseal(world.kek, row.sealed, *other)
+    (mine,) = world.store.rows.values()
+    keks, hour = Keks(mine.kek, world.kek), mine.kek
+    assert laid_open(keks.unseal(mine, hour)) == laid_open(world.session.secrets)
+    for name, value in mine._asdict().items():
+        other = value + 1 if isinstance(value, int) else bytes((value[0] ^ 1,)) + value[1:]
+        assert keks.unseal(Row(**mine._asdict() | {name: other}), hour) is None, name
+
+
+def test_a_session_that_the_store_prolongs_or_gives_away() -> None:
+    """Who can write to the store makes a session live for ever, or another device its owner, with the secrets of the one that has it."""
+    for change in ({"expires": 2**40}, {"next": 60}, {"gateway_key": bytes(32)}, {"born": 0}):
+        world = World().connected()
+        for handle, mine in world.store.rows.items():
+            world.store.rows[handle] = Row(**mine._asdict() | change)
+        world.start_gateway()
+        world.run(5_000, world.host.chat)
+        assert Reason.SESSION_UNKNOWN in world.reasons(Event.TRAFFIC_REFUSED), change
 
 
 def test_a_gateway_without_the_key_of_the_rows() -> None:
     """Who has the store and the static key would own every session in it."""
     world = World().connected()
-    world.kek = bytes(32)
+    world.kek = Secret(bytes(32))
     world.start_gateway()
     world.cut = {1, 2}
     world.host.move(v4(77))
@@ -79,8 +83,8 @@ def test_a_gateway_without_the_key_of_the_rows() -> None:
 
 def test_old_keys_are_gone() -> None:
     """A copy of the rows from last week would open with what the gateway holds today."""
-    keks, hours = Keks(480_000, bytes(32)), limits.LIFETIME_S_MAX // HOUR_S
-    assert keks.at(480_000)
-    assert keks.at(480_000 + hours + 2)
-    assert keks.at(480_000) is None
-    assert keks.at(480_000 + 1) is not None
+    keks, hours, secrets = Keks(480_000, Secret(bytes(32))), limits.LIFETIME_S_MAX // HOUR_S, (Secret(bytes(16)), Secret(bytes(32)))
+    first, second, newest = (keks.seal(row(1, kek=480_000 + hour), bytes(12), secrets) for hour in (0, 1, hours + 2))
+    assert keks.unseal(newest, newest.kek)
+    assert keks.unseal(first, newest.kek) is None
+    assert keks.unseal(second, newest.kek)

@@ -14,6 +14,7 @@ EXPECTED EVIDENCE
 from core.client.attempts import Attempt, Keys, Life
 from core.crypto.chain import Birth
 from core.crypto.primitives import PrivateKey
+from core.crypto.secret import Secret
 from core.reasons import Cause, Event, Reason
 from core.wire.layout import Change
 from tests.abuse.attack import ELSEWHERE, from_elsewhere, own_path, untouched
@@ -24,7 +25,7 @@ def stolen(world: World) -> Life:
     """Return a copy of all that the client knows about its session."""
     mine = world.client.life
     assert mine
-    life = Life(Birth(b"", b"", mine.session_id, mine.chain), mine.expires_at)
+    life = Life(Birth(Secret(b""), Secret(b""), mine.session_id, mine.chain), mine.expires_at)
     life.next, life.binding_version, life.locators = mine.next, mine.binding_version, dict(mine.locators)
     return life
 

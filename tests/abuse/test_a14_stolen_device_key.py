@@ -18,6 +18,7 @@ import pytest
 
 from core.client.attempts import Attempt, Life
 from core.crypto.chain import Birth
+from core.crypto.secret import Secret
 from core.reasons import Cause, Event, Reason
 from core.values import AllowList
 from core.wire.layout import Change
@@ -28,7 +29,7 @@ from tests.core.world import World
 def test_it_moves_nothing() -> None:
     """A key that was copied once would be enough to take over each session that the device will ever have."""
     world = World().connected()
-    life = Life(Birth(b"", b"", world.entropy(16), world.entropy(32)), world.now)
+    life = Life(Birth(*map(Secret, (b"", b"", world.entropy(16), world.entropy(32)))), world.now)
     life.locators = {1: world.client.life.locators[1] if world.client.life else b""}
     path = world.host.paths[1]._replace(local=ELSEWHERE)
     attempt = Attempt(world.client.keys, world.entropy, life, path, Change.MOVE, Cause.PATH_DEAD, 0, world.now)

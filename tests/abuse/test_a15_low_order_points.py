@@ -16,6 +16,7 @@ import pytest
 
 from core.client.attempts import Attempt, Hand, Keys
 from core.crypto.primitives import PrivateKey
+from core.crypto.secret import Secret
 from core.reasons import Cause, Event, Reason
 from core.wire.layout import Change
 from tests.abuse.attack import own_path, untouched
@@ -42,8 +43,8 @@ def low(monkeypatch: pytest.MonkeyPatch, point: int) -> None:
         def __init__(self, _seed: bytes) -> None:
             """Take no secret: there is none."""
 
-        def exchange(self, _public: bytes) -> bytes:
-            return bytes(32)
+        def exchange(self, _public: bytes) -> Secret:
+            return Secret(bytes(32))
 
     monkeypatch.setattr("core.crypto.noise.PrivateKey", Low)
 

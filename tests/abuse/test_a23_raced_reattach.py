@@ -16,6 +16,7 @@ import pytest
 from core.client.contact import ClientPolicy
 from core.reasons import Carrier, Event, Reason
 from tests.abuse.attack import ELSEWHERE, from_elsewhere, own_path
+from tests.core.exposed import laid_open
 from tests.core.frames import v4
 from tests.core.world import World
 
@@ -44,5 +45,5 @@ def test_a_move_is_delayed_and_nothing_else(copies: int, carriers: tuple[Carrier
     assert host.client.life
     if copies == 1:  # who never stops makes the client begin anew
         assert world.gateway.session_for(host.device.inner4) == session.handle
-        assert host.client.life.session_id == session.session_id
+        assert host.client.life.session_id.expose() == laid_open(session.secrets)[0]
     assert world.attached()

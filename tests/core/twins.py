@@ -6,6 +6,7 @@ from hashlib import sha256, shake_256
 from typing import Final
 
 from core import limits
+from core.crypto.secret import Secret
 from core.values import (
     ROW_LIVE,
     ROW_TOMBSTONE,
@@ -42,9 +43,9 @@ class TwinKemKey:
     def __init__(self, seed: bytes) -> None:
         self.public = shake_256(b"public" + seed).digest(KEM_PUBLIC)
 
-    def decapsulate(self, ciphertext: bytes) -> bytes:
+    def decapsulate(self, ciphertext: bytes) -> Secret:
         """Return the shared secret, 32 bytes."""
-        return sha256(self.public + ciphertext).digest()
+        return Secret(sha256(self.public + ciphertext).digest())
 
 
 class TwinKem:
@@ -55,11 +56,11 @@ class TwinKem:
     def __init__(self) -> None:
         self.count = 0
 
-    def encapsulate(self, public: bytes) -> tuple[bytes, bytes]:
+    def encapsulate(self, public: bytes) -> tuple[Secret, bytes]:
         """Return (shared secret, ciphertext)."""
         self.count += 1
         ciphertext = shake_256(public + self.count.to_bytes(8, "little")).digest(KEM_CIPHERTEXT)
-        return sha256(public + ciphertext).digest(), ciphertext
+        return Secret(sha256(public + ciphertext).digest()), ciphertext
 
 
 @dataclass

@@ -15,6 +15,7 @@ from core.client.client import Client
 from core.client.contact import ClientPolicy
 from core.client.states import State
 from core.crypto.primitives import Kem, PrivateKey
+from core.crypto.secret import Secret
 from core.engine.gateway import Gateway
 from core.reasons import Carrier, Event, Reason
 from core.session.desk import Desk, Device, Identity, Policy
@@ -153,7 +154,7 @@ class World:
                  latency_ms: int = 2, kem: Kem | None = None) -> None:  # fmt: skip
         self.entropy, self.kem, self.now, self.store = Entropy(seed), kem or TwinKem(), Instant(10**12), Store()
         self.latency, self.policy, self.client_policy = latency_ms * MS, policy or Policy(), client_policy or ClientPolicy()
-        self.static, self.k_loc, self.kek = PrivateKey(self.entropy(32)), self.entropy(32), self.entropy(32)
+        self.static, self.k_loc, self.kek = PrivateKey(self.entropy(32)), Secret(self.entropy(32)), Secret(self.entropy(32))
         self.boots = self.serial = self._order = 0
         self.facts: list[Fact] = []
         self.boots_of: list[int] = []  # of each of those facts: which gateway process made it

@@ -16,6 +16,7 @@ import pytest
 
 from core.crypto.noise import IKHFS, KKPSK0, VECTORS_ONLY, Handshake, Pattern
 from core.crypto.primitives import BadPublicKey, PrivateKey, TagMismatch
+from core.crypto.secret import Secret
 from core.errors import PeerFault
 from core.values import Endpoint, Instant, Path
 from core.wire.epoch import Epoch
@@ -73,7 +74,7 @@ def meet(peer: Peer, pattern: Pattern, *, initiator: bool, **differing: bytes) -
         prologue=ours.prologue,
         static=static,
         remote=ours.remote if initiator or not sends_static else None,
-        psk=ours.psk if has_psk else None,
+        psk=Secret(ours.psk) if has_psk else None,
         entropy=os.urandom,
     )
     peer.begin(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from core.crypto.primitives import PrivateKey, new_cipher
+from core.crypto.secret import Secret
 from core.reasons import Carrier
 from core.wire.layout import SIZES, Type
 from lab.proofs import models, suites
@@ -193,7 +194,7 @@ def test_the_engines_do_what_the_models_describe(story: tuple[World, Draws]) -> 
     assert birth["resp"] == resp, ADVICE
     confirm = frames["CONFIRM"]
     assert confirm[4:8] == given["gateway_index"]
-    opened = new_cipher(birth["k_up"]).decrypt(bytes(4) + confirm[8:16], confirm[16:], confirm[:16])
+    opened = new_cipher(Secret(birth["k_up"])).decrypt(bytes(4) + confirm[8:16], confirm[16:], confirm[:16])
     assert opened[:5] == b"\x03\x02\x00" + world.policy.mtu.to_bytes(2, "little")
     check_move(world, draws, statics, birth)
 

@@ -8,6 +8,7 @@ from core.client.attempts import Attempt, Confirming, Newborn
 from core.client.client import Client
 from core.client.states import PRIORITY, Input, State
 from core.client.table import MACHINE, ROWS, TABLE, Facts, Row
+from core.crypto.secret import Secret
 from core.errors import Invariant
 from core.machine import index
 from core.reasons import Cause
@@ -66,7 +67,7 @@ def test_an_empty_cell_changes_nothing(state: State) -> None:
 def prepared(world: World, heard: Input) -> Confirming | None:
     """Give the client what `heard` comes with."""
     client, now = world.client, world.now
-    epoch = Epoch(77, 1, (bytes(32), bytes(32)), world.host.paths[1], 0, now)
+    epoch = Epoch(77, 1, (Secret(bytes(32)), Secret(bytes(32))), world.host.paths[1], 0, now)
     if heard in NEEDS_NEWBORN:
         donor = WAYS[State.ATTACHED]().client.life
         assert donor

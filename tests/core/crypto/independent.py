@@ -1,4 +1,6 @@
-"""JVP/1's two exchanges written down once more, straight from the protocol text, over PyNaCl and kyber-py: no code shared with `core`.
+"""JVP/1's two exchanges written down once more, straight from the protocol text, over PyNaCl and kyber-py.
+
+No code is shared with `core`, except for the type that its port `Kem` returns.
 
 `handshake` and `reattach` compute every byte of an exchange from its inputs, from the client's side except for what only the gateway
 can do. They made `schemas/vectors/*.json`, and the tests compare them with the vectors and with `core`.
@@ -9,6 +11,8 @@ import hmac
 
 from kyber_py.ml_kem import ML_KEM_768
 from nacl import bindings
+
+from core.crypto.secret import Secret
 
 Bytes = dict[str, bytes]
 
@@ -57,10 +61,10 @@ class DerandomisedKem:
         """Return the key of a 64-byte seed."""
         return DerandomisedKey(seed)
 
-    def encapsulate(self, public: bytes) -> tuple[bytes, bytes]:
+    def encapsulate(self, public: bytes) -> tuple[Secret, bytes]:
         """Return (shared secret, ciphertext) of FIPS 203, algorithm 17, with m as given."""
         secret, ciphertext = ML_KEM_768._encaps_internal(public, self.m)
-        return secret, ciphertext
+        return Secret(secret), ciphertext
 
 
 class DerandomisedKey:
@@ -70,10 +74,9 @@ class DerandomisedKey:
         self.public: bytes
         self.public, self._secret = ML_KEM_768.key_derive(seed)
 
-    def decapsulate(self, ciphertext: bytes) -> bytes:
+    def decapsulate(self, ciphertext: bytes) -> Secret:
         """Return the shared secret."""
-        secret: bytes = ML_KEM_768.decaps(self._secret, ciphertext)
-        return secret
+        return Secret(ML_KEM_768.decaps(self._secret, ciphertext))
 
 
 def handshake(given: Bytes) -> Bytes:
@@ -170,7 +173,6 @@ def reattach(given: Bytes) -> Bytes:
 
 def sealed_row(given: Bytes) -> bytes:
     """Return the sealed part of a row for the inputs of `schemas/vectors/chain.json`."""
-    aad = given["handle"] + given["binding_version"] + given["hour"]
     plaintext = given["session_id"] + given["chain"]
-    sealed = bindings.crypto_aead_chacha20poly1305_ietf_encrypt(plaintext, aad, given["nonce"], given["kek"])
+    sealed = bindings.crypto_aead_chacha20poly1305_ietf_encrypt(plaintext, given["row"], given["nonce"], given["kek"])
     return given["nonce"] + sealed

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from core.crypto.noise import IKHFS, KKPSK0, Handshake
 from core.crypto.primitives import Kem, MlKem768, PrivateKey
+from core.crypto.secret import Secret
 from tests.core.crypto.independent import seed
 
 CLIENT, GATEWAY = PrivateKey(seed("client static")), PrivateKey(seed("gateway static"))
@@ -43,7 +44,7 @@ def move(*, initiator: bool, psk: bytes = bytes(32), prologue: bytes = b"p") -> 
     """Return one side of a reattach."""
     static, remote = (CLIENT, GATEWAY) if initiator else (GATEWAY, CLIENT)
     entropy = drawn(seed("e" if initiator else "f"))
-    return Handshake(KKPSK0, initiator=initiator, prologue=prologue, static=static, remote=remote.public, psk=psk, entropy=entropy)
+    return Handshake(KKPSK0, initiator=initiator, prologue=prologue, static=static, remote=remote.public, psk=Secret(psk), entropy=entropy)
 
 
 PAIRS = {"IKhfs": lambda: (init(), resp()), "KKpsk0": lambda: (move(initiator=True), move(initiator=False))}

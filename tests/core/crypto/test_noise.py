@@ -7,9 +7,11 @@ import pytest
 
 from core.crypto.noise import IKHFS, KKPSK0, Handshake, Pattern, SymmetricState
 from core.crypto.primitives import BadPublicKey, Kem, MlKem768, PrivateKey, TagMismatch
+from core.crypto.secret import Secret
 from core.errors import Invariant
 from tests.core.crypto.independent import DerandomisedKem, DerandomisedKey, seed
 from tests.core.crypto.pairs import CLIENT, GATEWAY, PAIRS, PAYLOAD, drawn, init, move, resp
+from tests.core.exposed import laid_open
 
 
 @pytest.mark.parametrize("pair", PAIRS)
@@ -39,7 +41,7 @@ def test_a_bad_reply_leaves_the_attempt_pending(pair: str) -> None:
         client.copy().read(reply[:-1] + bytes((reply[-1] ^ 1,)))
     twin = client.copy()
     assert twin.read(reply) == PAYLOAD
-    assert twin.split() == gateway.split()
+    assert laid_open(twin.split()) == laid_open(gateway.split())
     with pytest.raises(Invariant):
         client.split()
 
@@ -89,9 +91,9 @@ def test_turns(pair: str) -> None:
     client.read(gateway.write(PAYLOAD))
     refuses(client, read, write)
     refuses(gateway, read, write)
-    assert client.split3()[:2] == client.split() == gateway.split()
-    assert client.split3() == gateway.split3()
-    assert len(set(client.split3())) == 3
+    assert laid_open(client.split3())[:2] == laid_open(client.split()) == laid_open(gateway.split())
+    assert laid_open(client.split3()) == laid_open(gateway.split3())
+    assert len(set(laid_open(client.split3()))) == 3
 
 
 def test_admit_sees_the_device_before_its_key_is_used() -> None:
@@ -145,7 +147,7 @@ def test_psk_alone_is_not_enough() -> None:
         prologue=b"p",
         static=PrivateKey(seed("thief")),
         remote=GATEWAY.public,
-        psk=bytes(32),
+        psk=Secret(bytes(32)),
         entropy=drawn(seed("e")),
     )
     with pytest.raises(TagMismatch):
@@ -203,7 +205,7 @@ def test_entropy_is_drawn_once_for_each_key() -> None:
 def test_short_entropy_is_refused(length: int) -> None:
     """A failing entropy source makes a guessable ephemeral key."""
     client = Handshake(
-        KKPSK0, initiator=True, prologue=b"", static=CLIENT, remote=GATEWAY.public, psk=bytes(32), entropy=lambda _: bytes(length)
+        KKPSK0, initiator=True, prologue=b"", static=CLIENT, remote=GATEWAY.public, psk=Secret(bytes(32)), entropy=lambda _: bytes(length)
     )
     with pytest.raises(ValueError, match="32"):
         client.write(PAYLOAD)
@@ -226,17 +228,26 @@ def test_short_entropy_is_refused(length: int) -> None:
 def test_wrong_inputs_of_our_own(pattern: Pattern, initiator: bool, remote: bytes | None, psk: bytes | None, kem: Kem | None) -> None:
     """A programming error turns a handshake into a weaker one, without a psk, a KEM or the right peer."""
     with pytest.raises(Invariant):
-        Handshake(pattern, initiator=initiator, prologue=b"", static=CLIENT, remote=remote, psk=psk, kem=kem, entropy=drawn())
+        Handshake(
+            pattern,
+            initiator=initiator,
+            prologue=b"",
+            static=CLIENT,
+            remote=remote,
+            psk=None if psk is None else Secret(psk),
+            kem=kem,
+            entropy=drawn(),
+        )
 
 
 def test_a_new_key_starts_at_nonce_zero() -> None:
     """After a psk our messages are sealed with other nonces than Noise's, which only another pattern than today's would show."""
     state, reference = SymmetricState(b"x"), SymmetricState(b"x")
-    state.mix_key(b"a")
-    reference.mix_key(b"a")
+    state.mix_key(Secret(b"a"))
+    reference.mix_key(Secret(b"a"))
     state.n = 7
-    state.mix_key_and_hash(b"b")
-    reference.mix_key_and_hash(b"b")
+    state.mix_key_and_hash(Secret(b"b"))
+    reference.mix_key_and_hash(Secret(b"b"))
     assert state.encrypt_and_hash(PAYLOAD) == reference.encrypt_and_hash(PAYLOAD)
 
 

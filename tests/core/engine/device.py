@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from core.client.attempts import Attempt, Keys, Life
-from core.crypto.chain import attempt_keys
+from core.crypto.chain import later
 from core.crypto.primitives import PrivateKey
+from core.crypto.secret import Secret
 from core.reasons import Carrier, Cause, Status
 from core.values import Endpoint, Path
 from core.wire.epoch import Epoch
@@ -31,14 +32,13 @@ def knock(host: Host, path: Path, *, change: Change = Change.MOVE, cause: Cause 
     """Return the session's next attempt on this path, or the one `skip` numbers later; nothing is sent."""
     life = host.client.life
     assert life
-    for _ in range(skip):
-        life.chain, life.next = attempt_keys(life.chain).next, life.next + 1
+    life.chain, life.next = later(life.chain, skip), life.next + skip
     life.locators.setdefault(life.next, host.world.desk.locators[0].mint(host.world.session.handle, life.next))
     keys = Keys(key or host.key, host.world.static.public, host.world.kem)
     return Attempt(keys, host.world.entropy, life, path, change, cause, outage_ms, host.world.now)
 
 
-def unspent(life: Life) -> tuple[bytes, int, dict[int, bytes]]:
+def unspent(life: Life) -> tuple[Secret, int, dict[int, bytes]]:
     """Return where the chain of attempts stands, to be put back after a knock."""
     return life.chain, life.next, dict(life.locators)
 

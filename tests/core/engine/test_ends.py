@@ -76,7 +76,7 @@ def test_an_end_is_an_end(way: str) -> None:
     assert world.reasons(ENDED) == [reason]
     assert [row.state for row in world.store.rows.values()] == [ROW_TOMBSTONE]
     assert session.state is State.TERMINATED
-    assert (session.chain, session.session_id, session.active, session.candidate, session.draining) == (b"", b"", None, None, None)
+    assert (session.secrets, session.active, session.candidate, session.draining) == (None, None, None, None)
     desk = world.desk
     assert [len(each) for each in (desk.sessions, desk.indices, desk.routes, desk.by_device)] == [0, 0, 0, 0]
     if way != "absence":

@@ -23,6 +23,7 @@ from core.wire.macs import k1, mac
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.client.playbooks import WAYS as CLIENT_WAYS
 from tests.core.engine.device import arrive, confirm, here, knock, proven, says, there
+from tests.core.exposed import laid_open
 from tests.core.frames import v4
 from tests.core.session.bringing import WAYS as SESSION_WAYS
 from tests.core.world import MS, World
@@ -91,14 +92,14 @@ def test_garbage_changes_nothing_at_a_gateway(way: str) -> None:
     """Anyone who can send a packet could stop the gateway, end or move a session, fill its memory or its log."""
     world = SESSION_WAYS[way]()
     dice, session = Random(way), world.session
-    before = (session.facts(), session.next, session.chain, session.active, session.candidate, session.binding_version)
+    before = (session.facts(), session.next, laid_open(session.secrets), session.active, session.candidate, session.binding_version)
     kept, records, sent = sizes(world), len(world.facts), len(world.sent)
     places = [there(path) for path in paths(world)]
     thrown = garbage(dice, world)
     for _ in range(EACH // 5 + 1):
         frames, place = [next(thrown) for _ in range(5)], dice.choice(places)
         world.gateway_does(lambda frames=frames, place=place: world.gateway.receive(frames, place, world.now))  # type: ignore[misc]  # defaults bind the loop's values
-    after = (session.facts(), session.next, session.chain, session.active, session.candidate, session.binding_version)
+    after = (session.facts(), session.next, laid_open(session.secrets), session.active, session.candidate, session.binding_version)
     assert after == before
     assert all(now <= then for now, then in zip(sizes(world), kept, strict=True))
     assert len(world.facts) - records <= RECORDS_AT_ONCE

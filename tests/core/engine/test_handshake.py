@@ -14,6 +14,7 @@ from core.wire.messages import parse
 from core.wire.records import Resp
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.knocking import arrive, crowd, hand, keys, resps
+from tests.core.exposed import laid_open
 from tests.core.frames import v4
 from tests.core.world import GATEWAY_AT, MS, World
 
@@ -31,8 +32,7 @@ def test_a_device_connects_over_udp(kem: MlKem768 | None) -> None:
     assert (len(world.delivered), len(world.host.down)) == (1, 1)
     life = world.client.life
     assert life
-    assert life.session_id == world.session.session_id
-    assert life.chain == world.session.chain
+    assert (life.session_id.expose(), life.chain.expose()) == laid_open(world.session.secrets)
     assert len(life.locators) == limits.LOCATORS_PER_ACK
     assert life.addresses[:2] == (world.host.device.inner4, world.host.device.inner6)
     assert [type(ask.operation) for ask in world.store.asked] == [Create]

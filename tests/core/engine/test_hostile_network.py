@@ -244,7 +244,7 @@ class Hostile(RuleBasedStateMachine):
         self.over = ended
         client = self.world.client
         if client.committed and client.life:
-            epoch, key = client.committed.attempt, client.life.session_id
+            epoch, key = client.committed.attempt, client.life.session_id.expose()
             assert epoch >= self.epochs.get(key, 0), "the client went back to an older epoch"
             self.epochs[key] = epoch
         assert len(facts) >= len(self.world.facts)

@@ -10,6 +10,7 @@ from core.client.contact import ClientPolicy
 from core.reasons import Carrier, Event, Reason
 from core.session.states import State
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
+from tests.core.exposed import laid_open
 from tests.core.frames import v4
 from tests.core.world import MS, STRAIGHT, World
 
@@ -88,7 +89,7 @@ def test_in_chaos_a_session_stays_itself(seed: int) -> None:
     assert world.attached()
     session = world.desk.routes[host.device.inner4]
     assert world.client.life
-    assert world.client.life.session_id == session.session_id
+    assert world.client.life.session_id.expose() == laid_open(session.secrets)[0]
     assert session.correlation == correlation or Reason.SESSION_LOST in world.client_reasons(Event.CLIENT_ATTACHED)
     up, down = [inner for _, inner in world.delivered if len(inner) == 24], [inner for inner in host.down if len(inner) == 24]
     assert len(set(up)) == len(up) > 100

@@ -5,7 +5,7 @@ import pytest
 from core import limits
 from core.client.attempts import Attempt
 from core.client.states import State as ClientState
-from core.crypto.chain import attempt_keys
+from core.crypto.chain import later
 from core.crypto.primitives import PrivateKey
 from core.reasons import CAUSE_REASON, Carrier, Cause, Event, Reason, Status
 from core.session.desk import Policy
@@ -13,6 +13,7 @@ from core.values import Instant, Path
 from core.wire.layout import Change
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import arrive, confirm, here, judged, knock, says
+from tests.core.exposed import laid_open
 from tests.core.session.bringing import leave
 from tests.core.world import MS, World
 
@@ -145,7 +146,7 @@ def spoilt(world: World, reason: Reason) -> tuple[bytes, Path]:
             life.locators[life.next] = world.desk.locators[0].mint(4711, life.next)
         case Reason.ATTEMPT_BURNT:
             knock(host, path)
-            world.session.next, world.session.chain = life.next + 1, attempt_keys(life.chain).next
+            world.session.next, world.session.secrets = life.next + 1, (life.session_id, later(life.chain, 1))
         case Reason.ATTEMPT_TOO_FAR:
             return knock(host, path, skip=limits.LOOKAHEAD_ATTEMPTS).frame, path
         case Reason.REATTACH_MAC_WRONG:
@@ -166,10 +167,10 @@ def test_what_is_refused_at_the_door_gets_no_answer_and_changes_nothing(reason: 
     world = World().connected()
     frame, path = spoilt(world, reason)
     session = world.session
-    before = (session.facts(), session.next, session.chain, session.active, session.candidate)
+    before = (session.facts(), session.next, laid_open(session.secrets), session.active, session.candidate)
     assert not arrive(world, frame, path)
     world.run(10)
-    assert (session.facts(), session.next, session.chain, session.active, session.candidate) == before
+    assert (session.facts(), session.next, laid_open(session.secrets), session.active, session.candidate) == before
     assert reason in world.reasons(REFUSED if named else UNPROVEN)
     world.host.chat()
     world.run(10)

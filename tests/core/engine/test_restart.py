@@ -7,6 +7,7 @@ import pytest
 
 from core import limits
 from core.crypto.primitives import PrivateKey
+from core.crypto.secret import Secret
 from core.reasons import Carrier, Event, Reason, Status
 from core.session.desk import Device, Policy
 from core.session.states import State
@@ -167,7 +168,7 @@ def row_rolled_back(world: World) -> None:
 
 def other_kek(world: World) -> None:
     """Start with another key."""
-    world.kek = world.entropy(32)
+    world.kek = Secret(world.entropy(32))
 
 
 def device_gone(world: World) -> None:

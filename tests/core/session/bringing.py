@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Final
 
+from core.crypto.secret import Secret
 from core.reasons import Carrier, Cause
 from core.session.session import Candidate, Session
 from core.session.states import State
@@ -106,5 +107,5 @@ WAYS: Final = {
 def offer(session: Session, now: Instant) -> Candidate:
     """Return a candidate such as a proven REATTACH makes."""
     path = Path(Carrier.UDP, 0, GATEWAY_AT, Endpoint(v4(77), 7_777))
-    epoch = Epoch(session.desk.new_index(), 1, (bytes(32), bytes(32)), path, session.next, now)
+    epoch = Epoch(session.desk.new_index(), 1, (Secret(bytes(32)), Secret(bytes(32))), path, session.next, now)
     return Candidate(epoch, Instant(now + 5 * 10**9), Change.MOVE, Cause.PATH_DEAD, 0)

@@ -2,6 +2,7 @@
 
 import pytest
 
+from core.crypto.secret import Secret
 from core.errors import Invariant
 from core.wire import macs
 from core.wire.layout import INIT_MAC1, INIT_MAC2, REATTACH_MAC
@@ -64,10 +65,10 @@ def test_mac1_does_not_cover_mac2() -> None:
 def test_a_cookie_is_for_one_source() -> None:
     """Whoever has got a cookie could lend it to forged addresses."""
     cookies = {
-        macs.cookie_for(KEY, ADDRESS, 1),
-        macs.cookie_for(KEY, ADDRESS, 256),
-        macs.cookie_for(KEY, bytes(16), 1),
-        macs.cookie_for(OTHER, ADDRESS, 1),
+        macs.cookie_for(Secret(KEY), ADDRESS, 1),
+        macs.cookie_for(Secret(KEY), ADDRESS, 256),
+        macs.cookie_for(Secret(KEY), bytes(16), 1),
+        macs.cookie_for(Secret(OTHER), ADDRESS, 1),
     }
     assert {len(cookie) for cookie in cookies} == {16}
     assert len(cookies) == 4
@@ -77,7 +78,7 @@ def test_a_cookie_is_for_one_source() -> None:
 def test_a_cookie_is_for_a_whole_address(address: bytes) -> None:
     """Address and port would run into each other: two sources with one cookie."""
     with pytest.raises(Invariant):
-        macs.cookie_for(KEY, address, 1)
+        macs.cookie_for(Secret(KEY), address, 1)
 
 
 def test_a_proof_is_for_one_cookie_and_one_init() -> None:

@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 
 from core.crypto.chain import next_kek
 from core.crypto.primitives import PrivateKey
+from core.crypto.secret import Secret
 from core.session.desk import Keks
 from jvpn.shell import files, keyfile
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.errors import Unavailable
 from jvpn.shell.forms import key_text
+from tests.core.exposed import laid_open
+from tests.jvpn.shell.storing import row
 
 HOUR = 500_000
 NOW = HOUR * keyfile.HOUR_NS + 17
@@ -60,23 +63,23 @@ def test_a_device_s_key_comes_back(tmp_path: Path) -> None:
 def test_a_gateway_s_keys_come_back(gateway: Path) -> None:
     """Every session in the store, and every locator that clients hold, would be lost at each restart."""
     keys = keyfile.load_gateway(gateway, NOW)
-    assert keys.locator_keys == (b"\x01" * 32,)
-    assert (keys.kek, keys.kek_hour) == (b"\x02" * 32, HOUR - 25)
+    assert laid_open(keys.locator_keys) == (b"\x01" * 32,)
+    assert (keys.kek.expose(), keys.kek_hour) == (b"\x02" * 32, HOUR - 25)
     assert keys.static.public == PrivateKey(b"\x03" * 32).public == keyfile.public_of(gateway)
-    assert keyfile.load_gateway(gateway, NOW)[1:] == keys[1:]
+    again = keyfile.load_gateway(gateway, NOW)
+    assert laid_open((*again.locator_keys, again.kek)) == laid_open((*keys.locator_keys, keys.kek))
 
 
 def test_a_running_gateway_finds_the_key_of_each_row(gateway: Path) -> None:
     """A row that was sealed a lifetime ago could not be opened after a restart, or one older than that still could."""
     running = keyfile.load_gateway(gateway, NOW)
     before = Keks(running.kek_hour, running.kek)
-    sealed = {hour: before.at(hour) for hour in range(HOUR - 24, HOUR + 1)}
+    rows = {hour: before.seal(row(1, kek=hour), bytes(12), (Secret(bytes(16)), Secret(bytes(32)))) for hour in range(HOUR - 24, HOUR + 1)}
     after = keyfile.load_gateway(gateway, NOW + 24 * keyfile.HOUR_NS)
     restarted = Keks(after.kek_hour, after.kek)
-    restarted.at(HOUR + 24)
-    assert restarted.at(HOUR) == sealed[HOUR] is not None
-    assert restarted.at(HOUR - 1) == sealed[HOUR - 1]
-    assert restarted.at(HOUR - 2) is None
+    assert restarted.unseal(rows[HOUR], HOUR + 24)
+    assert restarted.unseal(rows[HOUR - 1], HOUR + 24)
+    assert restarted.unseal(rows[HOUR - 2], HOUR + 24) is None
 
 
 def test_older_keys_are_destroyed_on_disk(gateway: Path) -> None:
@@ -86,10 +89,10 @@ def test_older_keys_are_destroyed_on_disk(gateway: Path) -> None:
         assert keyfile.ratchet(gateway, NOW + 3 * keyfile.HOUR_NS)
         held.seek(0)
         assert held.read().strip(b"\0") == b""
-    kek = b"\x02" * 32
+    kek = Secret(b"\x02" * 32)
     for _ in range(3):
         kek = next_kek(kek)
-    assert (fields(gateway)["kek"], fields(gateway)["kek_hour"]) == (key_text(kek), HOUR - 22)
+    assert (fields(gateway)["kek"], fields(gateway)["kek_hour"]) == (key_text(kek.expose()), HOUR - 22)
     assert str(old) not in gateway.read_text()
     assert gateway.stat().st_mode & 0o777 == 0o600
     assert [each.name for each in gateway.parent.iterdir()] == [gateway.name]
@@ -137,18 +140,18 @@ def test_a_kek_can_be_renewed(gateway: Path) -> None:
     keyfile.ratchet(gateway, NOW + 100 * keyfile.HOUR_NS)
     keyfile.renew_kek(gateway, counted(50), NOW)
     keys = keyfile.load_gateway(gateway, NOW)
-    assert (keys.kek, keys.kek_hour, keys.locator_keys) == (b"\x33" * 32, HOUR - 25, (b"\x01" * 32,))
+    assert (keys.kek.expose(), keys.kek_hour, laid_open(keys.locator_keys)) == (b"\x33" * 32, HOUR - 25, (b"\x01" * 32,))
     assert keys.static.public == PrivateKey(b"\x03" * 32).public
 
 
 def test_locator_keys_are_two_at_most(gateway: Path) -> None:
     """After a rotation the clients' locators would be strange at once, or a key would be kept for ever."""
     keyfile.rotate_locators(gateway, counted(50))
-    assert keyfile.load_gateway(gateway, NOW).locator_keys == (b"\x33" * 32, b"\x01" * 32)
+    assert laid_open(keyfile.load_gateway(gateway, NOW).locator_keys) == (b"\x33" * 32, b"\x01" * 32)
     keyfile.rotate_locators(gateway, counted(60))
     keys = keyfile.load_gateway(gateway, NOW)
-    assert keys.locator_keys == (b"\x3d" * 32, b"\x33" * 32)
-    assert (keys.kek, keys.static.public) == (b"\x02" * 32, PrivateKey(b"\x03" * 32).public)
+    assert laid_open(keys.locator_keys) == (b"\x3d" * 32, b"\x33" * 32)
+    assert (keys.kek.expose(), keys.static.public) == (b"\x02" * 32, PrivateKey(b"\x03" * 32).public)
 
 
 @pytest.mark.parametrize(

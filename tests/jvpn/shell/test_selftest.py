@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from core.crypto import chain, noise
 from core.crypto import primitives as p
 from core.crypto.replay import Verdict, step
+from core.crypto.secret import Secret
 from core.errors import Invariant
 from core.limits import COUNTER_LIMIT
 from jvpn.shell import selftest
@@ -37,8 +38,8 @@ Real = p.PrivateKey
 class Block:
     """AES with the key bytes turned round."""
 
-    def __init__(self, key: bytes) -> None:
-        self._real = p.AesBlock(key[::-1])
+    def __init__(self, key: Secret) -> None:
+        self._real = p.AesBlock(Secret(key.expose()[::-1]))
 
     def encrypt(self, block: bytes) -> bytes:
         """Return another block."""
@@ -52,8 +53,8 @@ class Block:
 class Careless:
     """An AEAD that opens everything."""
 
-    def __init__(self, key: bytes) -> None:
-        self._real = ChaCha20Poly1305(key)
+    def __init__(self, key: Secret) -> None:
+        self._real = ChaCha20Poly1305(key.expose())
 
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
         """Seal as it should be."""
@@ -67,10 +68,10 @@ class Careless:
 class Kem(p.MlKem768):
     """A KEM whose randomness is stuck."""
 
-    stuck: tuple[bytes, bytes] | None = None
+    stuck: tuple[Secret, bytes] | None = None
 
     @staticmethod
-    def encapsulate(public: bytes) -> tuple[bytes, bytes]:
+    def encapsulate(public: bytes) -> tuple[Secret, bytes]:
         """Return the same each time."""
         Kem.stuck = Kem.stuck or p.MlKem768.encapsulate(public)
         return Kem.stuck
@@ -81,9 +82,9 @@ class Point(p.PrivateKey):
 
     __slots__ = ()
 
-    def exchange(self, public: bytes) -> bytes:
+    def exchange(self, public: bytes) -> Secret:
         """Return zeros where it should refuse."""
-        return super().exchange(public) if any(public) else bytes(32)
+        return super().exchange(public) if any(public) else Secret(bytes(32))
 
 
 class Signer(p.SigningKey):
@@ -107,12 +108,17 @@ def no_limit(top: int, bitmap: int, counter: int, width: int = 1_024) -> tuple[V
     return step(top, bitmap, min(counter, COUNTER_LIMIT - 1), width)
 
 
+def bare(key: Secret | bytes) -> bytes:
+    """Return a key's bytes."""
+    return key.expose() if isinstance(key, Secret) else key
+
+
 BREAKS: dict[str, tuple[object, str, Any, str]] = {
     "a source that is stuck": (selftest, "entropy", bytes, "randomness"),
     "another hash": (p, "sha256", lambda data: flipped(hashlib.sha256(data).digest()), "SHA-256"),
-    "another mac": (p, "hmac_sha256", lambda key, data: flipped(hmac.digest(key, data, "sha256")), "HMAC-SHA-256"),
-    "another key derivation": (p, "hkdf", lambda key, data, n: tuple(bytes(32) for _ in range(n)), "HKDF-SHA-256"),
-    "another expansion": (p, "expand", lambda key, label, n: bytes(n), "HKDF-SHA-256"),
+    "another mac": (p, "hmac_sha256", lambda key, data: flipped(hmac.digest(bare(key), data, "sha256")), "HMAC-SHA-256"),
+    "another key derivation": (p, "hkdf", lambda key, data, n: (Secret(bytes(32)),) * n, "HKDF-SHA-256"),
+    "another expansion": (p, "expand", lambda key, label, n: Secret(bytes(n)), "HKDF-SHA-256"),
     "a comparison that always agrees": (p, "same", lambda a, b: True, "comparison"),
     "a comparison that never agrees": (p, "same", lambda a, b: False, "comparison"),
     "a comparison of beginnings": (p, "same", lambda a, b: a[:2] == b[:2], "comparison"),
@@ -125,14 +131,19 @@ BREAKS: dict[str, tuple[object, str, Any, str]] = {
     "another signature than libsodium's": (p, "SigningKey", Signer, "Ed25519, random"),
     "a KEM that is stuck": (p, "MlKem768", Kem, "ML-KEM-768"),
     "another handshake": (selftest, "IKHFS", noise.IKHFS._replace(name=b"Noise_IK"), "handshake IKhfs"),
-    "another birth": (chain, "born", lambda handshake: chain.Birth(bytes(32), bytes(32), bytes(16), bytes(32)), "handshake IKhfs"),
+    "another birth": (
+        chain,
+        "born",
+        lambda handshake: chain.Birth(*map(Secret, (bytes(32), bytes(32), bytes(16), bytes(32)))),
+        "handshake IKhfs",
+    ),
     "another reattach": (selftest, "KKPSK0", noise.KKPSK0._replace(name=b"Noise_KK"), "reattach KKpsk0"),
     "another chain": (chain, "attempt_keys", lambda key: chain.AttemptKeys(key, key, key), "chain, locators, rows"),
     "another row": (chain, "seal", lambda *_: bytes(76), "chain, locators, rows"),
     "another hour": (chain, "next_kek", lambda kek: kek, "chain, locators, rows"),
     "another hash than libsodium's": (p, "sha256", lambda data: flipped(hashlib.sha256(data).digest()), "SHA-256, random"),
     "another comparison than libsodium's": (p, "same", lambda a, b: True, "comparison, random"),
-    "another cipher than libsodium's": (p, "new_cipher", lambda key: ChaCha20Poly1305(key[::-1]), "ChaCha20-Poly1305, random"),
+    "another cipher than libsodium's": (p, "new_cipher", lambda key: ChaCha20Poly1305(key.expose()[::-1]), "ChaCha20-Poly1305, random"),
     "another curve than libsodium's": (p, "PrivateKey", lambda seed: Real(seed[::-1]), "X25519, random"),
     "a window that forgets": (selftest, "step", no_replay, "anti-replay window"),
     "a window without an end": (selftest, "step", no_limit, "anti-replay window"),
