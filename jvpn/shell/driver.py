@@ -12,6 +12,7 @@ import structlog
 
 from core.reasons import Event
 from core.values import NO_CORRELATION, Ask, Deliver, Dial, Fact, Instant, Order, Output, Path, PathEvent, Record, Route, Transmit
+from jvpn.shell import forks
 from jvpn.shell.audit_link import AuditLink
 from jvpn.shell.clock import boottime
 from jvpn.shell.stores.base import Store
@@ -48,6 +49,9 @@ class Engine(Protocol):
     def session_for(self, destination: bytes) -> int | None:
         """Return the session of an inner address."""
 
+    def forget(self) -> None:
+        """Drop the keys of all traffic."""
+
 
 class Driver:
     """One engine, its carriers, its packet port, its audit link and, for a gateway, its store."""
@@ -71,6 +75,11 @@ class Driver:
         if store:
             self.poll.watcher(lambda _fd: self._answers(store)).watch(store.fileno())
         self._next_second = boottime()
+        forks.guard(self)
+
+    def forget(self) -> None:
+        """Let the engine drop its keys, in a copy of the process."""
+        self.engine.forget()
 
     def listen(self, fd: int, numbers: Callable[[], bytes]) -> None:
         """Hear signals: when `fd` is readable `numbers` gives them. SIGTERM and SIGINT stop, others reach `on_signal`."""
