@@ -53,7 +53,7 @@ def test_the_committed_corpus_is_small() -> None:
 @pytest.mark.parametrize("target", ["parse", "gateway"])
 def test_a_planted_fault_is_found(target: str, tmp_path: Path, fuzzer: None) -> None:
     """The fuzzer would run for days and see nothing, because it does not get there or does not notice."""
-    result = fuzz(target, runs=200_000, seed=7, folder=tmp_path, corpus=COMMITTED, module="tests.fuzz.planted")
+    result = fuzz(target, runs=2_000_000, seed=7, folder=tmp_path, corpus=COMMITTED, module="tests.fuzz.planted")  # ends with the find
     assert result.crashes
     assert "IndexError: planted" in result.said
     (crash,) = result.crashes
