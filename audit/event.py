@@ -13,6 +13,8 @@ from audit.record import DEVICE, PEER, SESSION, Stamped
 from audit.schema import printable
 from audit.vocabulary import Kind, vocabulary
 from core.client.states import State as ClientState
+from core.keys.states import Kind as KeyKind
+from core.keys.states import State as KeyState
 from core.reasons import Event, Reason
 from core.session.states import State as SessionState
 from core.values import NO_CORRELATION, NO_DEVICE, Fact
@@ -21,6 +23,9 @@ STATES: Final[Mapping[str, Mapping[int, str]]] = {
     "gateway": {state.value: state.name for state in SessionState},
     "client": {state.value: state.name for state in ClientState},
 }
+KEY_STATES: Final[Mapping[int, str]] = {state.value: state.name for state in KeyState}
+KINDS: Final[Mapping[int, str]] = {kind.value: kind.name for kind in KeyKind}
+ROLES: Final[Mapping[int, str]] = {1: "root", 2: "keyset", 3: "revocations"}
 UNUSED: Final = (0, 0, 0, 0)
 MICRO: Final = 1_000
 BILLION: Final = 1_000_000_000
@@ -128,7 +133,12 @@ class Builder:
         if "session" in fields and (session := self._session(fact)):
             content["session"] = session
         if "state" in fields and (fact.state_from or fact.state_to):
-            content["state"] = _ends(fact.state_from, fact.state_to, STATES[self._role], "state") | {"version": fact.state_version}
+            states = KEY_STATES if "key" in fields else STATES[self._role]
+            content["state"] = _ends(fact.state_from, fact.state_to, states, "state") | {"version": fact.state_version}
+        if "key" in fields and fact.device != NO_DEVICE:
+            content["key"] = {"kind": _one(fact.carrier_to, KINDS, "kind of key"), "pseudonym": self._names.device(fact.device)}
+        if "document" in fields and fact.carrier_to:
+            content["document"] = {"role": _one(fact.carrier_to, ROLES, "role"), "version": fact.binding_version}
         if "binding" in fields and (fact.binding_version or fact.attempt):
             content["binding"] = {"version": fact.binding_version, "attempt": fact.attempt}
         if "transport" in fields and (fact.carrier_from or fact.carrier_to):
@@ -146,6 +156,12 @@ class Builder:
         if fact.correlation != NO_CORRELATION:
             session["correlation_id"] = fact.correlation.hex()
         return session
+
+
+def _one(code: int, names: Mapping[int, str], what: str) -> str:
+    if code not in names:
+        raise EventRefused(f"{what} {code} is not in the registry")
+    return names[code]
 
 
 def _ends(before: int, after: int, names: Mapping[int, str], what: str) -> dict[str, Any]:

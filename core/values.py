@@ -27,7 +27,8 @@ class Endpoint(NamedTuple): address: bytes; port: int
 class Path(NamedTuple): carrier: int; serial: int; local: Endpoint; remote: Endpoint
 
 
-# One record. Which fields and measures an event carries is in the registry; unused ones are zero.
+# One record. Which fields and measures an event carries is in the registry; unused ones are zero. Of KEY_CHANGED `carrier_to` is the key's
+# kind, of DOCUMENT_JUDGED the role (1 root, 2 keyset, 3 revocations), and `binding_version` the document's version.
 class Fact(NamedTuple):
     event: Event; reason: Reason; serial: int; caused_by: int; at: Instant
     handle: int = 0; correlation: bytes = NO_CORRELATION

@@ -18,6 +18,8 @@ from typing import Any, Final
 
 import core.client.states
 import core.client.table
+import core.keys.states
+import core.keys.table
 import core.session.states
 import core.session.table
 from core import limits
@@ -27,7 +29,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 SPEC: Final = ROOT / "docs" / "spec"
 LIMIT: Final = re.compile(r"^([A-Z0-9_]+): Final = ([^#]*[^# ])(?: +# (.*))?$")
 SECTION: Final = re.compile(r"^# --- (\w+)\b.*-$")
-CLAIM: Final = re.compile(r"(GI|CI)-\d+: ")
+CLAIM: Final = re.compile(r"(GI|CI|KI)-\d+: ")
 NS: Final = (
     (600 * limits.SECOND, 60 * limits.SECOND, "min"),
     (limits.SECOND, limits.SECOND, "s"),
@@ -35,7 +37,7 @@ NS: Final = (
     (1, 1, "ns"),
 )
 
-AnyRow = core.session.table.Row | core.client.table.Row
+AnyRow = core.session.table.Row | core.client.table.Row | core.keys.table.Row
 
 
 def artefacts(registry: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
@@ -43,6 +45,7 @@ def artefacts(registry: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     session, client = core.session.states, core.client.states
     yield machine(SPEC / "session.md", core.session.table.ROWS, session, core.session.table, ("PENDING", "RECOVERING"))
     yield machine(SPEC / "client.md", core.client.table.ROWS, client, core.client.table, ("IDLE",))
+    yield machine(SPEC / "keys.md", core.keys.table.ROWS, core.keys.states, core.keys.table, ("PRE_ACTIVE",))
     yield filled(SPEC / "README.md", {"limits": limits_table()})
     yield ROOT / "docs" / "reference" / "reasons.md", reasons(registry)
     model = ROOT / "threat-model"

@@ -4,10 +4,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from audit.event import KINDS, ROLES
 from audit.record import RECORD_BYTES
 from audit.schema import ERROR_CHARS_MAX
 from audit.vocabulary import INTEGER_MAX, Kind, Vocabulary, parse
 from core.client.states import State as ClientState
+from core.keys.states import State as KeyState
 from core.session.states import State as SessionState
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
@@ -73,7 +75,9 @@ def envelope(kind: Kind, words: Vocabulary, role: tuple[str, ...]) -> dict[str, 
 def fields(kind: Kind, words: Vocabulary, role: tuple[str, ...]) -> dict[str, Any]:
     """Return what an event may have, by the names that the registry's `fields` use."""
     machines = {"gateway": SessionState, "client": ClientState}
-    state = one_of({member.name for name in role for member in machines[name]})
+    state = one_of(
+        {member.name for member in KeyState} if "key" in kind.fields else {member.name for of in role for member in machines[of]}
+    )
     carrier = one_of(words.carriers.values())
     ends = ["to"] if kind.event_class == "evidence" else []
     session = {"pseudonym": text("[0-9a-f]{16}", 16), "correlation_id": text("[0-9a-f]{32}", 32)}
@@ -85,6 +89,8 @@ def fields(kind: Kind, words: Vocabulary, role: tuple[str, ...]) -> dict[str, An
         "transport": closed({"from": carrier, "to": carrier}, ends) | {"minProperties": 1},
         "device": text("[0-9a-f]{16}", 16),
         "peer": text("[0-9a-f]{16}", 16),
+        "key": closed({"kind": one_of(KINDS.values()), "pseudonym": text("[0-9a-f]{16}", 16)}),
+        "document": closed({"role": one_of(ROLES.values()), "version": integer()}),
         "count": {"type": "integer", "minimum": 1, "maximum": INTEGER_MAX},
         "genesis": closed(
             {"protocol": integer(PROTOCOL_MAX)} | {name: text("[0-9a-f]{64}", 64) for name in ("registry", "session_table", "client_table")}

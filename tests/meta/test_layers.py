@@ -34,6 +34,7 @@ VIOLATIONS = {
         {"core/crypto/planted.py": "import core.wire.planted", "core/wire/planted.py": "import core.crypto"},
         {"core", "cycles"},
     ),
+    "what judges documents sees the wire": ({"core/keys/planted.py": "import core.wire.layout"}, {"core"}),
     "a table sees the wire": ({"core/session/states.py": "import core.wire.layout"}, {"tables"}),
     "a table sees its own machinery": (
         {"core/session/states.py": "import core.session.planted", "core/session/planted.py": ""},

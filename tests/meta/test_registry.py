@@ -8,6 +8,7 @@ import pytest
 
 from audit.vocabulary import SEVERITIES, vocabulary
 from core.client.table import ROWS as CLIENT_ROWS
+from core.keys.table import ROWS as KEY_ROWS
 from core.reasons import CAUSE_REASON, Reason
 from core.session.table import ROWS as SESSION_ROWS
 from lab import registry as generator
@@ -15,7 +16,7 @@ from tests.support import ROOT
 
 REGISTRY = generator.load()
 SECTIONS = ("reason", "event", "carrier", "cause", "status", "close")
-FIELDS = {"session", "state", "binding", "transport", "device", "peer", "count", "genesis", "offending"}
+FIELDS = {"session", "state", "binding", "transport", "device", "peer", "count", "genesis", "offending", "key", "document"}
 KNOWN = {
     "reason": {"code", "name", "family", "severity", "fault", "meaning", "outcome"},
     "event": {"code", "name", "class", "role", "meaning", "fields", "required", "measures", "reasons", "outcome"},
@@ -88,8 +89,8 @@ def test_every_reason_can_be_recorded() -> None:
     assert named <= recorded
 
 
-@pytest.mark.parametrize("row", [*SESSION_ROWS, *CLIENT_ROWS], ids=lambda row: row.clause)
-def test_what_a_table_does_can_be_recorded(row: Any) -> None:  # noqa: ANN401 - rows of two machines, alike but of two types
+@pytest.mark.parametrize("row", [*SESSION_ROWS, *CLIENT_ROWS, *KEY_ROWS], ids=lambda row: row.clause)
+def test_what_a_table_does_can_be_recorded(row: Any) -> None:  # noqa: ANN401 - rows of three machines, alike but of three types
     """The machine would make a transition whose record is refused."""
     reasons = [row.reason] if row.reason is not None else list(CAUSE_REASON.values())
     assert {reason.name for reason in reasons} <= set(vocabulary().kinds[row.event.name].reasons)

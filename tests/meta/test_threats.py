@@ -19,7 +19,7 @@ from tests.support import ROOT
 FOLDER = ROOT / "threat-model"
 SECTIONS = ("ATTACK", "EXPECTED REFUSAL", "EXPECTED EVIDENCE")
 TITLE = re.compile(r"^[^\n]+ \((T-\d\d)\)\.$", re.MULTILINE)
-CLAUSE = re.compile(r"\[((?:GI|CI|[HRFIMKWDGCAO])-\d+)\]")
+CLAUSE = re.compile(r"\[((?:GI|CI|KI|[HRFIMKWDGCAO])-\d+)\]")
 
 
 @cache
