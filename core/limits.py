@@ -66,6 +66,8 @@ SUMMARY_NS: Final = 10 * SECOND  # unauthenticated refusals: one record a reason
 TOMBSTONE_RETRY_NS: Final = 5 * SECOND
 RELOAD_RETRY_NS: Final = 500 * MILLISECOND
 HEALTH_NS: Final = 10 * SECOND
+CLOCKS_APART_NS: Final = 60 * SECOND  # how far the clocks of gateways on one store may differ
+BOUND_NS: Final = REJECT_AFTER_NS + STORE_TIMEOUT_NS + CLOCKS_APART_NS  # after its row was written nobody has a session bound for longer
 
 # --- Client. --------------------------------------------------------------------------------------------------------
 PROBE_NS: Final = 50 * MILLISECOND  # while traffic is outstanding

@@ -48,14 +48,14 @@ class Row(NamedTuple):
 
 # Operations of the store. Read one row.
 class Get(NamedTuple): handle: int
-# End a session for good: beats any version, keeps `expires`, empties `sealed`; ending it twice changes nothing.
-class Tombstone(NamedTuple): handle: int; fact: Fact
+# End a session for good: keeps `expires`, empties `sealed`; ending it twice changes nothing. Beats any version unless one is expected.
+class Tombstone(NamedTuple): handle: int; fact: Fact; expect: int | None = None
 # Write a first row; `supersede` ends other sessions of the device in the same transaction.
 class Create(NamedTuple): row: Row; fact: Fact; supersede: tuple[Tombstone, ...] = ()
 # Replace a live row whose binding_version is `expect`.
 class CompareAndSet(NamedTuple): row: Row; expect: int; fact: Fact
-# The answer to one ticket; `row` is the stored row where there is one, `handles` the device's live sessions on FULL.
-class Answer(NamedTuple): ticket: int; outcome: Outcome; row: Row | None = None; handles: tuple[int, ...] = ()
+# The answer to one ticket; `row` is the stored row where there is one, `rows` the device's live sessions on FULL.
+class Answer(NamedTuple): ticket: int; outcome: Outcome; row: Row | None = None; rows: tuple[Row, ...] = ()
 
 # Orders. To a gateway: end this session; to a client with handle 0: end its own.
 class CloseSession(NamedTuple): session: int = 0

@@ -10,7 +10,7 @@ from core.engine.data import DataPlane
 from core.engine.front import Front
 from core.errors import PeerFault
 from core.reasons import Event, Reason
-from core.session.desk import Desk
+from core.session.desk import HOUR_S, Desk
 from core.session.reattach import judge_reattach, load, open_locator
 from core.session.session import Session
 from core.session.states import Input, State
@@ -186,6 +186,7 @@ class Gateway(DataPlane):
     def _commit_answered(self, session: Session, operation: values.Create | values.CompareAndSet, answer: Answer, now: Instant) -> None:
         if session.commit_ticket != answer.ticket:
             if answer.outcome is Outcome.WON and session.ending:  # not for one that was fenced: the row is another's now
+                session.binding_version = operation.row.binding_version
                 session.hear(Input.COMMIT_WON, now)
             return
         create = operation if isinstance(operation, values.Create) else None
@@ -212,25 +213,32 @@ class Gateway(DataPlane):
             session.hear(Input.OWNER_FENCED, now)
 
     def _victim(self, answer: Answer, now: Instant) -> Tombstone | None:
-        """Return the end of the device's longest unbound session; sessions that nobody holds count as unbound longest [O-5]."""
-        strangers = [handle for handle in answer.handles if handle not in self.desk.sessions]
-        if strangers:
-            ended = values.Fact(Event.SESSION_ENDED, Reason.SUPERSEDED, self.desk.serial(), 0, now, strangers[0], state_to=State.TERMINATED)
-            return Tombstone(strangers[0], ended)
-        unbound = [session for handle in answer.handles if (session := self.desk.sessions[handle]).active is None]
-        if not unbound:
+        """Return the end of the device's longest unbound session, at the binding that is known; None when each may be bound [H-50]."""
+        known = {row: self.desk.sessions.get(row.handle) for row in answer.rows}
+        held = [each for row, each in known.items() if each and self.desk.owns(row) and each.binding_version == row.binding_version]
+        until = self.desk.wall_s(now) - limits.BOUND_NS // limits.SECOND
+        left = [(at, row) for row, each in known.items() if each not in held and (at := self._written_by(row, now)) < until]
+        if left:
+            row = min(left)[1]
+            ended = values.Fact(Event.SESSION_ENDED, Reason.SUPERSEDED, self.desk.serial(), 0, now, row.handle, state_to=State.TERMINATED)
+            return Tombstone(row.handle, ended, row.binding_version)
+        session = min((each for each in held if each.active is None), key=lambda each: each.unbound_at, default=None)
+        if session is None:
             return None
-        session = min(unbound, key=lambda each: each.unbound_at)
         fact = session.fact(Event.SESSION_ENDED, Reason.SUPERSEDED, now)
-        return Tombstone(session.handle, fact._replace(state_to=State.TERMINATED, state_version=session.version + 1))
+        ended = fact._replace(state_to=State.TERMINATED, state_version=session.version + 1)
+        return Tombstone(session.handle, ended, session.binding_version)
+
+    def _written_by(self, row: values.Row, now: Instant) -> int:
+        """Return the wall second before which a row was last written: exact for a birth, else the end of its KEK's hour."""
+        return row.born if row.binding_version == 1 else min(self.desk.wall_s(now), (row.kek + 1) * HOUR_S)
 
     def _certain(self, session: Session, answer: Answer) -> bool:
         """Tell whether a row is ours to go on from: unchanged, or changed by this process; keeps it if so [G-16]."""
-        row, identity = answer.row, self.desk.identity
+        row = answer.row
         if row is None or row.state != values.ROW_LIVE:
             return False
-        mine = (row.node, row.boot) == (identity.node, identity.boot)
-        if row.binding_version - session.binding_version not in ((0, 1) if mine else (0,)):
+        if row.binding_version - session.binding_version not in ((0, 1) if self.desk.owns(row) else (0,)):
             return False
         session.row = row
         return True
@@ -240,12 +248,16 @@ class Gateway(DataPlane):
             session.hear(Input.OWNERSHIP_CERTAIN if self._certain(session, answer) else Input.OWNER_FENCED, now)
 
     def _ended(self, session: Session, operation: Tombstone, answer: Answer, now: Instant) -> None:
-        if session.retry_at and (answer.outcome is not Outcome.FAILED or self.desk.wall_s(now) > session.expires):
+        if session.retry_at and answer.outcome is Outcome.LOST and answer.row and self.desk.owns(answer.row):  # our own write, late
+            session.binding_version = answer.row.binding_version
+            session.hear(Input.TOMBSTONE_LATE, now)
+        elif session.retry_at and (answer.outcome is not Outcome.FAILED or self.desk.wall_s(now) > session.expires):
             session.retry_at = None
             self.desk.changed.add(session)
             if answer.outcome is not Outcome.WON:
-                # without a store's row: never born, or out of reach until it expired
-                self.desk.out.append(Record(operation.fact._replace(event=Event.SESSION_CHANGED)))
+                # without a store's row: never born, or out of reach until it expired; or another owns it, and it goes on there [G-55]
+                fenced = Reason.OWNER_FENCED if answer.outcome is Outcome.LOST else operation.fact.reason
+                self.desk.out.append(Record(operation.fact._replace(event=Event.SESSION_CHANGED, reason=fenced)))
 
     def _run_clocks(self, now: Instant) -> None:
         while self._heap and self._heap[0][0] <= now:

@@ -133,6 +133,10 @@ class Desk:
         """Return the wall clock in seconds at `now`."""
         return (self.identity.wall_ns + now) // limits.SECOND
 
+    def owns(self, row: Row | None) -> bool:
+        """Tell whether this process was the last to write a row."""
+        return row is not None and (row.node, row.boot) == (self.identity.node, self.identity.boot)
+
     def add(self, session: "Session") -> None:
         """Know a session from now on."""
         self.sessions[session.handle] = session

@@ -63,6 +63,7 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         self.commit_row: StoreRow | None = None
         self.suspended = False
         self.ending: Fact | None = None
+        self.ordered = False  # by operator, allow list or client: it ends wherever it is
         self.waiting: dict[tuple[Input, Path | None], None] = {}
         self.moves: list[tuple[Instant, str]] = []  # accepted attempts of the last minute, and which limit each counts for
         born = row.born if row else desk.wall_s(now)
@@ -133,9 +134,9 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
                 self._drop_candidate()
             case Effect.ASK_CREATE | Effect.ASK_MOVE:
                 self.ask_commit(now)
-            case Effect.ASK_TOMBSTONE:
-                self.retry_at = Instant(now + limits.TOMBSTONE_RETRY_NS)
-                self.desk.ask(Tombstone(self.handle, self.ending or self.fact(ENDED, reason, now)), self)
+            case Effect.ASK_END | Effect.ASK_TOMBSTONE | Effect.ASK_AGAIN:
+                self.ordered = effect is Effect.ASK_TOMBSTONE if effect is not Effect.ASK_AGAIN else self.ordered
+                self._ask_end(now, reason)
             case Effect.ASK_ROW:
                 self.ask_row(now)
             case Effect.PROMOTE:
@@ -253,6 +254,12 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         """Ask what the store's row says: ownership is uncertain [G-15]."""
         self.retry_at = Instant(now + limits.RELOAD_RETRY_NS)
         self.desk.ask(Get(self.handle), self)
+
+    def _ask_end(self, now: Instant, reason: Reason) -> None:
+        """Ask for the end: unless it was ordered, only at the binding that is known here, as another's is not ours to end [G-55]."""
+        self.retry_at = Instant(now + limits.TOMBSTONE_RETRY_NS)
+        expect = None if self.ordered else self.binding_version if self.row else 1
+        self.desk.ask(Tombstone(self.handle, self.ending or self.fact(ENDED, reason, now), expect), self)
 
     def fact(self, event: Event, reason: Reason, now: Instant) -> Fact:
         """Return a fact about this session as it is."""

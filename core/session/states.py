@@ -20,7 +20,10 @@ DECIDES_WHILE_ASKED: Final = frozenset(PRIORITY[: PRIORITY.index(Input.LIFETIME_
 """What is heard while a commit is asked of the store: its answer, operator and security. The rest waits for the answer."""
 
 Effect = Enum("Effect", """
-    HOLD_CANDIDATE DROP_CANDIDATE ASK_CREATE ASK_MOVE ASK_TOMBSTONE ASK_ROW PROMOTE ACKNOWLEDGE UNBIND ADOPT_ROW SUSPEND RESUME
-    ARM_RECOVERY DISARM_RECOVERY ARM_VOLATILE DISARM_VOLATILE SAY_CLOSE WIPE
+    HOLD_CANDIDATE DROP_CANDIDATE ASK_CREATE ASK_MOVE ASK_END ASK_TOMBSTONE ASK_AGAIN ASK_ROW PROMOTE ACKNOWLEDGE UNBIND ADOPT_ROW SUSPEND
+    RESUME ARM_RECOVERY DISARM_RECOVERY ARM_VOLATILE DISARM_VOLATILE SAY_CLOSE WIPE
 """)  # fmt: skip
-"""Everything that a transition can do; the session performs each on real keys and paths."""
+"""Everything that a transition can do; the session performs each on real keys and paths.
+
+ASK_END ends a session only where it is still this gateway's [G-55]; ASK_TOMBSTONE wherever it is; ASK_AGAIN repeats whichever it was.
+"""

@@ -20,7 +20,9 @@ CHANGED, BORN, MOVED, ENDED = Event.SESSION_CHANGED, Event.SESSION_BORN, Event.S
 EVIDENCE: Final = frozenset((BORN, MOVED, ENDED))
 """Their record is in the store with the change itself [G-54]."""
 UNBOUND: Final = (E.UNBIND, E.ARM_RECOVERY, E.DISARM_VOLATILE)
-END: Final = (E.SAY_CLOSE, E.WIPE, E.ASK_TOMBSTONE)
+END: Final = (E.SAY_CLOSE, E.WIPE, E.ASK_END)
+"""What this gateway's own clocks and faults decide, they decide for what it owns [G-55]."""
+ORDERED: Final = (E.SAY_CLOSE, E.WIPE, E.ASK_TOMBSTONE)
 
 # fmt: off
 ROWS: Final = (
@@ -48,15 +50,15 @@ ROWS: Final = (
     Row("G-25", (V, D),    I.QUALITY_STABLE,    A,    (E.DISARM_VOLATILE,),                    CHANGED, N.QUALITY_STABLE),
     Row("G-26", (R,),      I.RECOVERY_OVER,     D,    (E.DISARM_RECOVERY,),                    CHANGED, N.RECOVERY_OVER),
     Row("G-30", LIVE,      I.LIFETIME_OVER,     T,    END,                                     ENDED,   N.LIFETIME_OVER),
-    Row("G-31", (R, D),    I.TRANSPORT_LOST,    T,    END,                                     ENDED,   N.TRANSPORT_LOST),
-    Row("G-32", ALL,       I.OPERATOR_CLOSE,    T,    END,                                     ENDED,   N.CLOSED_BY_OPERATOR),
-    Row("G-33", ALL,       I.KEY_REVOKED,       T,    END,                                     ENDED,   N.KEY_REVOKED),
+    Row("G-31", (R, D),    I.TRANSPORT_LOST,    T,    (E.WIPE, E.ASK_END),                     ENDED,   N.TRANSPORT_LOST),
+    Row("G-32", ALL,       I.OPERATOR_CLOSE,    T,    ORDERED,                                 ENDED,   N.CLOSED_BY_OPERATOR),
+    Row("G-33", ALL,       I.KEY_REVOKED,       T,    ORDERED,                                 ENDED,   N.KEY_REVOKED),
     Row("G-34", ALL,       I.PEER_CLOSED,       T,    (E.WIPE, E.ASK_TOMBSTONE),               ENDED,   N.CLOSED_BY_PEER),
     Row("G-35", ALL,       I.INVARIANT_BROKEN,  T,    END,                                     ENDED,   N.INVARIANT_BROKEN),
     Row("G-36", LIVE,      I.SUPERSEDED,        T,    (E.SAY_CLOSE, E.WIPE),                   ENDED,   N.SUPERSEDED),
     Row("G-37", LIVE,      I.OWNER_FENCED,      T,    (E.WIPE,),                               CHANGED, N.OWNER_FENCED),
-    Row("G-40", (T,),      I.COMMIT_WON,        STAY, (E.ASK_TOMBSTONE,),                      CHANGED, N.LATE_COMMIT),
-    Row("G-41", (T,),      I.TOMBSTONE_LATE,    STAY, (E.ASK_TOMBSTONE,),                      CHANGED, N.TOMBSTONE_UNCONFIRMED),
+    Row("G-40", (T,),      I.COMMIT_WON,        STAY, (E.ASK_AGAIN,),                          CHANGED, N.LATE_COMMIT),
+    Row("G-41", (T,),      I.TOMBSTONE_LATE,    STAY, (E.ASK_AGAIN,),                          CHANGED, N.TOMBSTONE_UNCONFIRMED),
 )
 # fmt: on
 

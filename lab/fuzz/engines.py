@@ -252,8 +252,8 @@ def stores(run: Run) -> list[Output]:
     needs_row, has_none = {Outcome.FOUND, Outcome.WON}, {Outcome.ABSENT, Outcome.FAILED, Outcome.FULL}
     if outcome in needs_row and row is None:
         return []
-    handles = (*run.world.desk.sessions, 7) if outcome is Outcome.FULL else ()
-    return run.engine.answer([Answer(ticket, outcome, None if outcome in has_none else row, handles)], run.now)
+    live = (*rows, *(each._replace(handle=7) for each in rows[:1])) if outcome is Outcome.FULL else ()
+    return run.engine.answer([Answer(ticket, outcome, None if outcome in has_none else row, live)], run.now)
 
 
 def welcomes(run: Run) -> list[Output]:

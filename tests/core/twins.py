@@ -114,22 +114,29 @@ class Store:
             case Tombstone() as tombstone:
                 if tombstone.handle not in self.rows:
                     return Answer(ask.ticket, Outcome.ABSENT)
+                if not self.buries(tombstone):
+                    return Answer(ask.ticket, Outcome.LOST, self.rows[tombstone.handle])
                 self.bury(tombstone)
                 return Answer(ask.ticket, Outcome.WON, self.rows[tombstone.handle])
 
     def create(self, ticket: int, create: Create) -> Answer:
         """Write a first row, and end the sessions that it supersedes, unless the device has too many."""
-        row, ended = create.row, {each.handle for each in create.supersede}
-        mine = [each.handle for each in self.rows.values() if (each.device, each.state) == (row.device, ROW_LIVE)]
+        row, superseded = create.row, [each for each in create.supersede if each.handle in self.rows and self.buries(each)]
+        mine = [each for each in self.rows.values() if (each.device, each.state) == (row.device, ROW_LIVE)]
         if row.handle in self.rows:
             return Answer(ticket, Outcome.LOST, self.rows[row.handle])
-        if len(set(mine) - ended) >= limits.SESSIONS_PER_DEVICE:
+        if len({each.handle for each in mine} - {each.handle for each in superseded}) >= limits.SESSIONS_PER_DEVICE:
             return Answer(ticket, Outcome.FULL, None, tuple(mine))
-        for each in create.supersede:
+        for each in superseded:
             self.bury(each)
         self.rows[row.handle] = row
         self.keep(create.fact)
         return Answer(ticket, Outcome.WON, row)
+
+    def buries(self, tombstone: Tombstone) -> bool:
+        """Tell whether nobody moved the session since the one who ends it looked."""
+        row = self.rows[tombstone.handle]
+        return row.state == ROW_TOMBSTONE or tombstone.expect in {None, row.binding_version}
 
     def bury(self, tombstone: Tombstone) -> None:
         """End a session for good; ending it twice changes nothing."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from core.errors import CallerFault
-from core.values import ROW_LIVE, Answer, Ask, Create, Get, Operation, Row, Tombstone
+from core.values import ROW_LIVE, ROW_TOMBSTONE, Answer, Ask, Create, Get, Operation, Row, Tombstone
 
 SECOND_NS: Final = 1_000_000_000
 HANDLE_BITS: Final = 48
@@ -46,14 +46,17 @@ class Store(Protocol):
 
 def check(operation: Operation) -> None:
     """Raise CallerFault for an operation that no caller may ask for (O-8)."""
-    if isinstance(operation, Get | Tombstone):
+    if isinstance(operation, Get):
         _check_handle(operation.handle)
+        return
+    if isinstance(operation, Tombstone):
+        _check_tombstone(operation)
         return
     if isinstance(operation, Create):
         if len(operation.supersede) > SUPERSEDE_MAX:
             raise CallerFault(f"supersede names more than {SUPERSEDE_MAX} sessions")
         for tombstone in operation.supersede:
-            _check_handle(tombstone.handle)
+            _check_tombstone(tombstone)
     elif operation.row.binding_version != operation.expect + 1:
         raise CallerFault(f"binding_version {operation.row.binding_version} does not follow {operation.expect}")
     _check_row(operation.row)
@@ -63,6 +66,17 @@ def check_move(old: Row, new: Row) -> None:
     """Raise CallerFault for a move that changes what a session has for life: device, birth and end (O-6)."""
     if (old.device, old.born, old.expires) != (new.device, new.born, new.expires):
         raise CallerFault("a move keeps device, born and expires")
+
+
+def applies(tombstone: Tombstone, row: Row) -> bool:
+    """Tell whether a tombstone ends this row, or did: one that expects a version leaves a session that moved meanwhile alone (O-7)."""
+    return row.state == ROW_TOMBSTONE or tombstone.expect in {None, row.binding_version}
+
+
+def _check_tombstone(tombstone: Tombstone) -> None:
+    _check_handle(tombstone.handle)
+    if not 0 <= (tombstone.expect or 0) <= INTEGER_MAX:
+        raise CallerFault("the expected binding_version is out of range")
 
 
 def _check_handle(handle: int) -> None:

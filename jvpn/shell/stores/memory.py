@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from core.errors import CallerFault
 from core.limits import SESSIONS_PER_DEVICE
 from core.values import ROW_LIVE, ROW_TOMBSTONE, Answer, Ask, CompareAndSet, Create, Fact, Get, Operation, Outcome, Row, Tombstone
-from jvpn.shell.stores.base import OWNER_GRACE_S, PURGE_EVERY_S, SECOND_NS, WallClock, check, check_move
+from jvpn.shell.stores.base import OWNER_GRACE_S, PURGE_EVERY_S, SECOND_NS, WallClock, applies, check, check_move
 
 
 class MemoryStore:
@@ -64,8 +64,10 @@ class MemoryStore:
             return self._create(operation)
         if isinstance(operation, CompareAndSet):
             return self._compare_and_set(operation)
-        row = self._end(operation)
-        return Answer(0, Outcome.ABSENT if row is None else Outcome.WON, row)
+        row = self.rows.get(operation.handle)
+        if row is None or not applies(operation, row):
+            return Answer(0, Outcome.ABSENT if row is None else Outcome.LOST, row)
+        return Answer(0, Outcome.WON, self._end(operation))
 
     def _create(self, operation: Create) -> Answer:
         new = operation.row
@@ -73,13 +75,13 @@ class MemoryStore:
         if stored is not None:
             return Answer(0, Outcome.LOST, stored)
         now = self._now()
-        live = sorted(row.handle for row in self.rows.values() if row.device == new.device and row.state == ROW_LIVE and row.expires >= now)
-        if len(set(live) - {tombstone.handle for tombstone in operation.supersede}) >= SESSIONS_PER_DEVICE:
-            return Answer(0, Outcome.FULL, None, tuple(live))
-        for tombstone in operation.supersede:
-            old = self.rows.get(tombstone.handle)
-            if old is not None and old.device == new.device:
-                self._end(tombstone)
+        mine = {row.handle: row for row in self.rows.values() if row.device == new.device and row.state == ROW_LIVE}
+        live = tuple(sorted(row for row in mine.values() if row.expires >= now))
+        ending = [each for each in operation.supersede if each.handle in mine and applies(each, mine[each.handle])]
+        if len({row.handle for row in live} - {each.handle for each in ending}) >= SESSIONS_PER_DEVICE:
+            return Answer(0, Outcome.FULL, None, live)
+        for tombstone in ending:
+            self._end(tombstone)
         self.rows[new.handle] = new
         self.evidence.append(operation.fact)
         return Answer(0, Outcome.WON, new)

@@ -15,7 +15,7 @@ from audit.record import pack
 from core.limits import SESSIONS_PER_DEVICE
 from core.values import ROW_LIVE, Answer, CompareAndSet, Create, Fact, Get, Operation, Outcome, Row, Tombstone
 from jvpn.shell.errors import Unavailable
-from jvpn.shell.stores.base import OWNER_GRACE_S, SECOND_NS, WallClock, check, check_move
+from jvpn.shell.stores.base import OWNER_GRACE_S, SECOND_NS, WallClock, applies, check, check_move
 
 APPLICATION: Final = 0x4A565031  # "JVP1"
 VERSION: Final = 1
@@ -35,16 +35,15 @@ SCHEMA: Final = (
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {VERSION}",
 )
-SELECT: Final = """SELECT handle, binding_version, state, node, boot, attempt, next, device, gateway_key, born, expires, inner4, inner6,
-    kek, sealed FROM sessions WHERE handle = ?"""
+SELECT: Final = "SELECT * FROM sessions WHERE handle = ?"  # in the order of the schema, which is that of a row, as for INSERT
 INSERT: Final = "INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-DEVICE: Final = "SELECT handle FROM sessions WHERE device = ? AND state = 1 AND expires >= ? ORDER BY handle"
+DEVICE: Final = "SELECT * FROM sessions WHERE device = ? AND state = 1 AND expires >= ? ORDER BY handle"
 MOVE: Final = """UPDATE sessions SET binding_version = :binding_version, node = :node, boot = :boot, attempt = :attempt, next = :next,
     gateway_key = :gateway_key, inner4 = :inner4, inner6 = :inner6, kek = :kek, sealed = :sealed
     WHERE handle = :handle AND state = 1 AND binding_version = :binding_version - 1
     AND device = :device AND born = :born AND expires = :expires"""
 END: Final = """UPDATE sessions SET state = 2, binding_version = binding_version + 1, sealed = x''
-    WHERE handle = ? AND state = 1 AND (? IS NULL OR device = ?)"""
+    WHERE handle = :handle AND state = 1 AND (:device IS NULL OR device = :device) AND (:expect IS NULL OR binding_version = :expect)"""
 PURGE: Final = """DELETE FROM sessions WHERE handle IN
     (SELECT handle FROM sessions WHERE expires < ? AND (state = 2 OR expires < ?) LIMIT ?)"""
 
@@ -80,7 +79,9 @@ class Tables:
             return self._compare_and_set(ticket, operation)
         self._end(operation, None)  # O-7
         row = self._row(operation.handle)
-        return Answer(ticket, Outcome.ABSENT if row is None else Outcome.WON, row)
+        if row is None or row.state == ROW_LIVE:
+            return Answer(ticket, Outcome.ABSENT if row is None else Outcome.LOST, row)
+        return Answer(ticket, Outcome.WON, row)
 
     def outbox(self, after: int, limit: int) -> list[tuple[int, bytes]]:
         """Return (id, record) of this node's evidence after an id, oldest first."""
@@ -115,9 +116,10 @@ class Tables:
         if stored is not None:
             return Answer(ticket, Outcome.LOST, stored)
         found = self._connection.execute(DEVICE, (new.device, self._wall() // SECOND_NS)).fetchall()
-        live = tuple(handle for (handle,) in found)
-        if len(set(live) - {tombstone.handle for tombstone in operation.supersede}) >= SESSIONS_PER_DEVICE:
-            return Answer(ticket, Outcome.FULL, None, live)
+        live = {row.handle: row for row in map(Row._make, found)}
+        ending = {each.handle for each in operation.supersede if each.handle in live and applies(each, live[each.handle])}
+        if len(live) - len(ending) >= SESSIONS_PER_DEVICE:
+            return Answer(ticket, Outcome.FULL, None, tuple(live.values()))
         for tombstone in operation.supersede:
             self._end(tombstone, new.device)
         self._connection.execute(INSERT, new)
@@ -138,8 +140,8 @@ class Tables:
         return Answer(ticket, Outcome.LOST, stored)
 
     def _end(self, tombstone: Tombstone, device: bytes | None) -> None:
-        """Write the tombstone and its fact if the session is live and, where given, the device's."""
-        if self._connection.execute(END, (tombstone.handle, device, device)).rowcount == 1:
+        """Write the tombstone and its fact if the session is live, at the expected version, and, where given, the device's."""
+        if self._connection.execute(END, {"handle": tombstone.handle, "device": device, "expect": tombstone.expect}).rowcount == 1:
             self._keep(tombstone.fact)
 
     def _keep(self, fact: Fact) -> None:

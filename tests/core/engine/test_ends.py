@@ -185,18 +185,70 @@ def test_the_fifth_session_ends_the_one_that_is_unbound_longest() -> None:
     assert len(world.desk.sessions) == limits.SESSIONS_PER_DEVICE
 
 
-def test_a_session_that_nobody_holds_is_ended_before_one_that_is_held() -> None:
-    """After a restart, rows that nobody comes back for would keep a device from connecting."""
+def test_a_session_that_nobody_holds_is_ended_once_nobody_can_have_it_bound() -> None:
+    """H-50: after a restart, rows that nobody comes back for would keep a device from connecting for hours."""
     world = World().connected()
     for _ in range(3):
         world.new_host(like=world.host).connect()
     for host in world.hosts:
         host.off = True
     world.start_gateway()
+    world.run(limits.BOUND_NS // MS - 5_000)
+    early, late = (world.new_host(like=world.host) for _ in range(2))
+    early.connect()
+    assert early.client.state is ClientState.CLOSED, "another gateway may have each of them bound"
+    world.run(10_000)
+    late.connect()
+    assert late.client.state is ClientState.ATTACHED
+    assert world.reasons(ENDED) == [Reason.SUPERSEDED]
+
+
+def test_a_moved_session_that_nobody_holds_is_ended_after_its_hour() -> None:
+    """H-50: the row of a session that moved does not say when; it would be ended while it is bound elsewhere."""
+    world = World().connected()
+    for _ in range(3):
+        world.new_host(like=world.host).connect()
+    for last, host in enumerate(world.hosts, 90):
+        host.move(v4(last))
+        world.run(50)
+        host.off = True
+    assert {row.binding_version for row in world.store.rows.values()} == {2}
+    world.start_gateway()
+    left_s = 3_600 - world.desk.wall_s(world.now) % 3_600
+    early, late = (world.new_host(like=world.host) for _ in range(2))
+    world.run((left_s + 200) * 1_000, step_ms=1_000)
+    early.connect()
+    assert early.client.state is ClientState.CLOSED
+    world.run(60_000)
+    late.connect()
+    assert late.client.state is ClientState.ATTACHED
+    assert world.reasons(ENDED) == [Reason.SUPERSEDED]
+
+
+def test_a_session_that_is_bound_at_another_gateway_is_not_superseded() -> None:
+    """H-50, O-5: who knows a device's key could end a session that is in use, at a gateway that lost it."""
+    world = World().connected()
+    world.broken = True  # two gateways have two logs
+    others = [world.new_host(like=world.host) for _ in range(3)]
+    for host in others:
+        host.connect()
+    first = world.desk, world.gateway, world.boots
+    world.start_gateway()
+    world.host.move(v4(77))
+    world.run(50)
+    (moved,) = (row for row in world.store.rows.values() if row.binding_version == 2)
+    world.host.off = True
+    world.desk, world.gateway, world.boots = first
+    for _ in range(20):
+        for host in others:
+            host.chat()
+        world.run(1_000)
+    assert world.desk.sessions[moved.handle].active is None, "here it is the only one without a path"
     fifth = world.new_host(like=world.host)
     fifth.connect()
-    assert fifth.client.state is ClientState.ATTACHED
-    assert world.reasons(ENDED) == [Reason.SUPERSEDED]
+    assert fifth.client.state is ClientState.CLOSED
+    assert world.store.rows[moved.handle] == moved
+    assert world.ends() == [Reason.BIRTH_LOST]
 
 
 def test_bound_sessions_are_never_superseded() -> None:

@@ -236,6 +236,8 @@ def test_a_session_that_is_taken_over_and_refused_has_its_clocks() -> None:
     assert judged(world, attempt, answers)[1] is Status.TRANSPORT_MISMATCH
     assert world.session.state is State.RECOVERING
     world.run(30_000)
+    assert world.desk.sessions, "its owner may still have it bound"
+    world.run(limits.BOUND_NS // MS)
     assert not world.desk.sessions
     assert world.reasons(Event.SESSION_ENDED) == [Reason.TRANSPORT_LOST]
 

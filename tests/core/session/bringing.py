@@ -6,6 +6,7 @@ from typing import Final
 
 from core.crypto.secret import Secret
 from core.reasons import Carrier, Cause
+from core.session.desk import Policy
 from core.session.session import Candidate, Session
 from core.session.states import State
 from core.values import CloseSession, Endpoint, Instant, Path
@@ -74,9 +75,9 @@ def unbound() -> World:
     return world
 
 
-def suspended() -> World:
+def suspended(policy: Policy | None = None) -> World:
     """A session whose last move the store did not answer as it should."""
-    world = World().connected()
+    world = World(policy=policy).connected()
     world.store.failing = True
     world.host.move(v4(99))
     world.run_until(lambda: world.session.suspended)

@@ -28,6 +28,7 @@ STATES: Final = {
 BOUND_ONLY: Final = {Input.PATH_CLOSED, Input.PATH_SILENT, Input.KEY_EXPIRED, Input.QUALITY_STABLE}
 NEEDS_CANDIDATE: Final = {Input.CONFIRM_PROVEN, Input.CANDIDATE_EXPIRED, Input.COMMIT_WON, Input.COMMIT_LOST, Input.STORE_LOST}
 NEEDS_COMMIT: Final = {Input.COMMIT_WON, Input.COMMIT_LOST, Input.STORE_LOST}
+ORDERS: Final = {Input.OPERATOR_CLOSE, Input.KEY_REVOKED, Input.PEER_CLOSED}
 EMPTY: Final = [(way, heard) for way, state in STATES.items() for heard in Input if (state, heard) not in TABLE]
 
 
@@ -97,6 +98,22 @@ def test_while_a_commit_is_asked_the_rest_waits(heard: Input) -> None:
     before = session.facts()
     assert not session.hear(heard, world.now)
     assert session.facts() == before
+
+
+@pytest.mark.parametrize(
+    ("state", "heard"), [cell for cell, row in TABLE.items() if row.event is Event.SESSION_ENDED], ids=lambda each: each.name
+)
+def test_only_orders_end_what_another_owns(state: State, heard: Input) -> None:
+    """G-55: a gateway's own clocks or faults would end a session for the one that has it now; or an order would not."""
+    world = prepared(state, heard)
+    assert world.session.hear(heard, world.now)
+    asked = [output.operation for output in world.desk.out if isinstance(output, Ask) and isinstance(output.operation, Tombstone)]
+    expected = world.session.binding_version or 1  # a birth that nobody answered is version 1
+    assert [each.expect for each in asked] == ([] if heard is Input.SUPERSEDED else [None if heard in ORDERS else expected])
+    world.session.hear(Input.TOMBSTONE_LATE, world.now)
+    again = [output.operation for output in world.desk.out if isinstance(output, Ask) and isinstance(output.operation, Tombstone)]
+    assert [each.expect for each in again[len(asked) :]] == [None if heard in ORDERS else expected]
+    world.gateway_does(lambda: world.gateway.tick(world.now))
 
 
 def test_one_row_a_cell() -> None:

@@ -76,12 +76,12 @@ def move(handle: int, expect: int, serial: int, device: bytes = DEVICE, **fields
     return CompareAndSet(row(handle, device, expect + 1, **fields), expect, moved)
 
 
-def end(handle: int, serial: int) -> Tombstone:
-    """Return the end of a session."""
+def end(handle: int, serial: int, expect: int | None = None) -> Tombstone:
+    """Return the end of a session, of any version or of one."""
     ended = fact(Event.SESSION_ENDED, Reason.CLOSED_BY_PEER, handle, serial, 9)._replace(
         carrier_to=0, remote=None, state_to=State.TERMINATED
     )
-    return Tombstone(handle, ended)
+    return Tombstone(handle, ended, expect)
 
 
 def until(true: Callable[[], bool], what: str) -> None:

@@ -13,7 +13,7 @@ from core.values import ROW_TOMBSTONE, Answer, Ask, CompareAndSet, Create, Fact,
 from jvpn.shell.stores.base import OWNER_GRACE_S, PURGE_EVERY_S, SUPERSEDE_MAX, Store
 from jvpn.shell.stores.memory import MemoryStore
 from jvpn.shell.stores.sqlite import SqliteStore
-from tests.jvpn.shell.storing import BOOT, LIFETIME, NODE, START, Clock, ask, create, end, fact, move, outbox, outcomes, row, take
+from tests.jvpn.shell.storing import BOOT, DEVICE, LIFETIME, NODE, START, Clock, ask, create, end, fact, move, outbox, outcomes, row, take
 
 OTHER = bytes(32)
 WON, LOST, FOUND, ABSENT, FULL, FAILED = Outcome
@@ -79,7 +79,7 @@ def test_a_device_has_a_limit(kept: Kept) -> None:
     births = [create(handle, handle) for handle in FIVE]
     *won, full = kept.ask(*births)
     assert set(outcomes(won)) == {WON}
-    assert full == Answer(SESSIONS_PER_DEVICE, FULL, None, tuple(FIVE)[:-1])
+    assert full == Answer(SESSIONS_PER_DEVICE, FULL, None, tuple(birth.row for birth in births[:-1]))
     assert kept.row(FIVE[-1]) is None
     assert outcomes(kept.ask(create(90, 90, OTHER))) == [WON]
     assert [told.handle for told in kept.facts()] == [*FIVE[:-1], 90]
@@ -115,10 +115,21 @@ def test_a_refused_birth_ends_nothing(kept: Kept) -> None:
     kept.ask(*(create(handle, handle) for handle in FIVE[:-1]), create(60, 8, OTHER))
     before = [kept.row(handle) for handle in (*FIVE, 60)]
     (full,) = kept.ask(create(FIVE[-1], 20, supersede=(end(60, 21), end(99, 22))))
-    assert full == Answer(0, FULL, None, tuple(FIVE)[:-1])
+    assert full == Answer(0, FULL, None, tuple(each for each in before if each and each.device == DEVICE))
     assert outcomes(kept.ask(create(1, 23, supersede=(end(2, 24),)))) == [LOST]
     assert [kept.row(handle) for handle in (*FIVE, 60)] == before
     assert len(kept.facts()) == SESSIONS_PER_DEVICE + 1
+
+
+def test_a_birth_ends_no_session_that_moved_meanwhile(kept: Kept) -> None:
+    """O-4, O-5: a session that has just been bound elsewhere would be ended as one that nobody uses."""
+    kept.ask(*(create(handle, handle) for handle in FIVE[:-1]), move(2, 1, 8))
+    before = [kept.row(handle) for handle in FIVE]
+    (full,) = kept.ask(create(FIVE[-1], 20, supersede=(end(2, 21, expect=1),)))
+    assert full == Answer(0, FULL, None, tuple(each for each in before if each and each.device == DEVICE))
+    assert [kept.row(handle) for handle in FIVE] == before
+    assert outcomes(kept.ask(create(FIVE[-1], 22, supersede=(end(1, 23, expect=9), end(2, 24, expect=2))))) == [WON]
+    assert [told.serial for told in kept.facts()] == [1, 2, 3, 4, 8, 24, 22]
 
 
 def test_a_birth_ends_only_sessions_of_its_device(kept: Kept) -> None:
@@ -172,6 +183,23 @@ def test_a_tombstone_beats_any_version(kept: Kept) -> None:
     assert over.expires == START + LIFETIME
 
 
+@pytest.mark.parametrize("expect", [0, 1, 3])
+def test_a_tombstone_that_expects_a_version_beats_no_other(kept: Kept, expect: int) -> None:
+    """O-7: a gateway that lost a session would end it for the one that has it now, and leave evidence of an end that was none."""
+    kept.ask(create(7, 1), move(7, 1, 2))
+    stored = kept.row(7)
+    assert kept.ask(end(7, 3, expect)) == [Answer(0, LOST, stored)]
+    assert (kept.row(7), [told.serial for told in kept.facts()]) == (stored, [1, 2])
+    over = row(7, version=2)._replace(state=ROW_TOMBSTONE, binding_version=3, sealed=b"")
+    assert kept.ask(end(7, 4, 2), end(7, 5, 2), end(7, 6, expect), end(8, 7, 1)) == [
+        Answer(0, WON, over),
+        Answer(1, WON, over),  # asked again, because the answer was lost
+        Answer(2, WON, over),
+        Answer(3, ABSENT),
+    ]
+    assert [told.serial for told in kept.facts()] == [1, 2, 4]
+
+
 def test_ending_twice_changes_nothing(kept: Kept) -> None:
     """O-7: a repeated order would be recorded as a second end."""
     kept.ask(create(7, 1), end(7, 2))
@@ -184,6 +212,9 @@ UNSOUND: list[Operation] = [
     Get(-1),
     Get(1 << 48),
     end(1 << 48, 5),
+    end(7, 5, -1),
+    end(7, 5, 1 << 63),
+    create(8, 5, supersede=(end(7, 6, -1),)),
     create(1 << 48, 5),
     create(8, 5, node=b"x"),
     create(8, 5, boot=b"x"),

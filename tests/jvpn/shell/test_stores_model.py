@@ -17,6 +17,7 @@ from tests.jvpn.shell.storing import BOOT, NODE, START, Clock, ask, create, end,
 
 DEVICES = [bytes([number]) * 32 for number in range(2)]
 LIVES = st.sampled_from([0, 600, 4_000, 100_000])
+EXPECTED = st.sampled_from([None, None, 1, 2])
 WON, LOST, FOUND, ABSENT, FULL, FAILED = Outcome
 Expected = tuple[Outcome, int | None, tuple[int, ...]]  # outcome, version of the row in the answer, handles
 
@@ -51,6 +52,8 @@ class Model:
         if isinstance(operation, Get):
             return FOUND, kept.version, ()
         if isinstance(operation, Tombstone):
+            if not self.applies(operation, kept):
+                return LOST, kept.version, ()
             self.end(operation, kept)
             return WON, kept.version, ()
         if not kept.live or kept.version != operation.expect:
@@ -67,15 +70,20 @@ class Model:
             return LOST, self.rows[birth.row.handle].version, ()
         mine = {handle: kept for handle, kept in self.rows.items() if kept.device == birth.row.device and kept.live}
         counted = {handle for handle, kept in mine.items() if self.now <= kept.expires}
-        ended = {tombstone.handle for tombstone in birth.supersede}
+        ended = {tombstone.handle for tombstone in birth.supersede if self.applies(tombstone, mine.get(tombstone.handle))}
         if len(counted - ended) + 1 > SESSIONS_PER_DEVICE:
             return FULL, None, tuple(sorted(counted))
         for tombstone in birth.supersede:
-            if tombstone.handle in mine:
+            if self.applies(tombstone, mine.get(tombstone.handle)):
                 self.end(tombstone, mine[tombstone.handle])
         self.rows[birth.row.handle] = Kept(birth.row.device, birth.row.expires)
         self.serials.append(birth.fact.serial)
         return WON, 1, ()
+
+    @staticmethod
+    def applies(tombstone: Tombstone, kept: Kept | None) -> bool:
+        """Say whether an end finds what it expects."""
+        return kept is not None and (not kept.live or tombstone.expect in {None, kept.version})
 
     def end(self, tombstone: Tombstone, kept: Kept) -> None:
         """End a session that is not over yet."""
@@ -99,17 +107,19 @@ class BothStores(RuleBasedStateMachine):
     def operate(self, data: st.DataObject, count: int) -> None:
         """Ask both for the same group."""
         group = [self.draw(data) for _ in range(count)]
-        if abs(self.model.now - self.model.purged) >= PURGE_EVERY_S:
-            self.model.purge()
         expected = [self.model.judge(operation) for operation in group]
         assert self.told(self.memory, group) == expected
         assert self.told(self.sqlite, group) == expected
 
     @rule(seconds=st.sampled_from([1, 599, 3_600, 50_000]))
     def wait(self, seconds: int) -> None:
-        """Let time pass."""
+        """Let time pass, and both look at it: the file's thread may do so at any moment."""
         self.clock.seconds += seconds
         self.model.now += seconds
+        if self.model.now - self.model.purged >= PURGE_EVERY_S:
+            self.model.purge()
+        ask(self.memory, Get(0))
+        ask(self.sqlite, Get(0))
 
     @rule()
     def restart(self) -> None:
@@ -120,6 +130,7 @@ class BothStores(RuleBasedStateMachine):
         self.sqlite = SqliteStore(self.folder / "store", NODE, BOOT, self.clock)
         self.model.purge()
         ask(self.memory, Get(0))
+        ask(self.sqlite, Get(0))
 
     @invariant()
     def evidence_is_that_of_the_changes(self) -> None:
@@ -144,10 +155,10 @@ class BothStores(RuleBasedStateMachine):
         if kind is Get:
             return Get(handle)
         if kind is Tombstone:
-            return end(handle, self.serial)
+            return end(handle, self.serial, data.draw(EXPECTED))
         if kind is Create:
             others = data.draw(st.lists(st.integers(1, 7), max_size=2))
-            supersede = tuple(end(other, self.serial + 1 + place) for place, other in enumerate(others))
+            supersede = tuple(end(other, self.serial + 1 + place, data.draw(EXPECTED)) for place, other in enumerate(others))
             expires = self.model.now + data.draw(LIVES)
             return create(handle, self.serial, data.draw(st.sampled_from(DEVICES)), supersede, expires=expires)
         version = (kept.version if kept else 1) + data.draw(st.sampled_from([0, 0, 0, 1, -1]))
@@ -159,7 +170,10 @@ class BothStores(RuleBasedStateMachine):
     def told(store: Store, group: list[Operation]) -> list[Expected]:
         """Ask, and reduce the answers to what the model speaks of."""
         answers = ask(store, *group)
-        return [(answer.outcome, answer.row.binding_version if answer.row else None, answer.handles) for answer in answers]
+        return [
+            (answer.outcome, answer.row.binding_version if answer.row else None, tuple(row.handle for row in answer.rows))
+            for answer in answers
+        ]
 
 
 BothStores.TestCase.settings = settings(max_examples=40, stateful_step_count=25)
