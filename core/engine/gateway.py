@@ -140,8 +140,8 @@ class Gateway(DataPlane):
             epoch.forget()
 
     def knows(self, path: Path) -> bool:
-        """Tell whether a connection has carried something proven, so that its adapter keeps it."""
-        return path in self.desk.streams
+        """Tell whether a session is bound to a connection, so that its adapter keeps it; an unconfirmed handshake is none [D-15]."""
+        return any(session.active and session.active.path == path for session in self.desk.streams.get(path, ()))
 
     def _message(self, frame: bytes, path: Path, now: Instant) -> None:
         message = parse(frame)

@@ -151,6 +151,13 @@ class Desk:
         if not mine:
             self.by_device.pop(session.device.public, None)
 
+    def leave(self, path: Path, session: "Session") -> None:
+        """Forget that a session is on a connection."""
+        there = self.streams.get(path, set())
+        there.discard(session)
+        if not there:
+            self.streams.pop(path, None)
+
     def route(self, session: "Session") -> None:
         """Send a device's inner traffic to the session that it speaks under: an unused twin must not draw it off [D-7]."""
         self.routes[session.device.inner4] = self.routes[session.device.inner6] = session

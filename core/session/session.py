@@ -164,17 +164,22 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         self.candidate, path = offer, offer.epoch.path
         self.desk.indices[offer.epoch.index] = (self, offer.epoch)
         if path.serial:
-            self.desk.streams[path] = {self} | {each for each in self.desk.streams.get(path, set()) if each.state is not State.TERMINATED}
+            self.desk.streams.setdefault(path, set()).add(self)
 
     def _drop_candidate(self) -> None:
-        if self.candidate:
-            self.desk.indices.pop(self.candidate.epoch.index, None)
-            self.desk.retire(self.candidate.epoch.index)
+        old = self.candidate.epoch if self.candidate else None
+        if old:
+            self.desk.retire(old.index)
         self.candidate, self.commit_ticket, self.exchange = None, 0, None
+        self._drop(old)
 
     def _drop(self, *epochs: Epoch | None) -> None:
+        """Answer these indices no more, and leave their connections unless the session still is there."""
+        here = {each.path for each in (self.active, self.candidate and self.candidate.epoch) if each}
         for epoch in filter(None, epochs):
             self.desk.indices.pop(epoch.index, None)
+            if epoch.path not in here:
+                self.desk.leave(epoch.path, self)
 
     def ask_commit(self, now: Instant, supersede: tuple[Tombstone, ...] = ()) -> None:
         """Ask the store for the one durable write of a birth or a move: the row, and the evidence with it [R-21].
@@ -201,10 +206,12 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         return self.desk.keks.seal(row, self.desk.entropy(12), given(self.secrets, "a session that commits has its chain"))
 
     def _promote(self, now: Instant) -> None:
-        candidate = self._proven()
-        self._drop(self.draining)
+        candidate, drained = self._proven(), self.draining
         self.draining, self.drain_at = self.active, Instant(now + limits.DRAINING_NS)
         self.active, self.candidate, self.commit_ticket, self.exchange = candidate.epoch, None, 0, None
+        self._drop(drained)
+        if self.draining and self.draining.path != self.active.path:
+            self.desk.leave(self.draining.path, self)
         if self.row and candidate.kind is Change.MOVE:
             self._measure_move(candidate, now)
         self.row, self.binding_version = self.commit_row, self.binding_version + 1
@@ -232,8 +239,8 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         if self.active:
             self.unbound_at = now
             self.desk.out.append(Route(self.handle, (self.device.inner4, self.device.inner6), up=False))
-        self._drop(self.active, self.draining)
-        self.active = self.draining = self.quality_at = None
+        old, self.active, self.draining, self.quality_at = (self.active, self.draining), None, None, None
+        self._drop(*old)
 
     def _say_close(self, reason: Reason) -> None:
         epoch = self.active or (self.candidate.epoch if self.candidate and self.candidate.epoch.attempt == 0 else None)

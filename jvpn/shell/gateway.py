@@ -12,7 +12,7 @@ from core.engine.gateway import Gateway
 from core.reasons import Carrier, Event, Reason
 from core.session.desk import Desk, Identity, Policy
 from core.session.states import State
-from core.values import AllowList, CloseSession, Instant, Path, Settle
+from core.values import AllowList, CloseSession, Instant, Path, Route, Settle
 from jvpn.shell import allowlist, keyfile, service
 from jvpn.shell.audit_link import AuditLink, Writer
 from jvpn.shell.clock import boottime, wall
@@ -67,7 +67,7 @@ class GatewayProcess(Parts):
             self.driver = Driver(self.engine, transports, self.port, self.link, self.store)
             self.control = self._keep(Control(config.state, self.driver.poll, self._answer))
         self._streams = {id(transport): transport for transport in transports if transport.carrier == Carrier.TCP}
-        self.driver.on_burst = self._prove
+        self.driver.on_burst, self.driver.on_route = self._prove, self._bound
         self.driver.on_signal = lambda _number: self._reload()
         self.driver.on_second = self._second
         self._record(Event.PROCESS_STARTED, Reason.PROCESS_STARTED)
@@ -87,11 +87,17 @@ class GatewayProcess(Parts):
         return Identity(keys.static, self._config.node, self._boot, keys.locator_keys, keys.kek, keys.kek_hour, self._at_zero)
 
     def _prove(self, path: Path) -> None:
-        """Keep a connection whose traffic the engine has authenticated."""
+        """Keep a connection to which a session is bound."""
         if path.serial and self.engine.knows(path):
             for transport in self._streams.values():
                 if transport.serves(path):
-                    transport.prove(path)
+                    transport.prove(path, boottime())
+
+    def _bound(self, route: Route) -> None:
+        """Keep the connection of a session that was bound just now: the store's answer, not a frame, brought that about."""
+        session = self.engine.desk.sessions.get(route.session)
+        if route.up and session and session.active:
+            self._prove(session.active.path)
 
     def _reload(self) -> dict[str, Any]:
         """Read the allow list again, for SIGHUP and `jvpn enroll`; a broken file changes nothing. Return the control socket's answer."""

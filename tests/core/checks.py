@@ -67,6 +67,11 @@ def memory_is_bounded(world: World) -> None:
     assert len(desk.indices) <= 3 * live
     assert {session for session, _ in desk.indices.values()} <= set(desk.sessions.values())
     assert len(desk.routes) <= 2 * live
+    for path, on in desk.streams.items():
+        assert on
+        for session in on:
+            assert path in {epoch.path for epoch in (session.active, session.candidate and session.candidate.epoch) if epoch}
+            assert desk.sessions[session.handle] is session
     assert sum(map(len, desk.by_device.values())) == live
     assert not desk.out
     assert not desk.changed

@@ -88,8 +88,8 @@ class Transport(Protocol):
     def send(self, path: Path, frames: Sequence[bytes]) -> int:
         """Send whole frames in order, never blocking; return how many the kernel or the path's buffer took. The rest is counted."""
 
-    def prove(self, path: Path) -> None:
-        """The core has authenticated traffic of this path: its connection may stay."""
+    def prove(self, path: Path, now: Instant) -> None:
+        """A session is bound to this path: its connection may stay, for a while."""
 
     def tick(self, now: Instant) -> None:
         """Close what is late."""

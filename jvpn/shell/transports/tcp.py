@@ -1,7 +1,7 @@
 """TCP: the fallback where UDP does not pass. One connection is one path; each has a serial number that is never used again.
 
-A connection is *unproven* until the driver says that the core has authenticated traffic of it. Unproven connections are few and
-short-lived; when there is no room, the oldest of them makes way: holding connections open without proof locks nobody out.
+A connection is *unproven* until the driver says that a session is bound to it. Unproven connections are few and short-lived; when there
+is no room, the oldest of them makes way: holding connections open without proof locks nobody out. A proof holds no longer than a key may.
 """
 
 import errno
@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+from core.limits import REJECT_AFTER_NS
 from core.reasons import Carrier
 from core.values import Endpoint, Instant, Path, PathEvent
 from jvpn.shell.transports.base import (
@@ -34,7 +35,8 @@ from jvpn.shell.transports.framing import LENGTH_BYTES, Deframer, framed
 
 # Specification (protocol section 1, Carriage).
 UNPROVEN_MAX: Final = 4_096
-UNPROVEN_NS: Final = 8 * SECOND_NS  # from accept to the first proven message
+UNPROVEN_NS: Final = 8 * SECOND_NS  # from accept to the first session that is bound here [D-15]
+PROVEN_NS: Final = REJECT_AFTER_NS  # from the last frames under a bound session: without any its key has expired
 
 # Implementation.
 CONNECTIONS_MAX: Final = 16_384  # proven and unproven, one server
@@ -86,6 +88,7 @@ class _Tcp:
         self._by_fd: dict[int, _Connection] = {}
         self._by_path: dict[Path, _Connection] = {}
         self._late: dict[Path, Instant] = {}  # when each ends unless it is proven (server) or connected (client); in this order
+        self._proven: dict[Path, Instant] = {}  # when each ends unless it is proven again; in this order
         self._changes: list[Change] = []
 
     def changes(self) -> list[Change]:
@@ -97,22 +100,23 @@ class _Tcp:
         """Whether the path is a connection here."""
         return path in self._by_path
 
-    def prove(self, path: Path) -> None:
-        """Take the connection off the list of those that end soon."""
+    def prove(self, path: Path, now: Instant) -> None:
+        """Take the connection off the list of those that end soon, or let it stay longer."""
         if path in self._by_path and not self._by_path[path].connecting:
             self._late.pop(path, None)
+            self._proven.pop(path, None)  # it goes to the end of the order
+            self._proven[path] = Instant(now + PROVEN_NS)
 
     def tick(self, now: Instant) -> None:
         """Close the connections that are late."""
-        while self._late:
-            path, at = next(iter(self._late.items()))
-            if at > now:
-                break
-            self._refuse(path)
+        for ends in (self._late, self._proven):
+            while ends and next(iter(ends.values())) <= now:
+                self._refuse(next(iter(ends)))
 
     def deadline(self) -> Instant | None:
         """When the first connection is late; at once while changes wait."""
-        return AT_ONCE if self._changes else next(iter(self._late.values()), None)
+        firsts = [next(iter(ends.values())) for ends in (self._late, self._proven) if ends]
+        return AT_ONCE if self._changes else min(firsts, default=None)
 
     def send(self, path: Path, frames: Sequence[bytes]) -> int:
         """Queue whole frames in order, up to OUTPUT_BYTES, and write what the kernel takes; return how many were queued."""
@@ -155,6 +159,7 @@ class _Tcp:
         if connection is None:
             return
         self._late.pop(path, None)
+        self._proven.pop(path, None)
         fd = connection.socket.fileno()
         del self._by_fd[fd]
         self._watcher.forget(fd)
@@ -260,7 +265,7 @@ class TcpServer(_Tcp):
                 if error.errno in WOULD_BLOCK:
                     return
                 if error.errno in NO_ROOM:  # the connection stays in the queue
-                    self._refuse_oldest() if self._late else self._pause(now)
+                    self._refuse(next(iter(self._late))) if self._late else self._pause(now)
                 continue  # anything else: the peer is gone already (accept(2) reports its network errors here)
             try:
                 sock.settimeout(0)  # not inherited from the listening socket
@@ -270,14 +275,11 @@ class TcpServer(_Tcp):
                 sock.close()
                 continue
             if len(self._late) >= UNPROVEN_MAX or len(self._by_path) >= CONNECTIONS_MAX:
-                self._refuse_oldest()
+                self._refuse(next(iter(self._late)))
             path = Path(self.carrier, next(self._serials), local, from_sockaddr(address))
             self._late[path] = Instant(now + UNPROVEN_NS)
             self._add(_Connection(sock, path))
             self._changes.append(Change(path, PathEvent.OPENED))
-
-    def _refuse_oldest(self) -> None:
-        self._refuse(next(iter(self._late)))
 
     def _pause(self, now: Instant) -> None:
         """Accept nothing for a while: the poll would spin on the listening socket."""

@@ -90,7 +90,7 @@ class _Udp:
         changes, self._changes = self._changes, []
         return changes
 
-    def prove(self, path: Path) -> None:
+    def prove(self, path: Path, now: Instant) -> None:
         """Do nothing: a datagram holds no connection open."""
 
     def tick(self, now: Instant) -> None:

@@ -249,6 +249,15 @@ def test_a_session_that_is_bound_at_another_gateway_is_not_superseded() -> None:
     assert fifth.client.state is ClientState.CLOSED
     assert world.store.rows[moved.handle] == moved
     assert world.ends() == [Reason.BIRTH_LOST]
+    others[0].off = True
+    for _ in range(20):
+        for host in others[1:]:
+            host.chat()
+        world.run(1_000)
+    sixth = world.new_host(like=world.host)
+    sixth.connect()
+    assert sixth.client.state is ClientState.ATTACHED, "another has no path, and it is this gateway's"
+    assert world.store.rows[moved.handle] == moved
 
 
 def test_bound_sessions_are_never_superseded() -> None:

@@ -310,4 +310,7 @@ def test_a_gateway_that_answers_only_on_tcp_knows_which_streams_matter() -> None
     assert world.gateway.knows(there(path))
     assert world.client.needs(path)
     assert not world.gateway.knows(there(path)._replace(serial=99))
+    world.cut = set()
+    world.run_until(lambda: bool(world.session.active and world.session.active.path.carrier == Carrier.UDP))
+    assert not world.gateway.knows(there(path)), "the session has left it"
     assert not world.client.needs(path._replace(serial=99))

@@ -127,7 +127,7 @@ def test_strange_paths_are_not_served(pair: Pair) -> None:
         for strange in (path._replace(carrier=Carrier.QUIC), other_port, Path(path.carrier, 99, UNKNOWN, UNKNOWN)):
             assert not transport.serves(strange)
             transport.close_path(strange)
-            transport.prove(strange)
+            transport.prove(strange, Instant(0))
     assert pair.dialler.serves(near)
 
 

@@ -102,7 +102,7 @@ def test_a_proven_connection_stays(gateway: Gateway) -> None:
     """Every session on TCP would end after eight seconds."""
     _, proven = gateway.peer()
     _, unproven = gateway.peer()
-    gateway.server.prove(proven)
+    gateway.server.prove(proven, Instant(0))
     gateway.server.tick(LATE)
     assert gateway.paths(PathEvent.CLOSED) == [unproven]
     assert gateway.server.serves(proven)
@@ -112,7 +112,7 @@ def test_when_it_is_full_the_oldest_unproven_makes_way(gateway: Gateway, monkeyp
     """Whoever holds all places without proof would lock out every honest client for eight seconds at a time."""
     monkeypatch.setattr(tcp, "UNPROVEN_MAX", 3)
     _, proven = gateway.peer()
-    gateway.server.prove(proven)
+    gateway.server.prove(proven, Instant(0))
     paths = [gateway.peer()[1] for _ in range(5)]
     assert gateway.paths(PathEvent.CLOSED) == paths[:2]
     assert gateway.server.serves(proven)
@@ -123,7 +123,7 @@ def test_when_all_are_proven_it_waits(gateway: Gateway, monkeypatch: pytest.Monk
     """A full gateway would either throw out proven sessions or spin on its listening socket."""
     monkeypatch.setattr(tcp, "CONNECTIONS_MAX", 2)
     for _ in range(2):
-        gateway.server.prove(gateway.peer()[1])
+        gateway.server.prove(gateway.peer()[1], Instant(0))
     waiting = socket.create_connection(("127.0.0.1", gateway.server.port), timeout=10)
     gateway.peers.append(waiting)
     gateway.settle()  # comes to rest
@@ -163,7 +163,7 @@ def test_without_a_free_descriptor_it_makes_room_or_waits(gateway: Gateway, monk
 def test_bad_framing_closes_the_connection_after_what_came_before(gateway: Gateway, bad: bytes) -> None:
     """A stream that is out of step never gets back into step: what follows would be read as something that nobody sent."""
     peer, path = gateway.peer()
-    gateway.server.prove(path)
+    gateway.server.prove(path, Instant(0))
     peer.send(framed([message(mark=5)]) + bad)
     gateway.settle()
     assert gateway.frames[path] == [message(mark=5)]
@@ -186,7 +186,7 @@ def test_a_message_may_come_byte_by_byte(gateway: Gateway) -> None:
 def test_a_peer_that_leaves_closes_the_path(gateway: Gateway, how: str) -> None:
     """The session would stay bound to a connection that is gone."""
     peer, path = gateway.peer()
-    gateway.server.prove(path)
+    gateway.server.prove(path, Instant(0))
     peer.send(framed([message()]))
     if how == "reset":
         gateway.settle()
@@ -309,7 +309,7 @@ def test_a_dial_that_nobody_answers_ends() -> None:
             assert side.log == []
             assert client.deadline() == 7 + CONNECT_NS
             (path,) = client._by_path
-            client.prove(path)
+            client.prove(path, Instant(0))
             assert client.send(path, [FULL]) == 0, "not connected: nothing can be promised"
             client.tick(Instant(7 + CONNECT_NS))
             assert side.paths(PathEvent.CLOSED) == [path]
