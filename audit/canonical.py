@@ -7,6 +7,7 @@ import orjson
 from audit.errors import LineMalformed
 from audit.vocabulary import INTEGER_MAX
 
+DEPTH_MAX: Final = 8  # objects in objects; an event has at most three levels, and whoever writes a file could write a thousand
 LINE_BYTES_MAX: Final = 8_192  # with its newline; the schemas bound an event far below
 HASH_CHARS: Final = 64
 OPENING: Final = b'{"event":'
@@ -50,18 +51,18 @@ def parse(data: bytes) -> dict[str, Any]:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise LineMalformed(f"not JSON: {error}") from error
-    if not isinstance(value, dict) or not _exact(value):
-        raise LineMalformed("not an object of strings, objects and integers up to 2^53 - 1")
+    if not isinstance(value, dict) or not _exact(value, DEPTH_MAX):
+        raise LineMalformed(f"not an object of strings, integers up to 2^53 - 1, and objects at most {DEPTH_MAX} deep")
     if canonical(value) != data:
         raise LineMalformed("JSON, but not in canonical form")
     return value
 
 
-def _exact(value: dict[str, Any]) -> bool:
+def _exact(value: dict[str, Any], depth: int) -> bool:
     for item in value.values():
         kind = type(item)
         if kind is str:
             continue
-        if not (-INTEGER_MAX <= item <= INTEGER_MAX if kind is int else kind is dict and _exact(item)):
+        if not (-INTEGER_MAX <= item <= INTEGER_MAX if kind is int else kind is dict and depth > 1 and _exact(item, depth - 1)):
             return False
     return True

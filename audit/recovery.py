@@ -40,12 +40,16 @@ def recover(directory: Path) -> Recovered:
             raise LogUnsound(f"{HEAD} says that event {durable.seq} was durable, but there is no segment")
         return Recovered(None, 0, None, [], 0)
     last = segments[-1]
-    head, sound = _scan(last)
-    if head is None and len(segments) > 1:
-        head, _ = _scan(segments[-2])
-        if head is None or head.seq + 1 != first_of(last):
-            raise LogUnsound(f"{segments[-2].name}: its sound part does not reach {last.name}")
-    _compare(head, durable, last.name)
+    head, sound, passed = None, 0, False
+    for segment in segments[_first_needed(segments, durable) :]:
+        if head is not None and head.seq + 1 != first_of(segment):
+            raise LogUnsound(f"the sound part of the log before {segment.name} does not reach it")
+        before = head
+        head, sound, found = _scan(segment, before, durable)
+        passed |= found
+        if head is before and segment != last:
+            raise LogUnsound(f"{segment.name}: no event of it is sound, but it is not the last segment")
+    _compare(head, durable, last.name, passed=passed)
     cut = last.stat().st_size - sound
     if cut:
         os.truncate(last, sound)
@@ -59,24 +63,31 @@ def _durable(directory: Path) -> Head | None:
         raise LogUnsound(str(error)) from error
 
 
-def _scan(segment: Path) -> tuple[Head | None, int]:
-    """Return the last event of the sound beginning of a segment, None when there is none, and how many bytes that beginning has."""
-    head: Head | None = None
-    sound = 0
+def _first_needed(segments: list[Path], durable: Head | None) -> int:
+    """Return the place of the segment from which on the chain is read: the one that holds, or would, what head.json names."""
+    named = [place for place, segment in enumerate(segments) if durable is not None and first_of(segment) <= durable.seq]
+    return named[-1] if named else max(0, len(segments) - 2)
+
+
+def _scan(segment: Path, head: Head | None, durable: Head | None) -> tuple[Head | None, int, bool]:
+    """Return the last event of a segment's sound beginning, which follows `head`, its bytes, and whether `durable` is in it.
+
+    The first event of the first segment that is read follows nothing: the verifier reads the whole log, the writer its end.
+    """
+    sound, passed = 0, False
     expected = first_of(segment)
     with segment.open("rb") as file:
         for line in file:
             try:
-                found = _head_of(line)
+                event, previous = _head_of(line)
             except LineMalformed:
                 break
-            event, previous = found
             if event.seq != expected or (head is not None and previous != head.hash):
                 break
-            head = event
+            head, passed = event, passed or event == durable
             sound += len(line)
             expected += 1
-    return head, sound
+    return head, sound, passed
 
 
 def _head_of(line: bytes) -> tuple[Head, str]:
@@ -91,8 +102,8 @@ def _head_of(line: bytes) -> tuple[Head, str]:
         raise LineMalformed(f"not an event: {error}") from error
 
 
-def _compare(head: Head | None, durable: Head | None, name: str) -> None:
-    """Refuse to go on behind what was durable (A-33): that is damage or an attack, not a crash."""
+def _compare(head: Head | None, durable: Head | None, name: str, *, passed: bool) -> None:
+    """Refuse to go on behind what was durable, or beside it (A-33): that is damage or an attack, not a crash."""
     if durable is None:
         if head is not None and head.seq > 0:
             raise LogUnsound(f"{HEAD} is missing, so nobody can say whether the end of the log is")
@@ -100,8 +111,8 @@ def _compare(head: Head | None, durable: Head | None, name: str) -> None:
     if head is None or head.seq < durable.seq:
         ends = "before its first event" if head is None else f"with event {head.seq}"
         raise LogUnsound(f"{name}: the sound part ends {ends}, but {HEAD} says that event {durable.seq} was durable")
-    if head.chain_id != durable.chain_id or (head.seq == durable.seq and head.hash != durable.hash):
-        raise LogUnsound(f"{name}: event {head.seq} is not of the chain that {HEAD} names")
+    if not passed:
+        raise LogUnsound(f"{name}: event {head.seq} is not of the chain that {HEAD} names, which has another event {durable.seq}")
 
 
 def _evidence(segments: list[Path]) -> list[str]:

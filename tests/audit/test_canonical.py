@@ -8,7 +8,7 @@ import rfc8785
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from audit.canonical import LINE_BYTES_MAX, canonical, line_of, parse, split
+from audit.canonical import DEPTH_MAX, LINE_BYTES_MAX, canonical, line_of, parse, split
 from audit.chain import digest
 from audit.errors import LineMalformed
 from audit.vocabulary import INTEGER_MAX
@@ -68,6 +68,12 @@ def test_what_is_parsed_is_canonical(event: dict[str, Any]) -> None:
     assert rfc8785.dumps(value) == data
 
 
+def test_objects_may_be_deep_but_not_deeper() -> None:
+    """A-20: an event would be refused that the schemas allow; or the verifier would raise on a file that somebody prepared."""
+    deep = b'{"a":' * (DEPTH_MAX - 1) + b"{}" + b"}" * (DEPTH_MAX - 1)
+    assert canonical(parse(deep)) == deep
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -92,6 +98,9 @@ def test_what_is_parsed_is_canonical(event: dict[str, Any]) -> None:
         b'{"a":[]}',
         b'{"a":{"b":[1]}}',
         b'{"a":{"b":0.5}}',
+        b'{"a":' * DEPTH_MAX + b"{}" + b"}" * DEPTH_MAX,
+        b'{"a":' * 500 + b"1" + b"}" * 500,
+        b'{"a":' * 1_000 + b"1" + b"}" * 1_000,
         b'{"a":"\\u0041"}',
         b'{"a":"\\/"}',
         b'{"a":"\xff"}',
