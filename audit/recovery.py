@@ -40,7 +40,8 @@ def recover(directory: Path) -> Recovered:
             raise LogUnsound(f"{HEAD} says that event {durable.seq} was durable, but there is no segment")
         return Recovered(None, 0, None, [], 0)
     last = segments[-1]
-    head, sound, passed = None, 0, False
+    head: Head | None = None
+    sound, passed = 0, False
     for segment in segments[_first_needed(segments, durable) :]:
         if head is not None and head.seq + 1 != first_of(segment):
             raise LogUnsound(f"the sound part of the log before {segment.name} does not reach it")

@@ -24,7 +24,8 @@ def anew(log: Path, place: int) -> None:
     before = split(segments[place - 1].read_bytes().splitlines(keepends=True)[-1]).hash if place else ""
     for segment in segments[place:]:
         lines = segment.read_bytes().splitlines(keepends=True)
-        made, seq = [], parse(split(lines[0]).event)["seq"]
+        made: list[bytes] = []
+        seq = parse(split(lines[0]).event)["seq"]
         for line in lines + lines[-1:] * (MORE if segment == segments[-1] else 0):
             event = parse(split(line).event) | {"seq": seq}
             event |= {"prev_hash": before} if before else {}
