@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from cryptography.hazmat.primitives.ciphers import Cipher as BlockCipher
 from cryptography.hazmat.primitives.ciphers import algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from core.crypto.secret import Holder, Secret
 from core.errors import require
@@ -96,6 +97,16 @@ def same(a: bytes, b: bytes) -> bool:
 def new_cipher(key: Secret) -> Cipher:
     """Return ChaCha20-Poly1305 (RFC 8439) under a 32-byte key, or raise ValueError. Leaks: nothing known, OpenSSL's code."""
     return ChaCha20Poly1305(key.expose())
+
+
+def argon2id(passphrase: Secret, salt: bytes, memory_kib: int, passes: int, lanes: int) -> Secret:
+    """Return a key of 32 bytes of a passphrase by Argon2id (RFC 9106); ValueError for costs that the library refuses.
+
+    The caller bounds the costs. Leaks: its inputs' lengths; what memory accesses show of the passphrase, as RFC 9106, section 9, says.
+    """
+    return Secret(
+        Argon2id(salt=salt, length=KEY_LENGTH, iterations=passes, lanes=lanes, memory_cost=memory_kib).derive(passphrase.expose())
+    )
 
 
 def nonce(counter: int) -> bytes:

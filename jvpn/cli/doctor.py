@@ -22,6 +22,7 @@ from jvpn.shell.errors import Unavailable
 from jvpn.shell.forms import key_text, nowhere
 from jvpn.shell.transports.base import sockaddr
 from jvpn.shell.tun import CAPABILITY, DEVICE, DEVICE_ADVICE
+from jvpn.shell.vault import vault_of
 
 LIBRARIES: Final = (
     "cryptography",
@@ -152,7 +153,7 @@ def _configured(path: Path) -> Iterator[Check]:
         return
     yield Check("configuration", OK, str(path))
     kind = keyfile.GATEWAY if isinstance(config, GatewayConfig) else keyfile.DEVICE
-    yield _tried("key", lambda: key_text(keyfile.public_of(config.key, kind)))
+    yield _tried("key", lambda: key_text(keyfile.public_of(config.key, kind, vault_of(config.key_passphrase))))
     if isinstance(config, ClientConfig):
         yield _tried("gateway's name", lambda: _found(load_client(path)))
     if isinstance(config, GatewayConfig):

@@ -19,33 +19,39 @@ from jvpn.shell.errors import Unavailable
 from jvpn.shell.files import DIRECTORY, create
 from jvpn.shell.forms import key_text, nowhere
 from jvpn.shell.transports.base import sockaddr
+from jvpn.shell.vault import vault_of
 
 ELSEWHERE: Final = (("192.0.2.1", socket.AF_INET), ("2001:db8::1", socket.AF_INET6))  # RFC 5737 and RFC 3849: nobody's
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to make; it must not be there yet.", show_default=False)]
+Passphrase = Annotated[
+    Path | None,
+    typer.Option("--passphrase-file", metavar="FILE", help="Encrypt: the passphrase is the first line of this file.", show_default=False),
+]
 Name = Annotated[str, typer.Argument(help="Name of the device: 1 to 64 of the characters A-Z a-z 0-9 . _ -", metavar="NAME")]
 
 
-def device(out: Out, *, json: Json = False) -> None:
+def device(out: Out, *, passphrase_file: Passphrase = None, json: Json = False) -> None:
     """Make a key file for a device and show its public key.
 
     `jvpn enroll` does this and the rest in one step; use this one when the key is to be born on the device itself.
     """
-    _made("device", out, keyfile.create_device(out, entropy), json=json)
+    _made("device", out, keyfile.create_device(out, entropy, vault_of(passphrase_file)), json=json)
 
 
-def gateway(out: Out, *, json: Json = False) -> None:
+def gateway(out: Out, *, passphrase_file: Passphrase = None, json: Json = False) -> None:
     """Make a key file for a gateway and show its public key.
 
     It holds the gateway's static key, a locator key and the key-encryption key of the store's rows; gateways that share sessions share the
     last two.
     """
-    _made("gateway", out, keyfile.create_gateway(out, entropy, wall()), json=json)
+    _made("gateway", out, keyfile.create_gateway(out, entropy, wall(), vault_of(passphrase_file)), json=json)
 
 
 def rotate(
     file: Annotated[Path, typer.Option("--file", metavar="FILE", help="The gateway's key file.", show_default=False)],
     *,
     kek: Annotated[bool, typer.Option("--kek", help="Renew the key-encryption key instead: sessions in the store end.")] = False,
+    passphrase_file: Passphrase = None,
     json: Json = False,
 ) -> None:
     """Put a fresh locator key into a gateway's key file.
@@ -54,15 +60,42 @@ def rotate(
     make a new handshake. So rotate
     when the last rotation is older than the longest lifetime of a session.
     """
+    vault = vault_of(passphrase_file)
     if kek:
-        keyfile.renew_kek(file, entropy, wall())
+        keyfile.renew_kek(file, entropy, wall(), vault)
     else:
-        keyfile.rotate_locators(file, entropy)
+        keyfile.rotate_locators(file, entropy, vault)
     what = "key-encryption key" if kek else "locator key"
     if json:
         answer({"file": str(file), "renewed": what})
     else:
         say(f"{file}: fresh {what}; restart the gateway to use it")
+
+
+def passphrase(
+    file: Annotated[Path, typer.Option("--file", metavar="FILE", help="The key file, of a gateway or a device.", show_default=False)],
+    *,
+    passphrase_file: Annotated[
+        Path | None,
+        typer.Option("--passphrase-file", metavar="FILE", help="The passphrase until now, if there is one.", show_default=False),
+    ] = None,
+    new_passphrase_file: Annotated[
+        Path | None, typer.Option("--new-passphrase-file", metavar="FILE", help="The passphrase from now on.", show_default=False)
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="From now on without encryption.")] = False,
+    json: Json = False,
+) -> None:
+    """Encrypt a key file, change its passphrase, or take it away.
+
+    The file that was is overwritten; copies in backups and in blocks of the disk keep their own passphrase.
+    """
+    if plain == (new_passphrase_file is not None):
+        raise Misconfigured("--new-passphrase-file, --plain: one of the two is needed, and only one")
+    keyfile.reseal(file, vault_of(passphrase_file), vault_of(new_passphrase_file))
+    if json:
+        answer({"file": str(file), "encrypted": not plain})
+    else:
+        say(f"{file}: {'plain' if plain else 'encrypted'}")
 
 
 def enroll(
@@ -176,7 +209,7 @@ def _client_toml(name: str, config: GatewayConfig, host: str) -> str:
         f"carriers = {_quoted(list(carriers))}",
         "",
         "[gateway]",
-        f"public = {_quoted(key_text(keyfile.public_of(config.key)))}",
+        f"public = {_quoted(key_text(keyfile.public_of(config.key, vault=vault_of(config.key_passphrase))))}",
         *(f"{carrier} = {_quoted(f'{shown}:{port}')}" for carrier, port in carriers.items()),
         "",
         "[tun]",

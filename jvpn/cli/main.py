@@ -39,6 +39,8 @@ KEYGEN: Final[tuple[Row, ...]] = (
     ("device", keys.device, ("jvpn keygen device --out device.key",)),
     ("gateway", keys.gateway, ("jvpn keygen gateway --out /etc/jvpn/gateway.key",)),
     ("rotate", keys.rotate, ("jvpn keygen rotate --file /etc/jvpn/gateway.key",)),
+    ("passphrase", keys.passphrase, ("jvpn keygen passphrase --file gateway.key --new-passphrase-file passphrase",
+                                     "jvpn keygen passphrase --file gateway.key --passphrase-file old --plain")),
 )
 AUDIT: Final[tuple[Row, ...]] = (
     ("verify", audit.verify, ("jvpn audit verify /var/lib/jvpn/audit", "jvpn audit verify audit-00000000000000000000.jsonl --json")),

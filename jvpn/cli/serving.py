@@ -10,6 +10,7 @@ from jvpn.cli.output import say
 from jvpn.shell import allowlist, keyfile
 from jvpn.shell.config import load_client, load_gateway
 from jvpn.shell.files import alone
+from jvpn.shell.vault import vault_of
 from observability import oplog
 
 File = Annotated[Path, typer.Option("--config", metavar="FILE", help="The configuration file.", show_default=False)]
@@ -26,7 +27,7 @@ def gateway(config: File, *, check: Check = False) -> None:
     settings = load_gateway(config)
     pass_or_exit()
     if check:
-        keyfile.public_of(settings.key, keyfile.GATEWAY)
+        keyfile.public_of(settings.key, keyfile.GATEWAY, vault_of(settings.key_passphrase))
         allowlist.load(settings.devices)
         say(f"{config}: good")
         return
@@ -48,7 +49,7 @@ def client(config: File, *, check: Check = False) -> None:
     settings = load_client(config)
     pass_or_exit()
     if check:
-        keyfile.public_of(settings.key, keyfile.DEVICE)
+        keyfile.public_of(settings.key, keyfile.DEVICE, vault_of(settings.key_passphrase))
         say(f"{config}: good")
         return
     from jvpn.shell.client import serve  # noqa: PLC0415 - only the service pays for it

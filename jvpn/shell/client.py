@@ -28,6 +28,7 @@ from jvpn.shell.transports.base import Dialler
 from jvpn.shell.transports.tcp import TcpClient
 from jvpn.shell.transports.udp import UdpClient
 from jvpn.shell.tun import PacketPort, Tun
+from jvpn.shell.vault import vault_of
 
 RECONNECT_NS: Final = 1 * limits.SECOND  # doubling
 RECONNECT_NS_MAX: Final = 30 * limits.SECOND
@@ -54,7 +55,7 @@ class ClientProcess(Parts):
         """Open everything and start to connect; raise Unavailable with what to do."""
         super().__init__()
         self._config, boot = config, entropy(8)
-        self._keys = Keys(keyfile.load_device(config.key), config.gateway_public, MlKem768())
+        self._keys = Keys(keyfile.load_device(config.key, vault_of(config.key_passphrase)), config.gateway_public, MlKem768())
         makers = {Carrier.UDP: (UdpClient, config.gateway_udp), Carrier.TCP: (TcpClient, config.gateway_tcp)}
         self._carriers = tuple(Carrier(each) for each in config.carriers)
         self._policy = ClientPolicy(self._carriers, config.tun.mtu, config.policy.transport_loss_s * limits.SECOND,

@@ -69,6 +69,7 @@ class GatewayConfig:
 
     node: bytes
     key: Path
+    key_passphrase: Path | None
     devices: Path
     state: Path
     endpoint: str
@@ -105,6 +106,7 @@ class ClientConfig:
 
     node: bytes
     key: Path
+    key_passphrase: Path | None
     state: Path
     gateway_public: bytes
     gateway_udp: Endpoint | None
@@ -150,6 +152,7 @@ def load_gateway(path: Path) -> GatewayConfig:
     return GatewayConfig(
         node=forms.node_id(file.value("node")),
         key=_path(path, file, "key"),
+        key_passphrase=_path(path, file, "key_passphrase") if file.value("key_passphrase") is not None else None,
         devices=_path(path, file, "devices"),
         state=_path(path, file, "state"),
         endpoint=file.value("endpoint") or "",
@@ -198,6 +201,7 @@ def load_client(path: Path, lookup: Lookup | None = None) -> ClientConfig:
     return ClientConfig(
         node=forms.node_id(file.value("node")),
         key=_path(path, file, "key"),
+        key_passphrase=_path(path, file, "key_passphrase") if file.value("key_passphrase") is not None else None,
         state=_path(path, file, "state"),
         gateway_public=file.parse("gateway.public", forms.key_bytes),
         gateway_udp=ends[Carrier.UDP],

@@ -28,6 +28,7 @@ from jvpn.shell.transports.base import Transport, sockaddr
 from jvpn.shell.transports.tcp import CONNECTIONS_MAX, TcpServer
 from jvpn.shell.transports.udp import UdpServer
 from jvpn.shell.tun import PacketPort, Tun
+from jvpn.shell.vault import vault_of
 
 CLOCK_STEP_NS: Final = 60 * limits.SECOND  # far more than a clock drifts in the life of a session
 DESCRIPTORS: Final = CONNECTIONS_MAX + 1_024  # one server full of connections, and what everything else needs
@@ -53,6 +54,7 @@ class GatewayProcess(Parts):
         """Open everything; raise Unavailable with what to do."""
         super().__init__()
         self._config, self._boot, self._hour = config, entropy(8), wall() // keyfile.HOUR_NS
+        self._vault = vault_of(config.key_passphrase)
         self._devices = allowlist.load(config.devices)
         desk = Desk(self._identity(), policy(config), self._devices, entropy)
         self.engine = Gateway(desk, MlKem768())
@@ -82,9 +84,9 @@ class GatewayProcess(Parts):
         return self.engine.desk.serial()
 
     def _identity(self) -> Identity:
-        keys = keyfile.load_gateway(self._config.key, wall())
+        keys = keyfile.load_gateway(self._config.key, wall(), self._vault)
         self._at_zero = wall() - boottime()
-        return Identity(keys.static, self._config.node, self._boot, keys.locator_keys, keys.kek, keys.kek_hour, self._at_zero)
+        return Identity(keys.statics[0], self._config.node, self._boot, keys.locator_keys, keys.kek, keys.kek_hour, self._at_zero)
 
     def _prove(self, path: Path) -> None:
         """Keep a connection to which a session is bound."""
@@ -125,7 +127,7 @@ class GatewayProcess(Parts):
         if hour != self._hour:
             self._hour = hour
             try:
-                keyfile.ratchet(self._config.key, wall())
+                keyfile.ratchet(self._config.key, wall(), self._vault)
             except Unavailable as error:
                 log.error("old_row_keys_kept", error=str(error))  # noqa: TRY400 - the message says all; the trace would be ours
 

@@ -1,4 +1,4 @@
-"""Health tests of the kernel's randomness: they see a source that is stuck, biased or repeats itself, and nothing finer.
+"""Health tests of the kernel's randomness [K-11]: they see a source that is stuck, biased or repeats itself, and nothing finer.
 
 The first two are the continuous tests of SP 800-90B, 4.4, which are made for raw noise. Here they watch the output of a generator, which
 looks perfect even when it was seeded with nothing, so passing them is no validation and says nothing about the seed. They see what goes

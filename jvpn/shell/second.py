@@ -76,6 +76,14 @@ def x25519() -> None:
     require(p.PrivateKey(mine).exchange(public).expose() == bindings.crypto_scalarmult(mine, public), "both reach the same shared secret")
 
 
+def pair(seed: bytes) -> None:
+    """Require that a static key of this seed is the same in both libraries, and reaches the same secret with a fresh one [K-12]."""
+    key, other = p.PrivateKey(seed), entropy(32)
+    require(key.public == bindings.crypto_scalarmult_base(seed), "both make the same public key of a seed")
+    mine = key.exchange(bindings.crypto_scalarmult_base(other)).expose()
+    require(p.same(mine, exchange(other, key.public)), "both reach the same shared secret")
+
+
 def chacha20_poly1305() -> None:
     """Require that each opens what the other sealed, and seals the same."""
     key, header, message = entropy(32), entropy(16), entropy(MESSAGE)

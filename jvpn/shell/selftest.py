@@ -7,6 +7,7 @@ computed; libsodium judges random values as well. It runs in the process that wi
 import json
 from collections.abc import Callable, Iterable
 from functools import cache, partial
+from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 
 from audit.vocabulary import SCHEMAS
@@ -53,6 +54,13 @@ def _entropy() -> None:
     start_up()
     drawn = {entropy(32) for _ in range(DRAWS)}
     require(len(drawn) == DRAWS and bytes(32) not in drawn, "four draws of 32 random bytes differ")
+
+
+def _versions() -> None:
+    """The libraries are not older than those that this program was made and tested with."""
+    for name, floor in FLOORS.items():
+        found = tuple(int(part) for part in version(name).split(".")[:2])
+        require(found >= floor, f"{name} has version {version(name)}, needed {'.'.join(map(str, floor))} or newer")
 
 
 def _sha256() -> None:
@@ -226,7 +234,9 @@ def _vector(name: str) -> Any:  # noqa: ANN401 - a JSON document
     return json.loads((SCHEMAS / "vectors" / f"{name}.json").read_text(encoding="utf-8"))
 
 
+FLOORS: Final = {"cryptography": (50, 0), "PyNaCl": (1, 6)}
 TESTS: Final[tuple[tuple[str, str, Callable[[], None]], ...]] = (
+    ("versions of the libraries", "pyproject.toml", _versions),
     ("randomness", "SP 800-90B, 4.4; four draws differ", _entropy),
     ("SHA-256", "FIPS 180-4", _sha256),
     ("HMAC-SHA-256", "RFC 4231", _hmac),

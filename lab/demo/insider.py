@@ -29,6 +29,7 @@ from jvpn.shell.clock import boottime
 from jvpn.shell.config import load_client
 from jvpn.shell.entropy import entropy
 from jvpn.shell.transports.base import from_sockaddr, sockaddr
+from jvpn.shell.vault import vault_of
 from lab.demo.scene import Failed
 from lab.demo.work import say
 
@@ -43,7 +44,7 @@ class Insider:
         config = load_client(config_path)
         if config.gateway_udp is None:
             raise Failed("the insider speaks UDP")
-        self.keys = Keys(keyfile.load_device(config.key), config.gateway_public, MlKem768())
+        self.keys = Keys(keyfile.load_device(config.key, vault_of(config.key_passphrase)), config.gateway_public, MlKem768())
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.settimeout(WAIT_S)
         self.socket.connect(sockaddr(config.gateway_udp))

@@ -65,7 +65,7 @@ def test_a_gateway_s_keys_come_back(gateway: Path) -> None:
     keys = keyfile.load_gateway(gateway, NOW)
     assert laid_open(keys.locator_keys) == (b"\x01" * 32,)
     assert (keys.kek.expose(), keys.kek_hour) == (b"\x02" * 32, HOUR - 25)
-    assert keys.static.public == PrivateKey(b"\x03" * 32).public == keyfile.public_of(gateway)
+    assert keys.statics[0].public == PrivateKey(b"\x03" * 32).public == keyfile.public_of(gateway)
     again = keyfile.load_gateway(gateway, NOW)
     assert laid_open((*again.locator_keys, again.kek)) == laid_open((*keys.locator_keys, keys.kek))
 
@@ -141,7 +141,7 @@ def test_a_kek_can_be_renewed(gateway: Path) -> None:
     keyfile.renew_kek(gateway, counted(50), NOW)
     keys = keyfile.load_gateway(gateway, NOW)
     assert (keys.kek.expose(), keys.kek_hour, laid_open(keys.locator_keys)) == (b"\x33" * 32, HOUR - 25, (b"\x01" * 32,))
-    assert keys.static.public == PrivateKey(b"\x03" * 32).public
+    assert keys.statics[0].public == PrivateKey(b"\x03" * 32).public
 
 
 def test_locator_keys_are_two_at_most(gateway: Path) -> None:
@@ -151,7 +151,7 @@ def test_locator_keys_are_two_at_most(gateway: Path) -> None:
     keyfile.rotate_locators(gateway, counted(60))
     keys = keyfile.load_gateway(gateway, NOW)
     assert laid_open(keys.locator_keys) == (b"\x3d" * 32, b"\x33" * 32)
-    assert (keys.kek.expose(), keys.static.public) == (b"\x02" * 32, PrivateKey(b"\x03" * 32).public)
+    assert (keys.kek.expose(), keys.statics[0].public) == (b"\x02" * 32, PrivateKey(b"\x03" * 32).public)
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,7 @@ def drawn(watch: Watch, raw: bytes, sizes: tuple[int, ...]) -> None:
     ],
 )  # fmt: skip
 def test_it_sees_a_broken_source(raw: bytes, sizes: tuple[int, ...], said: str) -> None:
-    """Keys are made of bytes that somebody else has as well; however they are drawn."""
+    """[K-11] Keys are made of bytes that somebody else has as well; however they are drawn."""
     watch = Watch(bytes(16))
     with pytest.raises(Faulty, match=said):
         drawn(watch, raw, sizes)

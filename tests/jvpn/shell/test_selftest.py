@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import tomllib
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from core.crypto.secret import Secret
 from core.errors import Invariant
 from core.limits import COUNTER_LIMIT
 from jvpn.shell import selftest
+from tests.support import ROOT
 
 
 def failed() -> set[str]:
@@ -124,6 +126,7 @@ BREAKS: dict[str, tuple[object, str, Any, str]] = {
     "a comparison of beginnings": (p, "same", lambda a, b: a[:2] == b[:2], "comparison"),
     "a tag that nobody checks": (p, "new_cipher", Careless, "ChaCha20-Poly1305"),
     "a nonce of another layout": (p, "nonce", lambda counter: bytes(4) + counter.to_bytes(8, "big"), "ChaCha20-Poly1305"),
+    "an old library": (selftest, "version", lambda _name: "1.0", "versions of the libraries"),
     "another block cipher": (p, "AesBlock", Block, "AES-256"),
     "a point of low order": (p, "PrivateKey", Point, "X25519"),
     "a signature of something else": (p, "SigningKey", Signer, "Ed25519"),
@@ -174,3 +177,18 @@ def test_whatever_a_library_raises_is_a_finding(monkeypatch: pytest.MonkeyPatch,
     (found,) = selftest.run()
     assert not found.passed
     assert type(error).__name__ in found.detail
+
+
+def test_an_old_library_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An installation whose library lacks ML-KEM, or has a known fault, serves until the first handshake."""
+    monkeypatch.setattr(selftest, "version", lambda name: {"cryptography": "49.9.1"}.get(name, "99.0"))
+    (found,) = [each for each in selftest.run() if not each.passed]
+    assert found.name == "versions of the libraries"
+    assert "cryptography has version 49.9.1, needed 50.0 or newer" in found.detail
+
+
+def test_the_floors_are_those_of_the_project() -> None:
+    """The self-test lets pass what the project does not install."""
+    wanted = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    floors = {name: tuple(map(int, floor.split("."))) for name, floor in (each.split(">=") for each in wanted if ">=" in each)}
+    assert {name: (*floors[name], 0)[:2] for name in selftest.FLOORS} == selftest.FLOORS
