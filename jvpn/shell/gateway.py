@@ -15,7 +15,7 @@ from core.session.states import State
 from core.values import AllowList, CloseSession, Instant, Path, Route, Settle
 from jvpn.shell import allowlist, keyfile, service
 from jvpn.shell.audit_link import AuditLink, Writer
-from jvpn.shell.clock import boottime, wall
+from jvpn.shell.clock import boottime, past, wall
 from jvpn.shell.config import GatewayConfig
 from jvpn.shell.control import Control
 from jvpn.shell.driver import Driver
@@ -53,7 +53,8 @@ class GatewayProcess(Parts):
     def __init__(self, config: GatewayConfig) -> None:
         """Open everything; raise Unavailable with what to do."""
         super().__init__()
-        self._config, self._boot, self._hour = config, entropy(8), wall() // keyfile.HOUR_NS
+        self._config, self._boot, self._past = config, entropy(8), past()
+        self._hour = self._past() // keyfile.HOUR_NS
         self._vault = vault_of(config.key_passphrase)
         self._devices = allowlist.load(config.devices)
         desk = Desk(self._identity(), policy(config), self._devices, entropy)
@@ -113,7 +114,7 @@ class GatewayProcess(Parts):
         return {"devices": len(self._devices)}
 
     def _second(self, now: Instant) -> None:
-        self._hourly(wall() // keyfile.HOUR_NS)
+        self._hourly(self._past())
         self._compare_clocks(wall() - now)
 
     def _compare_clocks(self, at_zero: int) -> None:
@@ -122,12 +123,12 @@ class GatewayProcess(Parts):
             log.error("clock_was_set", by_s=(at_zero - self._at_zero) // limits.SECOND, to_do="restart this gateway: its clients come back")
             self._at_zero = at_zero
 
-    def _hourly(self, hour: int) -> None:
+    def _hourly(self, past_ns: int) -> None:
         """Destroy what the key file holds of row keys that no living row needs, once an hour [K-6]; loading it did so at the start."""
-        if hour != self._hour:
+        if (hour := past_ns // keyfile.HOUR_NS) > self._hour:
             self._hour = hour
             try:
-                keyfile.ratchet(self._config.key, wall(), self._vault)
+                keyfile.ratchet(self._config.key, past_ns, self._vault)
             except Unavailable as error:
                 log.error("old_row_keys_kept", error=str(error))  # noqa: TRY400 - the message says all; the trace would be ours
 

@@ -1,15 +1,20 @@
 """A REATTACH is raced (T-23).
 
 ATTACK
-    Somebody on the path copies the client's REATTACH and is the first to deliver it, from their own address: once, or each one.
+    Somebody on the path copies the client's REATTACH and is the first to deliver it, from their own address: once, or each one. Or they
+    lead the answer on to the client, and race its CONFIRM as well.
 
 EXPECTED REFUSAL
     They get an answer that they cannot use: only the client has the keys that CONFIRM needs [R-20]. The client's own copy is a replay
-    [R-31] until the candidate is gone; its next attempt wins [R-17] [R-55]. Nobody reads, moves or ends anything; a move is delayed.
+    [R-31] until the candidate is gone; its next attempt wins [R-17] [R-55]. Who races CONFIRM too has the session bound to their address,
+    in evidence, until that attempt: they get sealed packets that they cannot read. Nobody reads or ends anything; a move is delayed.
 
 EXPECTED EVIDENCE
     SESSION_REFUSED / REATTACH_REPLAYED
+    SESSION_MOVED / MOVED_ADDRESS_CHANGED
 """
+
+from functools import partial
 
 import pytest
 
@@ -47,3 +52,31 @@ def test_a_move_is_delayed_and_nothing_else(copies: int, carriers: tuple[Carrier
         assert world.gateway.session_for(host.device.inner4) == session.handle
         assert host.client.life.session_id.expose() == laid_open(session.secrets)[0]
     assert world.attached()
+
+
+def test_who_races_the_confirmation_too_is_bound_until_the_next_attempt() -> None:
+    """A log would be read as saying where the client was, when it says only where its frames came from."""
+    world = World(client_policy=ClientPolicy(carriers=(Carrier.UDP,))).connected()
+    host, life, left = world.host, world.client.life, {"REATTACH": 1, "CONFIRM": 1}
+
+    def race(sender: str, kind: str, frame: bytes) -> tuple[int, ...]:
+        if sender == "client" and left.get(kind):
+            left[kind] -= 1
+            before = len(world.sent)
+            world.inject(frame, from_elsewhere(own_path(host)))
+            for sent in world.sent[before:]:
+                if sent.kind == "REATTACH_RESP":  # led on to the client, who takes it for an answer to its own copy
+                    world.later(partial(host.hears, sent.frame, host.paths[Carrier.UDP]))
+        return (0,)
+
+    world.network = race
+    host.close(Carrier.UDP)
+    host.address = v4(77)
+    before = len(host.down)
+    host.dial(Carrier.UDP)
+    world.run_until(lambda: len(host.down) > before, 10_000, host.chat)
+    moves = [(fact.reason, fact.remote == ELSEWHERE) for fact in world.store.outbox if fact.event is Event.SESSION_MOVED]
+    assert moves == [(Reason.MOVED_ADDRESS_CHANGED, True), (Reason.MOVED_HINTED, False)]
+    assert host.client.life is life
+    assert world.session.active
+    assert world.session.active.path.remote.address == v4(77)

@@ -22,7 +22,8 @@ import structlog
 
 from core.errors import CallerFault
 from core.values import Answer, Ask, Get, Outcome
-from jvpn.shell.stores.base import PURGE_EVERY_S, SECOND_NS, WallClock
+from jvpn.shell.clock import boottime, past
+from jvpn.shell.stores.base import OWNER_GRACE_S, PURGE_EVERY_S, SECOND_NS, WallClock
 from jvpn.shell.stores.outbox import DELETE_AT, Drain
 from jvpn.shell.stores.tables import Tables
 
@@ -44,17 +45,17 @@ class SqliteStore:
         Unavailable: the file cannot be used; see `tables`.
     """
 
-    def __init__(self, path: Path, node: bytes, boot: bytes, wall: WallClock) -> None:
+    def __init__(self, path: Path, node: bytes, boot: bytes, wall: WallClock, since: WallClock = boottime) -> None:
         self._tables = Tables(path, node, boot, wall)
-        self._wall = wall
+        self._past = past(wall, since)
         self._drain = Drain()
         self._lock = threading.Lock()  # held for moments only: the driver must not wait
         self._queue: deque[Ask] = deque()
         self._answers: deque[Answer] = deque()
         self._writers: deque[socket.socket | None] = deque()
         self._closing = False
-        self._purged = wall() // SECOND_NS
-        self._purging = True
+        self._purged = self._past() // SECOND_NS
+        self._purging, self._live_until = True, 0  # live rows stay until this process has seen an hour pass
         self._trouble = False
         self._ready = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -206,12 +207,12 @@ class SqliteStore:
             self._complain(error, 0)
 
     def _purge(self) -> None:
-        """Delete expired rows, a piece at a time, at the start and each hour (O-12)."""
-        now = self._wall() // SECOND_NS
+        """Delete expired rows, a piece at a time: tombstones at the start, all each hour (O-12)."""
+        now = self._past() // SECOND_NS
         if abs(now - self._purged) >= PURGE_EVERY_S:
-            self._purged, self._purging = now, True
+            self._purged, self._purging, self._live_until = now, True, now - OWNER_GRACE_S
         if self._purging:
-            self._purging = self._tables.purge(now)
+            self._purging = self._tables.purge(now, self._live_until)
             self._well()
             if not self._purging:
                 self._tables.checkpoint()

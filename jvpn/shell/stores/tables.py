@@ -15,7 +15,7 @@ from audit.record import pack
 from core.limits import SESSIONS_PER_DEVICE
 from core.values import ROW_LIVE, Answer, CompareAndSet, Create, Fact, Get, Operation, Outcome, Row, Tombstone
 from jvpn.shell.errors import Unavailable
-from jvpn.shell.stores.base import OWNER_GRACE_S, SECOND_NS, WallClock, applies, check, check_move
+from jvpn.shell.stores.base import SECOND_NS, WallClock, applies, check, check_move
 
 APPLICATION: Final = 0x4A565031  # "JVP1"
 VERSION: Final = 1
@@ -92,10 +92,13 @@ class Tables:
         """Delete this node's evidence up to an id: the log has it (O-18)."""
         self._connection.execute("DELETE FROM outbox WHERE id <= ? AND node = ?", (upto, self._node))
 
-    def purge(self, now: int) -> bool:
-        """Delete some of what is expired at `now` (wall seconds), in a transaction of its own; return whether more may be left."""
+    def purge(self, now: int, live: int) -> bool:
+        """Delete some tombstones that expired before `now` and live rows that did before `live` (wall s); return whether more may be left.
+
+        It is a transaction of its own.
+        """
         with self.transaction(write=True):
-            return self._connection.execute(PURGE, (now, now - OWNER_GRACE_S, PURGE_ROWS)).rowcount == PURGE_ROWS
+            return self._connection.execute(PURGE, (now, live, PURGE_ROWS)).rowcount == PURGE_ROWS
 
     def checkpoint(self) -> None:
         """Move the write-ahead log into the file and cut it, so that it keeps no old sealed chains."""

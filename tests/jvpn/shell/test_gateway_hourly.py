@@ -16,8 +16,8 @@ def test_old_row_keys_are_destroyed_once_an_hour(monkeypatch: pytest.MonkeyPatch
     asked: list[Path] = []
     monkeypatch.setattr(keyfile, "ratchet", lambda path, _wall_ns: asked.append(path))
     process = cast("Any", SimpleNamespace(_hour=7, _config=SimpleNamespace(key=Path("gateway.key"))))
-    for hour in (7, 7, 8, 8, 8, 9):
-        GatewayProcess._hourly(process, hour)
+    for hour in (7, 7, 8, 7, 8, 9):
+        GatewayProcess._hourly(process, hour * keyfile.HOUR_NS)
     assert asked == [Path("gateway.key")] * 2
 
 
@@ -43,5 +43,5 @@ def test_a_key_file_that_cannot_be_replaced_stops_nothing(monkeypatch: pytest.Mo
     monkeypatch.setattr(keyfile, "ratchet", full)
     process = cast("Any", SimpleNamespace(_hour=7, _config=SimpleNamespace(key=Path("gateway.key"))))
     for hour in (8, 8, 9):
-        GatewayProcess._hourly(process, hour)
+        GatewayProcess._hourly(process, hour * keyfile.HOUR_NS)
     assert len(asked) == 2

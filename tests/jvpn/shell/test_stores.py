@@ -44,7 +44,7 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
         made = Kept(memory, clock, lambda: memory.evidence)
     else:
         path = tmp_path / "store"
-        made = Kept(SqliteStore(path, NODE, BOOT, clock), clock, lambda: [stamped.fact for stamped in outbox(path)])
+        made = Kept(SqliteStore(path, NODE, BOOT, clock, clock), clock, lambda: [stamped.fact for stamped in outbox(path)])
     yield made
     made.store.close()
 

@@ -20,7 +20,7 @@ from jvpn.shell.transports.framing import framed
 from jvpn.shell.transports.tcp import PROVEN_NS, UNPROVEN_NS
 from tests.core.engine.device import confirm, there
 from tests.core.world import World
-from tests.jvpn.shell.transports.test_tcp import Gateway, gateway  # noqa: F401 - a fixture
+from tests.jvpn.shell.transports.test_tcp import Gateway, gateway  # noqa: F401 - the fixture of the tests below
 
 LATE = Instant(UNPROVEN_NS)
 
