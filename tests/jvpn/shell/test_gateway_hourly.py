@@ -14,8 +14,8 @@ from jvpn.shell.gateway import GatewayProcess
 def test_old_row_keys_are_destroyed_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
     """A gateway that runs for months would keep the key of every row since its start, for whoever steals the file and old disk blocks."""
     asked: list[Path] = []
-    monkeypatch.setattr(keyfile, "ratchet", lambda path, _wall_ns: asked.append(path))
-    process = cast("Any", SimpleNamespace(_hour=7, _config=SimpleNamespace(key=Path("gateway.key"))))
+    monkeypatch.setattr(keyfile, "ratchet", lambda path, _wall_ns, _vault: asked.append(path))
+    process = cast("Any", SimpleNamespace(_hour=7, _vault=None, _config=SimpleNamespace(key=Path("gateway.key"))))
     for hour in (7, 7, 8, 7, 8, 9):
         GatewayProcess._hourly(process, hour * keyfile.HOUR_NS)
     assert asked == [Path("gateway.key")] * 2
@@ -36,12 +36,12 @@ def test_a_key_file_that_cannot_be_replaced_stops_nothing(monkeypatch: pytest.Mo
     """A disk that is full for a moment would end every session."""
     asked: list[int] = []
 
-    def full(_path: Path, _wall_ns: int) -> bool:
+    def full(_path: Path, _wall_ns: int, _vault: object) -> bool:
         asked.append(1)
         raise Misconfigured("no room")
 
     monkeypatch.setattr(keyfile, "ratchet", full)
-    process = cast("Any", SimpleNamespace(_hour=7, _config=SimpleNamespace(key=Path("gateway.key"))))
+    process = cast("Any", SimpleNamespace(_hour=7, _vault=None, _config=SimpleNamespace(key=Path("gateway.key"))))
     for hour in (8, 8, 9):
         GatewayProcess._hourly(process, hour * keyfile.HOUR_NS)
     assert len(asked) == 2

@@ -14,6 +14,7 @@ from jvpn.shell.entropy import entropy
 from jvpn.shell.gateway import GatewayProcess
 from jvpn.shell.stores.base import OWNER_GRACE_S, PURGE_EVERY_S
 from jvpn.shell.stores.sqlite import SqliteStore
+from jvpn.shell.vault import PLAIN
 from tests.jvpn.shell.storing import BOOT, LIFETIME, NODE, START, Clock, ask, create, end, move, outbox, outcomes
 
 DAY_S = 86_400
@@ -101,7 +102,8 @@ def test_a_wrong_reading_destroys_no_key(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     keyfile.create_gateway(path, entropy, clocks.wall())
     process = cast("Any", SimpleNamespace(_past=past(clocks.wall, clocks.since), _hour=clocks.wall() // keyfile.HOUR_NS))
-    process._config, process._hourly = SimpleNamespace(key=path), lambda at: GatewayProcess._hourly(process, at)
+    process._config, process._vault = SimpleNamespace(key=path), PLAIN
+    process._hourly = lambda at: GatewayProcess._hourly(process, at)
     process._compare_clocks = lambda _at_zero: None
     second: Callable[[], None] = lambda: GatewayProcess._second(process, cast("Any", clocks.since()))  # noqa: E731 - of this test alone
     before = path.read_bytes()
