@@ -1,5 +1,6 @@
 """The self-test: `selftest`, and what a service does with it before it starts."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from jvpn.cli.output import Exit, Json, answer, complain, say, table
 from jvpn.shell import published
+from jvpn.shell.errors import Unavailable
 from jvpn.shell.selftest import run
 
 
@@ -61,10 +63,14 @@ def _show(judged: list[published.Judgement]) -> None:
         say(f"not applicable: {file}: {times}: {reason}")
 
 
-def pass_or_exit() -> None:
-    """Run the self-test; say what failed and raise Exit with status 3 unless all passed."""
+def pass_or_exit(record: Callable[[], None] = lambda: None) -> None:
+    """Run the self-test; say and `record` what failed and raise Exit with status 3 unless all passed."""
     failed = [each for each in run() if not each.passed]
     for each in failed:
         complain(f"self-test failed, no service: {each.name}: {each.detail}")
     if failed:
+        try:
+            record()
+        except Unavailable as error:
+            complain(f"this is not recorded: {error}")
         raise typer.Exit(Exit.SELF_TEST)

@@ -14,6 +14,7 @@ from jvpn.cli import audit, checks, doctor, keys, serving, shipping, state
 from jvpn.cli.output import Exit, complain, say
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.errors import Unavailable
+from jvpn.shell.randomness import Faulty
 
 Row = tuple[str, Callable[..., None], tuple[str, ...]]  # name, command, examples
 SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -104,6 +105,9 @@ def main(arguments: Sequence[str]) -> int:
     except Misconfigured as error:
         complain(str(error))
         return Exit.USAGE
+    except Faulty as error:
+        complain(str(error))
+        return Exit.SELF_TEST
     except Unavailable as error:
         complain(str(error))
     except (KeyboardInterrupt, typer.Abort):

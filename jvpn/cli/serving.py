@@ -1,5 +1,6 @@
 """The two services: `gateway` and `client`."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -8,8 +9,11 @@ import typer
 from jvpn.cli.checks import pass_or_exit
 from jvpn.cli.output import say
 from jvpn.shell import allowlist, keyfile
-from jvpn.shell.config import load_client, load_gateway
+from jvpn.shell.audit_link import Writer
+from jvpn.shell.clock import boottime
+from jvpn.shell.config import ClientConfig, GatewayConfig, load_client, load_gateway
 from jvpn.shell.files import alone
+from jvpn.shell.service import record_refusal
 from jvpn.shell.vault import vault_of
 from observability import oplog
 
@@ -25,7 +29,7 @@ def gateway(config: File, *, check: Check = False) -> None:
     "pump". Operational log: standard error, JSON unless that is a terminal. Sessions outlive a restart: clients take them up again.
     """
     settings = load_gateway(config)
-    pass_or_exit()
+    pass_or_exit(_recorder(settings, "gateway") if not check else lambda: None)
     if check:
         keyfile.public_of(settings.key, keyfile.GATEWAY, vault_of(settings.key_passphrase))
         allowlist.load(settings.devices)
@@ -47,7 +51,7 @@ def client(config: File, *, check: Check = False) -> None:
     "pump". Names of the gateway are looked up once, at the start.
     """
     settings = load_client(config)
-    pass_or_exit()
+    pass_or_exit(_recorder(settings, "client") if not check else lambda: None)
     if check:
         keyfile.public_of(settings.key, keyfile.DEVICE, vault_of(settings.key_passphrase))
         say(f"{config}: good")
@@ -58,3 +62,9 @@ def client(config: File, *, check: Check = False) -> None:
     with alone(settings.state):
         status = serve(settings)
     raise typer.Exit(status)
+
+
+def _recorder(settings: GatewayConfig | ClientConfig, role: str) -> Callable[[], None]:
+    """Return what records in the service's log that it did not start. The start is named by the clock: it need not be secret."""
+    boot = boottime().to_bytes(8, "little")
+    return lambda: record_refusal(Writer(settings.audit.dir, settings.node, boot, role, settings.audit.segment_bytes))

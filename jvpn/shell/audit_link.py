@@ -104,7 +104,8 @@ class AuditLink:
         except OSError as error:  # the user's share of pipe memory is used up: more is lost under load, and counted
             log.warning("audit_pipe_small", error=error.strerror)
         try:
-            store_key(key_path(writer.directory), entropy(KEY_BYTES))  # once: an existing key is left alone
+            if not os.path.lexists(key_path(writer.directory)):
+                store_key(key_path(writer.directory), entropy(KEY_BYTES))
             self._start(now)
         except OSError as error:
             self.close()

@@ -12,11 +12,12 @@ from typing import Any, Final, Protocol
 
 from core.reasons import Event, Reason
 from core.values import Fact, Order
-from jvpn.shell.audit_link import AuditLink
-from jvpn.shell.clock import boottime
+from jvpn.shell.audit_link import AuditLink, Writer
+from jvpn.shell.clock import boottime, wall
 from jvpn.shell.control import Control
 from jvpn.shell.driver import Driver
 from jvpn.shell.errors import Unavailable
+from jvpn.shell.randomness import Faulty
 from jvpn.shell.tun import PacketPort
 
 HEARD: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -55,6 +56,7 @@ class Running(Protocol):
     """A process that has opened everything."""
 
     driver: Driver
+    ending: Reason
 
     def close(self) -> None:
         """Close it in good order."""
@@ -64,6 +66,7 @@ def serve(make: Callable[[], Running]) -> int:
     """Run what `make` makes until SIGTERM or SIGINT; return the exit status.
 
     Raises:
+        Faulty: the randomness failed while it served; what the process knew is recorded and its log is ended.
         Unavailable: the machine cannot give what the configuration asks for.
     """
     signals = Signals()
@@ -73,11 +76,22 @@ def serve(make: Callable[[], Running]) -> int:
             process.driver.listen(signals.fileno(), signals.read)
             say_ready()
             process.driver.run()
+        except Faulty:
+            process.ending = Reason.RANDOMNESS_FAILED
+            raise
         finally:
             process.close()
     finally:
         signals.close()
     return 0
+
+
+def record_refusal(writer: Writer) -> None:
+    """Record, in a chain of its own, that a service did not start because its self-test failed. Unavailable when that cannot be."""
+    link = AuditLink(writer, wall, boottime())
+    link.record(Fact(Event.PROCESS_STOPPED, Reason.SELFTEST_FAILED, 1, 0, boottime()))
+    link.flush()
+    link.close()
 
 
 def say_ready() -> None:
@@ -95,6 +109,7 @@ class Parts:
     link: AuditLink
     control: Control
     port: PacketPort
+    ending = Reason.PROCESS_STOPPED
 
     def __init__(self) -> None:
         """Nothing is open yet."""
@@ -123,9 +138,10 @@ class Parts:
 
     def _end(self, orders: tuple[Order, ...], *others: Any) -> None:  # noqa: ANN401 - the same
         """Give the last orders, record the end, close everything: `others` before the link, which takes their last evidence."""
-        for order in orders:
-            self.driver.execute(self.driver.engine.command(order, boottime()))
-        self._record(Event.PROCESS_STOPPED, Reason.PROCESS_STOPPED)
+        with suppress(Faulty):  # one that is the reason for this end
+            for order in orders:
+                self.driver.execute(self.driver.engine.command(order, boottime()))
+        self._record(Event.PROCESS_STOPPED, self.ending)
         self.link.flush()
         for each in (self.control, self.driver, *others, self.link, self.port):
             each.close()

@@ -54,8 +54,8 @@ class Jvpn:
 class Process:
     """`python -m jvpn ...` as a process; ended with the `with` at the latest."""
 
-    def __init__(self, *words: object, stdout: int | None = subprocess.PIPE) -> None:
-        command = [sys.executable, "-m", "jvpn", *map(str, words)]
+    def __init__(self, *words: object, stdout: int | None = subprocess.PIPE, program: tuple[str, ...] = ("-m", "jvpn")) -> None:
+        command = [sys.executable, *program, *map(str, words)]
         self.process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True)
 
     def __enter__(self) -> Self:

@@ -82,6 +82,52 @@ def test_no_service_on_a_failed_self_test(jvpn: Jvpn, tmp_path: Path, monkeypatc
     assert "FAILED" in shown.out
     answer = jvpn("selftest", "--json")
     assert (answer.status, answer.json["passed"]) == (3, False)
+    for log in (tmp_path / "g" / "audit", tmp_path / "d" / "state" / "audit"):
+        assert endings(jvpn, log) == ["SELFTEST_FAILED"]
+
+
+def test_a_failed_self_test_that_cannot_be_recorded_is_told(jvpn: Jvpn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service that does not start for want of a log hides why it does not start."""
+    config = gateway_files(tmp_path, jvpn)
+    (tmp_path / "g").write_text("in the way of the directory")
+    monkeypatch.setattr(checks, "run", lambda: [Finding("X25519", "RFC 7748", passed=False, detail="another answer")])
+    said = jvpn("gateway", "--config", config)
+    assert said.status == 3
+    assert "self-test failed, no service: X25519" in said.err
+    assert "this is not recorded: cannot start the audit writer" in said.err
+
+
+BREAKING = """
+import os, sys
+kernel = os.urandom
+os.urandom = lambda n: bytes(n) if os.path.exists(sys.argv[1]) else kernel(n)
+from jvpn.cli.main import main
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def test_a_service_whose_randomness_fails_ends_and_says_so(jvpn: Jvpn, tmp_path: Path) -> None:
+    """[K-11] A gateway goes on with keys that everybody can guess, or ends without a record of why."""
+    port, broken = free_port(), tmp_path / "broken"
+    config = gateway_files(tmp_path, jvpn, f'listen.udp = ["127.0.0.1:{port}"]\nlisten.tcp = ["127.0.0.1:{port}"]\n')
+    assert jvpn("enroll", "laptop", "--gateway-config", config, "--out", tmp_path / "laptop").status == 0
+    client = tmp_path / "laptop" / "client.toml"
+    client.write_text(client.read_text().replace("[tun]", '[tun]\nkind = "pump"'))
+    with Process("gateway", "--config", config, program=("-c", BREAKING, str(broken))) as one:
+        until((tmp_path / "g" / "control.sock").exists, one)
+        broken.touch()
+        with Process("client", "--config", client):
+            ended = one.end()
+    assert ended.status == 3
+    assert "the kernel's randomness fails its health test" in ended.err
+    assert endings(jvpn, tmp_path / "g" / "audit") == ["RANDOMNESS_FAILED"]
+    assert jvpn("audit", "verify", tmp_path / "g" / "audit").status == 0
+
+
+def endings(jvpn: Jvpn, log: Path) -> list[str]:
+    """Return the reasons for which processes stopped, by their log."""
+    shown = jvpn("audit", "show", log, "--type", "PROCESS_STOPPED", "--json")
+    return [orjson.loads(line)["reason_code"] for line in shown.out.splitlines()]
 
 
 def test_a_sound_self_test(jvpn: Jvpn) -> None:
