@@ -66,6 +66,7 @@ SUMMARY_NS: Final = 10 * SECOND  # unauthenticated refusals: one record a reason
 TOMBSTONE_RETRY_NS: Final = 5 * SECOND
 RELOAD_RETRY_NS: Final = 500 * MILLISECOND
 HEALTH_NS: Final = 10 * SECOND
+KEY_CHECK_NS: Final = 30 * SECOND  # documents are read again, and keys judged; what is not valid any more ends within it
 CLOCKS_APART_NS: Final = 60 * SECOND  # how far the clocks of gateways on one store may differ
 BOUND_NS: Final = REJECT_AFTER_NS + STORE_TIMEOUT_NS + CLOCKS_APART_NS  # after its row was written nobody has a session bound for longer
 

@@ -3,6 +3,7 @@
 
 from collections.abc import Mapping
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, NamedTuple, NewType
 
 from core.reasons import Event, Reason
@@ -54,13 +55,17 @@ class Tombstone(NamedTuple): handle: int; fact: Fact; expect: int | None = None
 class Create(NamedTuple): row: Row; fact: Fact; supersede: tuple[Tombstone, ...] = ()
 # Replace a live row whose binding_version is `expect`.
 class CompareAndSet(NamedTuple): row: Row; expect: int; fact: Fact
-# The answer to one ticket; `row` is the stored row where there is one, `rows` the device's live sessions on FULL.
+# Find a device's live sessions: FOUND with their rows, which may be none.
+class Live(NamedTuple): device: bytes
+# The answer to one ticket; `row` is the stored row where there is one, `rows` the device's live sessions on FULL and to Live.
 class Answer(NamedTuple): ticket: int; outcome: Outcome; row: Row | None = None; rows: tuple[Row, ...] = ()
 
 # Orders. To a gateway: end this session; to a client with handle 0: end its own.
 class CloseSession(NamedTuple): session: int = 0
 # To a gateway: these devices and no others, by public key; sessions of the others end.
 class AllowList(NamedTuple): devices: Mapping[bytes, Any]
+# To a gateway: why nobody may come in now (None: they may), and which keys, of devices or its own, are accepted no more, and why.
+class Admission(NamedTuple): refusal: Reason | None = None; ended: Mapping[bytes, Reason] = MappingProxyType({})
 # To a client: make a session.
 class Connect(NamedTuple): pass
 # Before a stop: record what is only summed so far. Sessions stay: they can be taken up again from the store.
@@ -81,6 +86,6 @@ class Dial(NamedTuple): carrier: int
 # fmt: on
 
 
-Operation = Get | Create | CompareAndSet | Tombstone
-Order = CloseSession | AllowList | Connect | Settle
+Operation = Get | Create | CompareAndSet | Tombstone | Live
+Order = CloseSession | AllowList | Admission | Connect | Settle
 Output = Transmit | Deliver | Ask | Record | Route | Dial

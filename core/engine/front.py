@@ -37,6 +37,8 @@ class Front:
         """Judge one INIT in the order of protocol section 2; raise PeerFault for silence [H-20]."""
         if not check_mac(frame, INIT_MAC1, self._k1):
             raise PeerFault(Reason.MAC1_WRONG)
+        if self._desk.admission.refusal is not None:
+            raise PeerFault(self._desk.admission.refusal)  # [K-30]
         self._forget(now)
         if message.mac1 in self._accepted:
             raise PeerFault(Reason.INIT_REPEATED)  # [H-21]: before any public-key operation
@@ -59,6 +61,8 @@ class Front:
     def _admit(self, public: bytes) -> None:
         if public not in self._desk.devices:
             raise PeerFault(Reason.DEVICE_UNKNOWN)
+        if (reason := self._desk.admission.ended.get(public)) is not None:
+            raise PeerFault(reason)  # [K-34]
 
     def _answer(self, message: Init, handshake: Handshake, payload: InitPayload, path: Path, now: Instant) -> None:
         desk, device = self._desk, self._desk.devices[handshake.remote]

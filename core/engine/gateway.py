@@ -1,7 +1,7 @@
 """The gateway's engine: dispatches what arrives to sessions and front door, and the store's answers back to who asked."""
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from core import limits, values
@@ -44,6 +44,7 @@ class Gateway(DataPlane):
         self._front = Front(desk, kem)
         self._heap: list[tuple[Instant, int]] = []
         self._loads: dict[int, Instant] = {}
+        self._buried: set[bytes] = set()
         self._load_second: tuple[int, int] = (0, 0)
 
     def receive(self, frames: Sequence[bytes], path: Path, now: Instant) -> list[Output]:
@@ -90,10 +91,13 @@ class Gateway(DataPlane):
             case values.CloseSession(handle) if handle in self.desk.sessions:
                 self.desk.sessions[handle].hear(Input.OPERATOR_CLOSE, now)
             case values.AllowList(devices):
+                gone = {public for public, device in self.desk.devices.items() if devices.get(public) != device}
                 self.desk.devices = devices
-                for session in list(self.desk.sessions.values()):
-                    if devices.get(session.device.public) != session.device:
-                        session.hear(Input.KEY_REVOKED, now)
+                self._end_keys(dict.fromkeys(gone, Reason.KEY_REVOKED), now)
+            case values.Admission(_, ended):
+                self._buried &= ended.keys()
+                self.desk.admission = order
+                self._end_keys(ended, now)
             case values.Settle():
                 self.desk.refusals.flush(now, everything=True)
                 self.desk.strangers.flush(now, everything=True)
@@ -107,6 +111,8 @@ class Gateway(DataPlane):
             asker, operation = self.desk.tickets.pop(answer.ticket, (None, None))
             self._loads.pop(answer.ticket, None)
             match asker, operation:
+                case Reason(), values.Live(device):
+                    self._bury(device, asker, answer, now)
                 case Load(), values.Get():
                     self._loaded(asker, answer, now)
                 case Session(), values.Get():
@@ -150,6 +156,8 @@ class Gateway(DataPlane):
                 self._front.init(frame, message, path, now)
             case Reattach():
                 handle, attempt = open_locator(self.desk, message.locator)
+                if self.desk.admission.refusal is not None:
+                    raise PeerFault(self.desk.admission.refusal)  # [K-30]
                 waiting = Load(frame, message, attempt, path)
                 if session := self.desk.sessions.get(handle):
                     self._reattach(session, waiting, now)
@@ -258,6 +266,24 @@ class Gateway(DataPlane):
                 # without a store's row: never born, or out of reach until it expired; or another owns it, and it goes on there [G-55]
                 fenced = Reason.OWNER_FENCED if answer.outcome is Outcome.LOST else operation.fact.reason
                 self.desk.out.append(Record(operation.fact._replace(event=Event.SESSION_CHANGED, reason=fenced)))
+
+    def _end_keys(self, ended: Mapping[bytes, Reason], now: Instant) -> None:
+        """End the sessions of these keys, and ask for the rows that this process does not hold [K-34]; its own key is that of all."""
+        mine = self.desk.identity.static.public
+        for session in list(self.desk.sessions.values()):
+            if (reason := ended.get(session.device.public, ended.get(mine))) is not None:
+                session.hear(Input.KEY_REVOKED if reason is Reason.KEY_REVOKED else Input.KEY_OUTDATED, now)
+        for device in ended.keys() - self._buried - {mine}:
+            self.desk.ask(values.Live(device), ended[device])
+
+    def _bury(self, device: bytes, reason: Reason, answer: Answer, now: Instant) -> None:
+        """End what the store holds of a device; a store that fails is asked again with the next order."""
+        if answer.outcome is Outcome.FOUND:
+            self._buried.add(device)
+        for row in answer.rows:
+            if row.handle not in self.desk.sessions:
+                ended = values.Fact(Event.SESSION_ENDED, reason, self.desk.serial(), 0, now, row.handle, state_to=State.TERMINATED)
+                self.desk.ask(Tombstone(row.handle, ended._replace(device=device)), None)
 
     def _run_clocks(self, now: Instant) -> None:
         while self._heap and self._heap[0][0] <= now:

@@ -30,7 +30,7 @@ class Key(Actor[State, Input, Effect, Facts, None]):
     def __init__(self, kind: Kind, public: bytes, serial: Callable[[], int], record: Callable[[Fact], None], *, held: bool) -> None:
         self.kind, self.public, self.held = kind, public, held
         self.state, self.offered, self.accepted = State.PRE_ACTIVE, False, False
-        self._serial, self._record = serial, record
+        self._serial, self.record = serial, record
         self._last = 0
 
     def facts(self) -> Facts:
@@ -82,4 +82,4 @@ class Key(Actor[State, Input, Effect, Facts, None]):
         fact = Fact(Event.KEY_CHANGED, reason, self._serial(), self._last, now, state_from=before, state_to=self.state,
                     state_version=self.version, carrier_to=self.kind, device=self.public)  # fmt: skip
         self._last = fact.serial
-        self._record(fact)
+        self.record(fact)

@@ -11,7 +11,7 @@ from core.crypto.primitives import PrivateKey, TagMismatch
 from core.crypto.secret import Holder, Secret
 from core.errors import given
 from core.reasons import Event, Reason
-from core.values import Ask, Endpoint, Fact, Instant, Operation, Output, Path, Record, Row
+from core.values import Admission, Ask, Endpoint, Fact, Instant, Operation, Output, Path, Record, Row
 from core.wire.refusals import Tally
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ class Desk:
     changed: set["Session"] = field(default_factory=set)
     tickets: dict[int, tuple[object, Operation]] = field(default_factory=dict)
     out: list[Output] = field(default_factory=list)
+    admission: Admission = field(default_factory=Admission)
     _serial: int = 0
     _ticket: int = 0
     locators: tuple[Locators, ...] = field(init=False)

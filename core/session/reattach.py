@@ -34,6 +34,8 @@ def load(desk: Desk, row: Row | None, now: Instant) -> Session:
     device = desk.devices.get(row.device)
     if device is None or (device.inner4, device.inner6) != (row.inner4, row.inner6):
         raise PeerFault(Reason.DEVICE_UNKNOWN)
+    if (reason := desk.admission.ended.get(row.device)) is not None:
+        raise PeerFault(reason)  # [K-34]
     secrets = desk.keks.unseal(row, desk.wall_s(now) // HOUR_S)
     if secrets is None:
         raise PeerFault(Reason.SESSION_UNKNOWN)

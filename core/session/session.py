@@ -18,7 +18,7 @@ from core.wire.inner import Ack, encode
 from core.wire.layout import Change, Kind
 from core.wire.records import Close, pack
 
-CLOSES: Final = {reason: code for code, reason in CLOSE_REASON.items()}
+CLOSES: Final = {reason: code for code, reason in CLOSE_REASON.items()} | {Reason.KEY_OUTDATED: CloseCode.REVOKED}
 
 
 class Candidate:

@@ -57,6 +57,7 @@ ROWS: Final = (
     Row("G-35", ALL,       I.INVARIANT_BROKEN,  T,    END,                                     ENDED,   N.INVARIANT_BROKEN),
     Row("G-36", LIVE,      I.SUPERSEDED,        T,    (E.SAY_CLOSE, E.WIPE),                   ENDED,   N.SUPERSEDED),
     Row("G-37", LIVE,      I.OWNER_FENCED,      T,    (E.WIPE,),                               CHANGED, N.OWNER_FENCED),
+    Row("G-38", ALL,       I.KEY_OUTDATED,      T,    END,                                     ENDED,   N.KEY_OUTDATED),
     Row("G-40", (T,),      I.COMMIT_WON,        STAY, (E.ASK_AGAIN,),                          CHANGED, N.LATE_COMMIT),
     Row("G-41", (T,),      I.TOMBSTONE_LATE,    STAY, (E.ASK_AGAIN,),                          CHANGED, N.TOMBSTONE_UNCONFIRMED),
 )

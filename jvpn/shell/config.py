@@ -41,6 +41,15 @@ class AuditConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrustConfig:
+    """Signed documents: their directory, the digest of the first root (32 bytes), and what live sessions do when stale: `keep`, `end`."""
+
+    dir: Path
+    root: bytes
+    stale: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayTun:
     """The tunnel's end on a gateway: addresses with their networks, or None; `%d` in the name becomes a free number; MTU in bytes."""
 
@@ -78,6 +87,7 @@ class GatewayConfig:
     listen_tcp: tuple[Endpoint, ...]
     tun: GatewayTun
     policy: GatewayPolicy
+    trust: TrustConfig | None
     audit: AuditConfig
     log: LogConfig
 
@@ -174,6 +184,7 @@ def load_gateway(path: Path) -> GatewayConfig:
             health_ms=file.value("policy.health_ms"),
             device_to_device=file.value("policy.device_to_device"),
         ),
+        trust=_trust(path, file),
         audit=_audit(path, file),
         log=LogConfig(level=file.value("log.level")),
     )
@@ -283,6 +294,13 @@ def _audit(path: Path, file: Checked) -> AuditConfig:
     own = file.value("audit.dir") is not None
     directory = _path(path, file, "audit.dir") if own else _path(path, file, "state") / "audit"
     return AuditConfig(dir=directory, segment_bytes=file.value("audit.segment_bytes"))
+
+
+def _trust(path: Path, file: Checked) -> TrustConfig | None:
+    """Return the part about signed documents; None where the file has none."""
+    if file.value("trust.root") is None:
+        return None
+    return TrustConfig(dir=_path(path, file, "trust.dir"), root=bytes.fromhex(file.value("trust.root")), stale=file.value("trust.stale"))
 
 
 def _path(path: Path, file: Checked, key: str) -> Path:

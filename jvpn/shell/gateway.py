@@ -27,6 +27,7 @@ from jvpn.shell.stores.sqlite import SqliteStore
 from jvpn.shell.transports.base import Transport, sockaddr
 from jvpn.shell.transports.tcp import CONNECTIONS_MAX, TcpServer
 from jvpn.shell.transports.udp import UdpServer
+from jvpn.shell.trust import Documents, Keys
 from jvpn.shell.tun import PacketPort, Tun
 from jvpn.shell.vault import vault_of
 
@@ -69,11 +70,14 @@ class GatewayProcess(Parts):
             self._keep(self.link)
             self.driver = Driver(self.engine, transports, self.port, self.link, self.store)
             self.control = self._keep(Control(config.state, self.driver.poll, self._answer))
+        self._keys = self._trusted(config)
+        self._judge_at = boottime()
         self._streams = {id(transport): transport for transport in transports if transport.carrier == Carrier.TCP}
         self.driver.on_burst, self.driver.on_route = self._prove, self._bound
         self.driver.on_signal = lambda _number: self._reload()
         self.driver.on_second = self._second
         self._record(Event.PROCESS_STARTED, Reason.PROCESS_STARTED)
+        self._judge_keys(boottime())
         log.info("gateway_ready", udp=len(config.listen_udp), tcp=len(config.listen_tcp), devices=len(self._devices), tun=self.port.name)
 
     def close(self) -> None:
@@ -88,6 +92,23 @@ class GatewayProcess(Parts):
         keys = keyfile.load_gateway(self._config.key, wall(), self._vault)
         self._at_zero = wall() - boottime()
         return Identity(keys.statics[0], self._config.node, self._boot, keys.locator_keys, keys.kek, keys.kek_hour, self._at_zero)
+
+    def _trusted(self, config: GatewayConfig) -> Keys | None:
+        """Return the keys as signed documents judge them; None where the configuration has no `[trust]`."""
+        if config.trust is None:
+            return None
+        documents = Documents(config.trust, config.state, self._serial, self.driver.record)
+        return Keys(documents, config.trust, config.node, self._serial, self.driver.record)
+
+    def _judge_keys(self, now: Instant) -> None:
+        """Read the documents again, and end what their keys carry no more [K-32]."""
+        if self._keys:
+            self._judge_at = Instant(now + limits.KEY_CHECK_NS)
+            own = self.engine.desk.identity.static.public
+            order = self._keys.admission(own, self._devices, wall() // limits.SECOND, now)
+            if order.refusal is not self.engine.desk.admission.refusal:
+                log.warning("admission_changed", nobody_new_because=order.refusal.name if order.refusal else None)
+            self.driver.execute(self.engine.command(order, now))
 
     def _prove(self, path: Path) -> None:
         """Keep a connection to which a session is bound."""
@@ -110,12 +131,15 @@ class GatewayProcess(Parts):
             log.error("allow_list_not_reloaded", error=str(error))  # noqa: TRY400 - the message says all; the trace would be ours
             return {"error": str(error)}
         self.driver.execute(self.engine.command(AllowList(self._devices), boottime()))
+        self._judge_keys(boottime())
         log.info("allow_list_reloaded", devices=len(self._devices))
         return {"devices": len(self._devices)}
 
     def _second(self, now: Instant) -> None:
         self._hourly(self._past())
         self._compare_clocks(wall() - now)
+        if now >= self._judge_at:
+            self._judge_keys(now)
 
     def _compare_clocks(self, at_zero: int) -> None:
         """Tell the operator that somebody set the wall clock: rows count from the one at the start, the store purges by the one that is."""
@@ -167,7 +191,13 @@ class GatewayProcess(Parts):
             })  # fmt: skip
         counters = {Carrier(each.carrier).name.lower(): {name: getattr(each.counters, name) for name in each.counters.__slots__}
                     for each in self.driver.transports}  # fmt: skip
-        return {"role": "gateway", "sessions": sessions, "inner": self.driver.counters, "transports": counters,
+        admission = self.engine.desk.admission
+        trust = (
+            {"nobody_new_because": admission.refusal.name if admission.refusal else None, "keys": self._keys.states()}
+            if self._keys
+            else None
+        )
+        return {"role": "gateway", "sessions": sessions, "trust": trust, "inner": self.driver.counters, "transports": counters,
                 "audit": {name: getattr(self.link.counters, name) for name in self.link.counters.__slots__}}  # fmt: skip
 
 

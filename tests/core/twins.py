@@ -16,6 +16,7 @@ from core.values import (
     Create,
     Fact,
     Get,
+    Live,
     Outcome,
     Row,
     Tombstone,
@@ -96,8 +97,8 @@ class Store:
 
     def execute(self, ask: Ask) -> Answer:
         """Execute one operation."""
-        if self.failing:
-            return Answer(ask.ticket, Outcome.FAILED)
+        if self.failing or isinstance(ask.operation, Live):
+            return Answer(ask.ticket, Outcome.FAILED) if self.failing else self.live(ask)
         match ask.operation:
             case Get(handle):
                 row = self.rows.get(handle)
@@ -118,6 +119,11 @@ class Store:
                     return Answer(ask.ticket, Outcome.LOST, self.rows[tombstone.handle])
                 self.bury(tombstone)
                 return Answer(ask.ticket, Outcome.WON, self.rows[tombstone.handle])
+
+    def live(self, ask: Ask) -> Answer:
+        """Find a device's live sessions."""
+        mine = [row for row in self.rows.values() if row.device == getattr(ask.operation, "device", None) and row.state == ROW_LIVE]
+        return Answer(ask.ticket, Outcome.FOUND, None, tuple(sorted(mine)))
 
     def create(self, ticket: int, create: Create) -> Answer:
         """Write a first row, and end the sessions that it supersedes, unless the device has too many."""

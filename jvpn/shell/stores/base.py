@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from core.errors import CallerFault
-from core.values import ROW_LIVE, ROW_TOMBSTONE, Answer, Ask, Create, Get, Operation, Row, Tombstone
+from core.values import ROW_LIVE, ROW_TOMBSTONE, Answer, Ask, Create, Get, Live, Operation, Row, Tombstone
 
 SECOND_NS: Final = 1_000_000_000
 HANDLE_BITS: Final = 48
@@ -51,6 +51,10 @@ def check(operation: Operation) -> None:
         return
     if isinstance(operation, Tombstone):
         _check_tombstone(operation)
+        return
+    if isinstance(operation, Live):
+        if len(operation.device) != dict(LENGTHS)["device"]:
+            raise CallerFault(f"device has {len(operation.device)} bytes")
         return
     if isinstance(operation, Create):
         if len(operation.supersede) > SUPERSEDE_MAX:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from core.errors import CallerFault
 from core.limits import SESSIONS_PER_DEVICE
-from core.values import ROW_LIVE, ROW_TOMBSTONE, Answer, Ask, CompareAndSet, Create, Fact, Get, Operation, Outcome, Row, Tombstone
+from core.values import ROW_LIVE, ROW_TOMBSTONE, Answer, Ask, CompareAndSet, Create, Fact, Get, Live, Operation, Outcome, Row, Tombstone
 from jvpn.shell.stores.base import OWNER_GRACE_S, PURGE_EVERY_S, SECOND_NS, WallClock, applies, check, check_move
 
 
@@ -64,6 +64,9 @@ class MemoryStore:
             return self._create(operation)
         if isinstance(operation, CompareAndSet):
             return self._compare_and_set(operation)
+        if isinstance(operation, Live):
+            mine = [row for row in self.rows.values() if row.device == operation.device and row.state == ROW_LIVE]
+            return Answer(0, Outcome.FOUND, None, tuple(sorted(row for row in mine if row.expires >= self._now())))
         row = self.rows.get(operation.handle)
         if row is None or not applies(operation, row):
             return Answer(0, Outcome.ABSENT if row is None else Outcome.LOST, row)

@@ -21,7 +21,7 @@ from typing import Final
 import structlog
 
 from core.errors import CallerFault
-from core.values import Answer, Ask, Get, Outcome
+from core.values import Answer, Ask, Get, Live, Outcome
 from jvpn.shell.clock import boottime, past
 from jvpn.shell.stores.base import OWNER_GRACE_S, PURGE_EVERY_S, SECOND_NS, WallClock
 from jvpn.shell.stores.outbox import DELETE_AT, Drain
@@ -175,7 +175,7 @@ class SqliteStore:
 
     def _commit(self, group: list[Ask]) -> list[Answer]:
         """Perform a group in one transaction; only reads need no lock and no disk."""
-        write = not all(isinstance(ask.operation, Get) for ask in group)
+        write = not all(isinstance(ask.operation, Get | Live) for ask in group)
         with self._tables.transaction(write=write):
             answers = [self._tables.judge(ask.ticket, ask.operation) for ask in group]
             if write and self._drain.deletable:
@@ -192,7 +192,7 @@ class SqliteStore:
         answers = []
         for ask in group:
             answer = Answer(ask.ticket, Outcome.FAILED)
-            if len(group) > 1 and (not busy or isinstance(ask.operation, Get)):
+            if len(group) > 1 and (not busy or isinstance(ask.operation, Get | Live)):
                 try:
                     (answer,) = self._commit([ask])
                 except Exception as error:  # noqa: BLE001 - the same as for the group

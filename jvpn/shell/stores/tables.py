@@ -13,7 +13,7 @@ from typing import Final
 
 from audit.record import pack
 from core.limits import SESSIONS_PER_DEVICE
-from core.values import ROW_LIVE, Answer, CompareAndSet, Create, Fact, Get, Operation, Outcome, Row, Tombstone
+from core.values import ROW_LIVE, Answer, CompareAndSet, Create, Fact, Get, Live, Operation, Outcome, Row, Tombstone
 from jvpn.shell.errors import Unavailable
 from jvpn.shell.stores.base import SECOND_NS, WallClock, applies, check, check_move
 
@@ -77,6 +77,8 @@ class Tables:
             return self._create(ticket, operation)
         if isinstance(operation, CompareAndSet):
             return self._compare_and_set(ticket, operation)
+        if isinstance(operation, Live):  # O-25
+            return Answer(ticket, Outcome.FOUND, None, self._live(operation.device))
         self._end(operation, None)  # O-7
         row = self._row(operation.handle)
         if row is None or row.state == ROW_LIVE:
@@ -112,14 +114,16 @@ class Tables:
         found = self._connection.execute(SELECT, (handle,)).fetchone()
         return None if found is None else Row._make(found)
 
+    def _live(self, device: bytes) -> tuple[Row, ...]:
+        return tuple(map(Row._make, self._connection.execute(DEVICE, (device, self._wall() // SECOND_NS))))
+
     def _create(self, ticket: int, operation: Create) -> Answer:
         """Judge a birth: the handle (O-3), the device's limit (O-5), then the sessions that give way (O-4)."""
         new = operation.row
         stored = self._row(new.handle)
         if stored is not None:
             return Answer(ticket, Outcome.LOST, stored)
-        found = self._connection.execute(DEVICE, (new.device, self._wall() // SECOND_NS)).fetchall()
-        live = {row.handle: row for row in map(Row._make, found)}
+        live = {row.handle: row for row in self._live(new.device)}
         ending = {each.handle for each in operation.supersede if each.handle in live and applies(each, live[each.handle])}
         if len(live) - len(ending) >= SESSIONS_PER_DEVICE:
             return Answer(ticket, Outcome.FULL, None, tuple(live.values()))

@@ -12,7 +12,7 @@ from core.reasons import Event, Reason
 from core.session.desk import Device, Policy
 from core.session.session import Session
 from core.session.states import State
-from core.values import ROW_LIVE, ROW_TOMBSTONE, AllowList, CloseSession, PathEvent, Settle
+from core.values import ROW_LIVE, ROW_TOMBSTONE, Admission, AllowList, CloseSession, PathEvent, Settle
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import here, payloads, there
 from tests.core.frames import v4
@@ -44,6 +44,18 @@ def by_other_addresses(world: World) -> None:
     world.gateway_does(lambda: world.gateway.command(AllowList({device.public: changed}), world.now))
 
 
+def by_list_of_revocations(world: World) -> None:
+    """A signed list revokes the device's key."""
+    order = Admission(None, {world.host.device.public: Reason.KEY_REVOKED})
+    world.gateway_does(lambda: world.gateway.command(order, world.now))
+
+
+def by_key_s_time(world: World) -> None:
+    """The time of the gateway's key is over."""
+    order = Admission(Reason.KEY_OUTDATED, {world.static.public: Reason.KEY_OUTDATED})
+    world.gateway_does(lambda: world.gateway.command(order, world.now))
+
+
 def by_age(world: World) -> None:
     """The end of the lifetime."""
     world.run(60_000, world.host.chat, step_ms=1_000)
@@ -59,6 +71,8 @@ WAYS: Final[dict[str, tuple[Callable[[World], None], Reason, Reason]]] = {
     "user": (by_user, Reason.CLOSED_BY_PEER, Reason.CLOSED_BY_OPERATOR),
     "revocation": (by_revocation, Reason.KEY_REVOKED, Reason.CLOSED_BY_PEER),
     "other addresses": (by_other_addresses, Reason.KEY_REVOKED, Reason.CLOSED_BY_PEER),
+    "list": (by_list_of_revocations, Reason.KEY_REVOKED, Reason.CLOSED_BY_PEER),
+    "key's time": (by_key_s_time, Reason.KEY_OUTDATED, Reason.CLOSED_BY_PEER),
     "age": (by_age, Reason.LIFETIME_OVER, Reason.CLOSED_BY_PEER),
     "absence": (by_absence, Reason.TRANSPORT_LOST, Reason.TRANSPORT_LOST),
 }

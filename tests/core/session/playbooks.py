@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Final
 
 from core.client.contact import ClientPolicy
-from core.reasons import Carrier
+from core.reasons import Carrier, Reason
 from core.session.desk import Policy
 from core.session.session import Session
-from core.values import AllowList, CloseSession, CompareAndSet
+from core.values import Admission, AllowList, CloseSession, CompareAndSet
 from tests.core.frames import v4
 from tests.core.session.bringing import degraded, leave, pending, recovering, suspended, terminated, unbound, volatile
 from tests.core.world import MS, World
@@ -143,6 +143,15 @@ def revoked() -> World:
     return world
 
 
+def outdated() -> World:
+    """The time of the gateway's own key is over."""
+    world = born()
+    ended = Admission(Reason.KEY_OUTDATED, {world.static.public: Reason.KEY_OUTDATED})
+    world.gateway_does(lambda: world.gateway.command(ended, world.now))
+    world.run(50)
+    return world
+
+
 def closed_by_peer() -> World:
     """A user ends a session."""
     world = born()
@@ -229,6 +238,7 @@ PLAYBOOKS: Final[dict[str, Callable[[], World]]] = {
     "G-35": contradictory,
     "G-36": superseded,
     "G-37": fenced,
+    "G-38": outdated,
     "G-40": late_commit,
     "G-41": end_unconfirmed,
 }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from core.values import Ask, Get, Operation, Outcome
+from core.values import Ask, Get, Live, Operation, Outcome
 from jvpn.shell.audit_link import AuditLink, Writer
 from jvpn.shell.clock import boottime
 from jvpn.shell.stores.sqlite import SqliteStore
@@ -31,7 +31,7 @@ def stream(directory: Path) -> None:
     while True:
         for answer in take(store, 1):
             operation = asked[answer.ticket]
-            if answer.outcome is not Outcome.WON or answer.row is None or isinstance(operation, Get):
+            if answer.outcome is not Outcome.WON or answer.row is None or isinstance(operation, Get | Live):
                 raise SystemExit(f"{answer}")
             sys.stdout.write(f"{answer.row.handle} {answer.row.binding_version} {operation.fact.serial}\n")
             serial += 1

@@ -9,7 +9,7 @@ import pytest
 
 from core.limits import SESSIONS_PER_DEVICE
 from core.reasons import Event
-from core.values import ROW_TOMBSTONE, Answer, Ask, CompareAndSet, Create, Fact, Get, Operation, Outcome, Row, Tombstone
+from core.values import ROW_TOMBSTONE, Answer, Ask, CompareAndSet, Create, Fact, Get, Live, Operation, Outcome, Row, Tombstone
 from jvpn.shell.stores.base import OWNER_GRACE_S, PURGE_EVERY_S, SUPERSEDE_MAX, Store
 from jvpn.shell.stores.memory import MemoryStore
 from jvpn.shell.stores.sqlite import SqliteStore
@@ -47,6 +47,17 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kept]:
         made = Kept(SqliteStore(path, NODE, BOOT, clock, clock), clock, lambda: [stamped.fact for stamped in outbox(path)])
     yield made
     made.store.close()
+
+
+def test_live_names_a_device_s_sessions(kept: Kept) -> None:
+    """O-25, O-8: rows of a revoked key would be overlooked, or rows named that are of another device, ended or expired."""
+    kept.ask(create(7, 1), create(3, 2), create(4, 3, OTHER), create(5, 4, expires=START + 1), end(7, 5))
+    before = kept.facts()
+    kept.clock.seconds += 2
+    assert kept.ask(Live(create(3, 2).row.device)) == [Answer(0, FOUND, None, (create(3, 2).row,))]
+    assert kept.ask(Live(bytes([9]) * 32)) == [Answer(0, FOUND)]
+    assert kept.ask(Live(b"short")) == [Answer(0, FAILED)]
+    assert kept.facts() == before
 
 
 def test_a_born_session_is_found(kept: Kept) -> None:

@@ -1,4 +1,4 @@
-"""Both stores against a model of a few lines, with sequences that nobody would think of (O-2 to O-7, O-10, O-12)."""
+"""Both stores against a model of a few lines, with sequences that nobody would think of (O-2 to O-7, O-10, O-12, O-25)."""
 
 import shutil
 import tempfile
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from core.limits import SESSIONS_PER_DEVICE
-from core.values import CompareAndSet, Create, Get, Operation, Outcome, Tombstone
+from core.values import CompareAndSet, Create, Get, Live, Operation, Outcome, Tombstone
 from jvpn.shell.stores.base import OWNER_GRACE_S, PURGE_EVERY_S, Store
 from jvpn.shell.stores.memory import MemoryStore
 from jvpn.shell.stores.sqlite import SqliteStore
@@ -44,8 +44,8 @@ class Model:
 
     def judge(self, operation: Operation) -> Expected:
         """Say how an operation must be answered, and remember what it does."""
-        if isinstance(operation, Create):
-            return self.create(operation)
+        if isinstance(operation, Create | Live):
+            return self.create(operation) if isinstance(operation, Create) else (FOUND, None, self.counted(operation.device))
         kept = self.rows.get(operation.row.handle if isinstance(operation, CompareAndSet) else operation.handle)
         if kept is None:
             return ABSENT, None, ()
@@ -64,15 +64,20 @@ class Model:
         self.serials.append(operation.fact.serial)
         return WON, kept.version, ()
 
+    def counted(self, device: bytes) -> tuple[int, ...]:
+        """Return which sessions count for a device."""
+        mine = [handle for handle, kept in self.rows.items() if kept.device == device and kept.live and self.now <= kept.expires]
+        return tuple(sorted(mine))
+
     def create(self, birth: Create) -> Expected:
         """Judge a birth."""
         if birth.row.handle in self.rows:
             return LOST, self.rows[birth.row.handle].version, ()
         mine = {handle: kept for handle, kept in self.rows.items() if kept.device == birth.row.device and kept.live}
-        counted = {handle for handle, kept in mine.items() if self.now <= kept.expires}
+        counted = self.counted(birth.row.device)
         ended = {tombstone.handle for tombstone in birth.supersede if self.applies(tombstone, mine.get(tombstone.handle))}
-        if len(counted - ended) + 1 > SESSIONS_PER_DEVICE:
-            return FULL, None, tuple(sorted(counted))
+        if len(set(counted) - ended) + 1 > SESSIONS_PER_DEVICE:
+            return FULL, None, counted
         for tombstone in birth.supersede:
             if self.applies(tombstone, mine.get(tombstone.handle)):
                 self.end(tombstone, mine[tombstone.handle])
@@ -151,9 +156,11 @@ class BothStores(RuleBasedStateMachine):
         handle = data.draw(st.integers(1, 7))
         kept = self.model.rows.get(handle)
         self.serial += 10
-        kind = data.draw(st.sampled_from([Get, Create, Create, CompareAndSet, CompareAndSet, Tombstone]))
+        kind = data.draw(st.sampled_from([Get, Live, Create, Create, CompareAndSet, CompareAndSet, Tombstone]))
         if kind is Get:
             return Get(handle)
+        if kind is Live:
+            return Live(data.draw(st.sampled_from(DEVICES)))
         if kind is Tombstone:
             return end(handle, self.serial, data.draw(EXPECTED))
         if kind is Create:
