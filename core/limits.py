@@ -3,6 +3,7 @@
 from typing import Final
 
 MICROSECOND, MILLISECOND, SECOND = 1_000, 1_000_000, 1_000_000_000  # in nanoseconds
+MINUTE: Final = 60 * SECOND
 
 # --- Specification: two implementations must agree on these, or users notice. ---------------------------------------
 WINDOW_PACKETS: Final = 1_024  # anti-replay window, RFC 4303 section 3.4.3
@@ -10,6 +11,7 @@ COUNTER_LIMIT: Final = 2**64 - 2**13 - 1  # first counter that is refused, as in
 LOOKAHEAD_ATTEMPTS: Final = 64  # a gateway accepts next <= attempt < next + 64
 ATTEMPT_MAX: Final = 65_534  # attempt 65,535 needs a full handshake
 LOCATORS_PER_ACK: Final = 32
+BINDING_VERSION_MAX: Final = 2**53 - 1  # the greatest integer of a record
 REKEY_AFTER_NS: Final = 120 * SECOND
 REJECT_AFTER_NS: Final = 180 * SECOND
 DRAINING_NS: Final = 2 * SECOND
@@ -44,9 +46,11 @@ LOSS_PERCENT: Final = 20
 VOLUNTARY_PER_MINUTE: Final = 8
 VOLUNTARY_COOLDOWN_NS: Final = 1_500 * MILLISECOND
 FORCED_PER_MINUTE: Final = 30
-REKEYS_PER_MINUTE: Final = 8  # where the session is; one in two minutes is due
+REKEYS_PER_MINUTE: Final = 8  # where the session is; one in two minutes is due, and that one is never refused
+BIRTHS_PER_MINUTE: Final = 10  # of one device; each is a durable write, a row until it expires, and two records of evidence
 SILENCE_NS: Final = 15 * SECOND  # a gateway calls a datagram path dead after this; clients speak every 5 s
 KEEPALIVE_NS: Final = 5 * SECOND
+ROUTE_KEPT_NS: Final = KEEPALIVE_NS + SECOND  # heard in this time: no younger session of the device draws off its traffic
 
 # --- Implementation: free choice of this program. -------------------------------------------------------------------
 PENDING_MAX: Final = 4_096

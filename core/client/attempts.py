@@ -1,6 +1,6 @@
 """The client's outstanding messages: an INIT (`Hand`) or a numbered REATTACH (`Attempt`), at most one of each a carrier."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import NamedTuple, TypeVar
 
 from core import limits
@@ -68,8 +68,11 @@ class Waiting:
     frame: bytes
     _handshake: Handshake
 
-    def __init__(self, entropy: Entropy, path: Path, now: Instant) -> None:
-        self.path, self.started, self.index = path, now, int.from_bytes(entropy(4), "little")
+    def __init__(self, entropy: Entropy, path: Path, now: Instant, taken: Container[int]) -> None:
+        self.path, self.started = path, now
+        while (index := int.from_bytes(entropy(4), "little")) in taken:  # [D-3]
+            pass
+        self.index = index
 
     def _read(self, message: Resp | ReattachResp, make: Callable[..., P]) -> tuple[Handshake, P, Status]:
         """Return the finished handshake, payload and status of an answer; raise PeerFault and stay pending when it proves nothing [H-9]."""
@@ -95,9 +98,9 @@ def waiting_for(answer: Resp | Cookie | ReattachResp, waiting: Iterable[W], path
 class Hand(Waiting):
     """One handshake under way on one path. Each try is a fresh INIT: a gateway drops one that it has answered before."""
 
-    def __init__(self, keys: Keys, entropy: Entropy, path: Path, now: Instant, cookie: bytes = b"") -> None:
-        """Make an INIT; with a `cookie` its mac2 proves the source address."""
-        super().__init__(entropy, path, now)
+    def __init__(self, keys: Keys, entropy: Entropy, path: Path, now: Instant, cookie: bytes = b"", taken: Container[int] = ()) -> None:
+        """Make an INIT whose index is none of those `taken`; with a `cookie` its mac2 proves the source address."""
+        super().__init__(entropy, path, now, taken)
         self.keys, self.had_cookie = keys, bool(cookie)
         header = init_header(self.index)
         self._handshake = Handshake(IKHFS, initiator=True, prologue=b"jumping-vpn/1 handshake" + header, static=keys.static,
@@ -127,10 +130,11 @@ class Attempt(Waiting):
     """One numbered attempt on one path; the same bytes are repeated there until they are answered [R-30]."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - what REATTACH states, and where it goes
-        self, keys: Keys, entropy: Entropy, life: Life, path: Path, change: Change, cause: Cause, outage_ms: int, now: Instant
-    ) -> None:
-        """Use up one attempt of `life`: its number, its locator and its link of the chain."""
-        super().__init__(entropy, path, now)
+        self, keys: Keys, entropy: Entropy, life: Life, path: Path, change: Change, cause: Cause, outage_ms: int, now: Instant,
+        taken: Container[int] = (),
+    ) -> None:  # fmt: skip
+        """Use up one attempt of `life`: its number, its locator and its link of the chain. Its index is none of those `taken`."""
+        super().__init__(entropy, path, now, taken)
         self.number, self.change, self.cause, links = life.next, change, cause, attempt_keys(life.chain)
         header = reattach_header(self.index, life.locators.pop(self.number))
         life.chain, life.next = links.next, life.next + 1

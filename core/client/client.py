@@ -170,8 +170,9 @@ class Client(Contact):
             case Effect.COMMIT:
                 self.commit(given(offer, "a commit has its epoch"), now)
             case Effect.DROP_CONFIRMED:
+                over = {self._pause(each.epoch.path) for each in self.confirming if each.retry.times >= limits.CONFIRM_TRIES}
+                self.at |= dict.fromkeys(over, Instant(now + limits.PATIENCE_NS))
                 self.confirming = [each for each in self.confirming if each.retry.times < limits.CONFIRM_TRIES]
-                self.at["better"] = Instant(now + limits.PATIENCE_NS)
                 if self.state is State.SEEKING:
                     self.seek(now)
             case Effect.SAY_CLOSE:
@@ -229,10 +230,12 @@ class Client(Contact):
                 self.round_trip_ns += (sample - self.round_trip_ns) // 8 if self.round_trip_ns else sample
             case Kind.CLOSE:
                 self.hear(Input.PEER_CLOSED, now)
-            case Kind.HINT if self._hinted_at is None or now - self._hinted_at >= limits.HINT_INTERVAL_NS:
-                self._hinted_at = now  # [C-43]
-                self.hear(Input.HINT_MOVE if unpack(Hint, body).what == Change.MOVE else Input.KEY_DUE, now)
-            case Kind.HINT | Kind.HEALTH:
+            case Kind.HINT:  # somebody may make the gateway send them, and each one that is obeyed costs a locator [C-43]
+                change, last = unpack(Hint, body).what, self._hinted_at
+                if (last is None or now - last >= limits.HINT_INTERVAL_NS) and "here" not in self.at and not self.moving():
+                    self._hinted_at = now
+                    self.hear(Input.HINT_MOVE if change == Change.MOVE else Input.KEY_DUE, now)
+            case Kind.HEALTH:
                 pass
             case _:
                 raise PeerFault(Reason.UNEXPECTED_MESSAGE)
@@ -285,7 +288,11 @@ class Client(Contact):
         wait, self.patience = max(retry_after, self.patience), min(2 * self.patience, limits.PATIENCE_NS)
         if "fresh" in self.at:  # an answer: the session lives, and its attempts have to last
             self.at["fresh"] = Instant(now + wait + limits.FRESH_AFTER_NS)
-        self.at["better" if self.state is State.ATTACHED else f"dial {path.carrier}"] = Instant(now + wait)
+        self.at[self._pause(path) if self.state is State.ATTACHED else f"dial {path.carrier}"] = Instant(now + wait)
+
+    def _pause(self, path: Path) -> str:
+        """Return the timer that keeps an attached client from trying this path again."""
+        return "here" if self.committed and path == self.committed.path else "better"
 
     def _refuse(self, reason: Reason, now: Instant) -> None:
         self.refusals.add(reason, reason, None, now)

@@ -72,6 +72,10 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
         epochs = [self.committed, self.draining, *confirming, self.newborn.epoch if self.newborn else None]
         return [each for each in epochs if each is not None]
 
+    def taken(self) -> set[int]:
+        """Return every index that something may be answered to [D-3]."""
+        return {each.index for each in (*self.attempts.values(), *self.hands.values())} | {each.index for each in self.epochs()}
+
     def serial(self) -> int:
         """Return the next number of a fact."""
         self._serial += 1
@@ -95,7 +99,7 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
         if path is None:
             self.out.append(Dial(carrier))
             return
-        self.hands[carrier] = hand = Hand(self.keys, self._entropy, path, now, cookie)
+        self.hands[carrier] = hand = Hand(self.keys, self._entropy, path, now, cookie, self.taken())
         self.out.append(Transmit(path, [hand.frame]))
         if "handshake" not in self.at:
             self.at["handshake"] = Instant(now + (limits.HANDSHAKE_RETRY_NS << self.hand_tries))
@@ -158,7 +162,7 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
             self.out.append(Transmit(path, [pending.frame]))
         elif life is not None and life.next in life.locators:
             outage_ms = (now - self.heard_at) // limits.MILLISECOND
-            self.attempts[carrier] = new = Attempt(self.keys, self._entropy, life, path, change, cause, outage_ms, now)
+            self.attempts[carrier] = new = Attempt(self.keys, self._entropy, life, path, change, cause, outage_ms, now, self.taken())
             self.out.append(Transmit(path, [new.frame]))
         else:
             self.at["fresh"] = now  # no attempt is left: only a handshake can go on [R-52]
@@ -187,9 +191,15 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
         self.waiting_since = None
 
     def repeat(self, now: Instant) -> None:
-        """Repeat what is unanswered: attempts with their identical bytes, CONFIRMs under a new counter [R-30] [R-54]."""
-        for attempt in self.attempts.values():
-            if attempt.retry.at <= now:
+        """Repeat what is unanswered: attempts with their identical bytes, CONFIRMs under a new counter [R-30] [R-54].
+
+        An attempt that the gateway has forgotten, or that somebody burnt, is never answered. While attached it is given up; while
+        seeking that is for a RESP to decide, so that a long outage does not use up the locators [R-56] [R-55].
+        """
+        for carrier, attempt in list(self.attempts.items()):
+            if self.state is State.ATTACHED and now - attempt.started >= limits.CANDIDATE_NS:
+                del self.attempts[carrier]
+            elif attempt.retry.at <= now:
                 attempt.retry.again(now)
                 self.out.append(Transmit(attempt.path, [attempt.frame]))
         for each in self.unconfirmed():
@@ -205,6 +215,10 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
         """Return the epochs whose CONFIRM is not answered; one that is committed waits for the ACK."""
         return [each for each in self.confirming if each.epoch is not self.committed or not self.acknowledged]
 
+    def moving(self) -> bool:
+        """Tell whether an epoch is being confirmed that the gateway has not spoken under."""
+        return any(each.epoch is not self.committed for each in self.confirming)
+
     def deadlines(self) -> list[tuple[Input, Instant]]:
         """Return what the clock makes the client hear, and when."""
         epoch, life = self.committed, self.life
@@ -218,10 +232,9 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
             floor = limits.DEAD_STREAM_NS if epoch.path.serial else limits.DEAD_MIN_NS
             waits.append((Input.PATH_SILENT, Instant(self.waiting_since + max(floor, 4 * self.round_trip_ns))))
         carrier = epoch.path.carrier
-        moving = any(each.epoch is not epoch for each in self.confirming)
-        if carrier != self.policy.carriers[0] and "better" not in self.at and not set(self.attempts) - {carrier} and not moving:
+        if carrier != self.policy.carriers[0] and "better" not in self.at and not set(self.attempts) - {carrier} and not self.moving():
             waits.append((Input.BETTER_DUE, Instant(self.moved_at + limits.STABLE_NS)))
-        idle = not moving and carrier not in self.attempts and "better" not in self.at
+        idle = not self.moving() and carrier not in self.attempts and "here" not in self.at
         if self.sent_at > epoch.born and idle and life.next in life.locators:
             waits.append((Input.KEY_DUE, Instant(epoch.born + limits.REKEY_AFTER_NS)))
         return waits

@@ -35,6 +35,8 @@ class DataPlane:
         if known is None:
             raise PeerFault(Reason.CONFIRM_STALE if index in self.desk.retired else Reason.INDEX_UNKNOWN)
         session, epoch = known
+        if now - epoch.born >= limits.REJECT_AFTER_NS:  # [D-8]: no clock ends it while a commit is asked
+            raise PeerFault(Reason.KEY_EXPIRED)
         if path != epoch.path:  # [D-5]: before window and AEAD
             self._unbound(session, epoch, frame, counter, path, now)
             return
@@ -62,7 +64,7 @@ class DataPlane:
                 self._deliver(session, body, packets, now)
             case Kind.PROBE if epoch:
                 probe = unpack(Probe, body)
-                self.desk.route(session)
+                self.desk.route(session, now, probed=True)
                 self.desk.out += epoch.seal([encode(Kind.PROBE_ACK, pack(ProbeAck(*probe, epoch.received, epoch.top, epoch.born)))])
             case Kind.CONFIRM:
                 unpack(Confirm, body)
@@ -108,9 +110,9 @@ class DataPlane:
         self.desk.refusals.add(session, Reason.UNBOUND_PATH, path.remote, now)
 
     def hint(self, session: Session, epoch: Epoch, change: Change, path: Path, now: Instant) -> None:
-        """Send a hint on a path; to rekey at most once a second."""
+        """Send a hint on a path; to rekey at most once a second, whatever was hinted elsewhere."""
         if change is Change.REKEY:
-            if session.hinted_at is not None and now - session.hinted_at < limits.HINT_INTERVAL_NS:
+            if session.rekey_hinted_at is not None and now - session.rekey_hinted_at < limits.HINT_INTERVAL_NS:
                 return
-            session.hinted_at = now
+            session.rekey_hinted_at = now
         self.desk.out += [Transmit(path, run.frames) for run in epoch.seal([HINTS[change]])]

@@ -1,6 +1,6 @@
 """The gateway's front door: handshakes, admitted cheaply first and held as pending records until the client confirms."""
 
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 
 from core import limits
 from core.crypto.chain import born
@@ -31,7 +31,7 @@ class Front:
         self._accepted: dict[bytes, Instant] = {}
         self._arrivals: deque[Instant] = deque(maxlen=limits.INIT_PER_SECOND)
         self._secrets: list[tuple[Instant, Secret]] = []
-        self._pending: list[Session] = []
+        self.counts = Counts()
 
     def init(self, frame: bytes, message: Init, path: Path, now: Instant) -> None:
         """Judge one INIT in the order of protocol section 2; raise PeerFault for silence [H-20]."""
@@ -42,19 +42,20 @@ class Front:
         self._forget(now)
         if message.mac1 in self._accepted:
             raise PeerFault(Reason.INIT_REPEATED)  # [H-21]: before any public-key operation
-        self._pending = pending = [session for session in self._pending if session.state is State.PENDING]
-        if path.carrier == Carrier.UDP and self._loaded(pending, path, now) and not self._cookie_proven(frame, path, now):
+        if path.carrier == Carrier.UDP and self._loaded(path, now) and not self._cookie_proven(frame, path, now):
             raise PeerFault(self._demand_cookie(message, path, now))
-        if len(pending) >= limits.PENDING_MAX:
+        if len(self.counts) >= limits.PENDING_MAX:
             raise PeerFault(Reason.LIMIT_PENDING)
         handshake = Handshake(IKHFS, initiator=False, prologue=b"jumping-vpn/1 handshake" + init_header(message.sender_index),
                               static=self._desk.identity.static, remote=None, kem=self._kem, entropy=self._desk.entropy)  # fmt: skip
         try:
             payload = unpack(InitPayload, handshake.read(message.noise, self._admit))
+            if payload.carrier != path.carrier:  # a copy: an answer would be a proof of refusal in the copier's hand [H-29]
+                raise PeerFault(Reason.TRANSPORT_MISMATCH)
             self._accepted[message.mac1] = Instant(now + limits.INIT_MEMORY_NS)
             if len(self._accepted) > limits.INIT_MEMORY_MAX:
                 del self._accepted[next(iter(self._accepted))]
-            self._answer(message, handshake, payload, path, now)
+            self._answer(message, handshake, path, now)
         except (TagMismatch, BadPublicKey, Malformed):  # a malformed ML-KEM key is found when the answer is made
             raise PeerFault(Reason.HANDSHAKE_BAD_PROOF) from None
 
@@ -64,14 +65,15 @@ class Front:
         if (reason := self._desk.admission.ended.get(public)) is not None:
             raise PeerFault(reason)  # [K-34]
 
-    def _answer(self, message: Init, handshake: Handshake, payload: InitPayload, path: Path, now: Instant) -> None:
+    def _answer(self, message: Init, handshake: Handshake, path: Path, now: Instant) -> None:
         desk, device = self._desk, self._desk.devices[handshake.remote]
-        mine = [session for session in self._pending if session.device == device]
+        every = desk.by_device.get(device.public, set())
+        mine = sorted((session for session in every if session.state is State.PENDING), key=lambda session: session.since)
         spare = [session for session in mine if not session.commit_ticket]
         status = Status.OK  # [H-26]
-        if payload.carrier != path.carrier:
-            status = Status.TRANSPORT_MISMATCH
-        elif sum(session.active is not None for session in desk.by_device.get(device.public, ())) >= limits.SESSIONS_PER_DEVICE:
+        if self.counts.exhausted(device.public, now):
+            status = Status.LIMIT_SESSIONS  # [H-28]
+        elif sum(session.active is not None for session in every) >= limits.SESSIONS_PER_DEVICE:
             status = Status.LIMIT_SESSIONS
         elif len(mine) >= limits.PENDING_PER_DEVICE and not spare:
             status = Status.LIMIT_PENDING
@@ -81,6 +83,7 @@ class Front:
         if status is Status.OK:
             if len(mine) >= limits.PENDING_PER_DEVICE:  # the oldest makes room, so that replays cannot lock a device out [H-22]
                 spare[0].hear(Input.CANDIDATE_EXPIRED, now)
+                self.counts.changed(spare[0], now)
             self._hold_pending(device, handshake, (index, message.sender_index), path, now)
         else:
             desk.out.append(Record(Fact(Event.HANDSHAKE_REFUSED, STATUS_REASON[status], desk.serial(), 0, now, carrier_to=path.carrier,
@@ -96,17 +99,16 @@ class Front:
         epoch = Epoch(*indices, (birth.k_down, birth.k_up), path, 0, now)
         session.hold(Candidate(epoch, Instant(now + limits.PENDING_NS), Change.MOVE, Cause.POLICY, 0))
         desk.add(session)
-        self._pending.append(session)
+        self.counts.came(session, path.remote)
         fact = session.fact(Event.SESSION_CHANGED, Reason.HANDSHAKE_PROVEN, now)._replace(carrier_to=path.carrier, remote=path.remote)
         session.last_serial = fact.serial
         desk.out.append(Record(fact))
 
-    def _loaded(self, pending: list[Session], path: Path, now: Instant) -> bool:
+    def _loaded(self, path: Path, now: Instant) -> bool:
         """Tell whether this INIT has to prove its source address first [H-23]."""
-        crowd = Counter(prefix(session.candidate.epoch.path.remote) for session in pending if session.candidate)
         busy = len(self._arrivals) == self._arrivals.maxlen and now - self._arrivals[0] < limits.SECOND
         self._arrivals.append(now)
-        return busy or len(pending) > limits.PENDING_MAX // 2 or crowd[prefix(path.remote)] >= limits.PENDING_PER_PREFIX
+        return busy or len(self.counts) > limits.PENDING_MAX // 2 or self.counts.crowd(path.remote) >= limits.PENDING_PER_PREFIX
 
     def _cookie_proven(self, frame: bytes, path: Path, now: Instant) -> bool:
         cookies = [cookie_for(secret, *path.remote) for made, secret in self._secrets if now - made < 2 * limits.COOKIE_SECRET_NS]
@@ -124,6 +126,43 @@ class Front:
     def _forget(self, now: Instant) -> None:
         while self._accepted and (first := next(iter(self._accepted))) and self._accepted[first] <= now:
             del self._accepted[first]
+
+
+class Counts:
+    """Counts that are kept when a pending session comes and goes, so that no INIT walks through all of them [H-23]."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._networks: dict[Session, bytes] = {}
+        self._crowds: Counter[bytes] = Counter()
+        self._births: defaultdict[bytes, deque[Instant]] = defaultdict(lambda: deque(maxlen=limits.BIRTHS_PER_MINUTE))
+
+    def __len__(self) -> int:
+        """Return how many sessions are pending."""
+        return len(self._networks)
+
+    def crowd(self, remote: Endpoint) -> int:
+        """Return how many pending sessions came from the network of this address."""
+        return self._crowds[prefix(remote)]
+
+    def exhausted(self, device: bytes, now: Instant) -> bool:
+        """Tell whether a device had all the births of a minute: sessions that this process asked the store for [H-28]."""
+        births = self._births[device]
+        return len(births) == limits.BIRTHS_PER_MINUTE and now - births[0] < limits.MINUTE
+
+    def came(self, session: Session, remote: Endpoint) -> None:
+        """Count a pending session that came from this address."""
+        self._networks[session] = network = prefix(remote)
+        self._crowds[network] += 1
+
+    def changed(self, session: Session, now: Instant) -> None:
+        """Count a session that is not pending any more as gone, and as a birth where the store was asked for it."""
+        if session.state is not State.PENDING and (network := self._networks.pop(session, None)):
+            self._crowds[network] -= 1
+            if not self._crowds[network]:
+                del self._crowds[network]
+            if session.commit_fact:
+                self._births[session.device.public].append(now)
 
 
 def prefix(remote: Endpoint) -> bytes:

@@ -66,7 +66,7 @@ class Gateway(DataPlane):
         """Seal inner packets to a session's bound path; without one they are dropped [D-4]."""
         self._run_clocks(now)
         known = self.desk.sessions.get(session)
-        if known and known.active:
+        if known and known.active and now - known.active.born < limits.REJECT_AFTER_NS:  # [D-8]
             frames = [encode_ip(packet) for packet in inner if len(packet) <= self.desk.policy.mtu]
             if now - known.active.born > limits.REKEY_AFTER_NS:
                 self.hint(known, known.active, Change.REKEY, known.active.path, now)
@@ -206,6 +206,8 @@ class Gateway(DataPlane):
                     self.desk.sessions[ended.handle].hear(Input.SUPERSEDED, now)
             packets: list[bytes] = []
             for kind, body in held:
+                if session.active is None:  # one of them was its end, and nothing comes after the end [R-20]
+                    break
                 try:
                     self.inner(session, kind, body, packets, now)
                 except Malformed:
@@ -298,6 +300,7 @@ class Gateway(DataPlane):
     def _finish(self, now: Instant) -> list[Output]:
         """Arm the clocks of what changed, forget what has ended, and hand over the outputs."""
         for session in self.desk.changed:
+            self._front.counts.changed(session, now)
             if session.state is State.TERMINATED and session.retry_at is None:
                 self.desk.remove(session)
                 continue

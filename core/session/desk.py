@@ -159,9 +159,13 @@ class Desk:
         if not there:
             self.streams.pop(path, None)
 
-    def route(self, session: "Session") -> None:
-        """Send a device's inner traffic to the session that it speaks under: an unused twin must not draw it off [D-7]."""
-        self.routes[session.device.inner4] = self.routes[session.device.inner6] = session
+    def route(self, session: "Session", now: Instant, *, newborn: bool = False, probed: bool = False) -> None:
+        """Send a device's inner traffic to a session: a newborn has it until an older one probes; who speaks keeps it [D-7]."""
+        holder = self.routes.get(session.device.inner4)
+        speaks = holder is not None and holder.active is not None and now - holder.heard_at < limits.ROUTE_KEPT_NS
+        older = probed and holder is not None and (session.born, session.since) <= (holder.born, holder.since)
+        if newborn or older or not speaks:
+            self.routes[session.device.inner4] = self.routes[session.device.inner6] = session
 
     def serial(self) -> int:
         """Return the next number of a fact of this process."""

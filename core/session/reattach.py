@@ -16,7 +16,8 @@ from core.wire.macs import check_mac
 from core.wire.messages import encode, reattach_header
 from core.wire.records import Reattach, ReattachPayload, ReattachResp, ReattachRespPayload, pack, unpack
 
-MINUTE_NS = 60 * limits.SECOND
+LOST = frozenset((Cause.PATH_DEAD, Cause.PATH_CLOSED, Cause.ADDRESS_CHANGED))
+"""Causes of a client that had lost its path, and so cannot wait."""
 
 
 def open_locator(desk: Desk, locator: bytes) -> tuple[int, int]:
@@ -70,12 +71,13 @@ def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: i
         raise PeerFault(Reason.REATTACH_BAD_PROOF) from None
     except (Malformed, ValueError):
         raise PeerFault(Reason.INNER_MALFORMED) from None
+    if payload.carrier != path.carrier:  # a copy: it burns nothing, and no proof of a refusal gets into the copier's hand [R-18]
+        raise PeerFault(Reason.TRANSPORT_MISMATCH)
     if session.handle not in session.desk.sessions:
         _take_over(session, now)
-    if session.active is None or session.active.path != path:
-        change = Change.MOVE  # whatever it calls itself, it counts as one
+    rekey = session.active is not None and session.active.path == path  # whatever it calls itself
     session.next, session.secrets = attempt + 1, (session_id, keys.next)  # [R-15]: all up to this one are burnt, whatever the policy says
-    status, retry_after = _policy(session, payload.carrier, change, cause, path, now)
+    status, retry_after = _policy(session, cause, now, rekey=rekey)
     index = session.desk.new_index()
     remaining_ms = max(0, session.expires - session.desk.wall_s(now)) * 1_000
     reply = ReattachRespPayload(status, -(-retry_after // limits.MILLISECOND), index, session.binding_version, remaining_ms)
@@ -83,10 +85,10 @@ def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: i
     if status is Status.OK:
         up, down = handshake.split()
         epoch = Epoch(index, message.sender_index, (down, up), path, attempt, now)
-        candidate = Candidate(epoch, Instant(now + limits.CANDIDATE_NS), change, cause, payload.outage_ms)
+        candidate = Candidate(epoch, Instant(now + limits.CANDIDATE_NS), change if rekey else Change.MOVE, cause, payload.outage_ms)
         if not session.hear(Input.REATTACH_PROVEN, now, offer=candidate):
             raise PeerFault(Reason.NO_TRANSITION)
-        session.moves = [*(each for each in session.moves if now - each[0] < MINUTE_NS), (now, _limit(session, change, cause)[0])]
+        session.moves = [*(each for each in session.moves if now - each[0] < limits.MINUTE), (now, _limit(session, cause, rekey=rekey)[0])]
     else:
         session.desk.refusals.add(session, STATUS_REASON[status], path.remote, now)
     session.exchange = Exchange(frame, path, answer)
@@ -114,24 +116,23 @@ def _take_over(session: Session, now: Instant) -> None:
     session.desk.out.append(Record(fact))
 
 
-def _policy(session: Session, carrier: int, change: Change, cause: Cause, path: Path, now: Instant) -> tuple[Status, int]:
+def _policy(session: Session, cause: Cause, now: Instant, *, rekey: bool) -> tuple[Status, int]:
     """Return the status of a proven attempt and after how many nanoseconds to try again [R-16]."""
-    if carrier != path.carrier:
-        return Status.TRANSPORT_MISMATCH, 0
     if session.suspended:
         return Status.SUSPENDED, limits.RELOAD_RETRY_NS
-    name, most = _limit(session, change, cause)
-    recent = [at for at, of in session.moves if of == name and now - at < MINUTE_NS]
+    due = rekey and session.active and now - session.active.born >= limits.REKEY_AFTER_NS
+    name, most = _limit(session, cause, rekey=rekey)
+    recent = [at for at, of in session.moves if of == name and now - at < limits.MINUTE]
     if name == "voluntary" and recent and now - recent[-1] < limits.VOLUNTARY_COOLDOWN_NS:
         return Status.COOLDOWN, limits.VOLUNTARY_COOLDOWN_NS - (now - recent[-1])
-    if len(recent) >= most:
-        return Status.SWITCH_LIMIT, MINUTE_NS - (now - recent[0])
+    if len(recent) >= most and not due:  # nobody can have used up what a due rekey needs
+        return Status.SWITCH_LIMIT, limits.MINUTE - (now - recent[-most])
     return Status.OK, 0
 
 
-def _limit(session: Session, change: Change, cause: Cause) -> tuple[str, int]:
-    """Return the name of the limit that an attempt counts for, and how many it allows in a minute."""
-    if change is Change.REKEY:
-        return "rekey", limits.REKEYS_PER_MINUTE
+def _limit(session: Session, cause: Cause, *, rekey: bool) -> tuple[str, int]:
+    """Return the name of the limit that an attempt counts for, and from how many in a minute on it is refused."""
     policy = session.desk.policy
+    if rekey:  # a hint can make a client begin one, and only a network's real silence one that says it lost its path
+        return "rekey", max(limits.REKEYS_PER_MINUTE, policy.forced_per_minute if cause in LOST else 0)
     return ("voluntary", policy.voluntary_per_minute) if cause in VOLUNTARY else ("forced", policy.forced_per_minute)

@@ -58,7 +58,7 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         self.draining: Epoch | None = None
         self.candidate: Candidate | None = None
         self.exchange: Exchange | None = None
-        self.commit_ticket, self.commit_at = 0, now
+        self.commit_ticket, self.commit_at, self.since = 0, now, now
         self.commit_fact: Fact | None = None
         self.commit_row: StoreRow | None = None
         self.suspended = False
@@ -69,7 +69,8 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         born = row.born if row else desk.wall_s(now)
         self.born, self.expires = born, row.expires if row else born + desk.policy.lifetime_s
         self.heard_at = self.unbound_at = now
-        self.hinted_at: Instant | None = None
+        self.hinted_at: Instant | None = None  # to move; and to rekey:
+        self.rekey_hinted_at: Instant | None = None
         self.armed_at: Instant | None = None
         self.carrier = 0  # of the path bound last
         self.recovery_at: Instant | None = Instant(now + limits.RECOVERY_WINDOW_NS) if row else None
@@ -214,10 +215,10 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
             self.desk.leave(self.draining.path, self)
         if self.row and candidate.kind is Change.MOVE:
             self._measure_move(candidate, now)
+        self.desk.route(self, now, newborn=self.row is None)
         self.row, self.binding_version = self.commit_row, self.binding_version + 1
         self.quality_at, self.good_since, self.heard_at = None, now, now
         self.health_at, self.carrier = Instant(now + self.desk.policy.health_ns), self.active.path.carrier
-        self.desk.route(self)
         self.desk.out.append(Route(self.handle, (self.device.inner4, self.device.inner6), up=True))
 
     def _measure_move(self, candidate: Candidate, now: Instant) -> None:

@@ -14,6 +14,7 @@ _HEAD: Final = Struct("<BH")  # kind, length
 _KINDS: Final = {int(kind): kind for kind in Kind}
 _BULK: Final = 2  # up to this: IP and SEGMENT
 _MTU_AT: Final[dict[int, int]] = {Kind.CONFIRM: 0, Kind.ACK: 8}  # where they state M
+_LENGTHS: Final = {int(Kind.CLOSE): 1, int(Kind.HEALTH): 80}  # bodies that nobody reads are judged here
 _LONG: Final = frozenset({Kind.CONFIRM, Kind.ACK, Kind.PROBE, Kind.PROBE_ACK})  # padded further than to the next block
 
 
@@ -46,8 +47,8 @@ def parse(plain: bytes, mtu: int = MTU_MAX) -> tuple[Kind, bytes]:
         raise Malformed(Defect.LENGTH)
     if not plain.endswith(ZEROS[rest] if rest < BLOCK else bytes(rest)):
         raise Malformed(Defect.PADDING)
-    if number == 1 and not packet_length(body) == length <= mtu:
-        raise Malformed(Defect.BODY)
+    if length != _LENGTHS.get(number, length) if number > _BULK else number == 1 and not packet_length(body) == length <= mtu:
+        raise Malformed(Defect.LENGTH if number > _BULK else Defect.BODY)
     return kind, body
 
 

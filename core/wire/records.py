@@ -6,7 +6,7 @@ from collections.abc import Callable, Container
 from typing import Any, Final, NamedTuple, TypeVar
 
 from core.errors import Invariant, require
-from core.limits import LOCATORS_PER_ACK, MTU_ALLOWED
+from core.limits import BINDING_VERSION_MAX, LOCATORS_PER_ACK, MTU_ALLOWED
 from core.wire.layout import Change, Defect, Malformed
 
 T = TypeVar("T", bound=tuple[Any, ...])
@@ -47,7 +47,8 @@ _TABLE: Final[tuple[tuple[object, str, dict[str, Container[int]]], ...]] = (
     (ReattachPayload,     "B B Q B x I",      {"kind": frozenset(Change)}),
     (ReattachRespPayload, "B x H I Q Q",      {}),
     (Confirm,             "H",                {"mtu": MTU_ALLOWED}),
-    (AckHead,             "Q H 4s 16s 16s B", {"mtu": MTU_ALLOWED, "locators": range(LOCATORS_PER_ACK + 1)}),
+    (AckHead,             "Q H 4s 16s 16s B", {"mtu": MTU_ALLOWED, "locators": range(LOCATORS_PER_ACK + 1),
+                                           "binding_version": range(BINDING_VERSION_MAX + 1)}),
     (Probe,               "I Q",              {}),
     (ProbeAck,            "I Q Q Q Q",        {}),
     (Close,               "B",                {}),

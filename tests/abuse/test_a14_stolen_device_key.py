@@ -6,8 +6,8 @@ ATTACK
 
 EXPECTED REFUSAL
     Without the chain no REATTACH has a right mac [R-12]. A session of their own is another session: the live one is neither ended nor
-    moved [H-22], and what is sent to the device goes to the session that the device speaks under [D-7]. Revoking the key ends both
-    [G-33].
+    moved [H-22], and what is sent to the device goes on to the older session while that is in use, however much theirs speaks, probes
+    and moves [D-7]. Revoking the key ends both [G-33].
 
 EXPECTED EVIDENCE
     TRAFFIC_REFUSED / REATTACH_MAC_WRONG
@@ -16,13 +16,17 @@ EXPECTED EVIDENCE
 
 import pytest
 
+from core import limits
 from core.client.attempts import Attempt, Life
 from core.crypto.chain import Birth
 from core.crypto.secret import Secret
 from core.reasons import Cause, Event, Reason
 from core.values import AllowList
-from core.wire.layout import Change
+from core.wire.inner import encode
+from core.wire.layout import Change, Kind
+from core.wire.records import Probe, pack
 from tests.abuse.attack import ELSEWHERE, from_elsewhere, own_path, untouched
+from tests.core.frames import v4
 from tests.core.world import World
 
 
@@ -39,21 +43,46 @@ def test_it_moves_nothing() -> None:
         assert seen.refusals() == {Reason.REATTACH_MAC_WRONG: 1}
 
 
-def test_a_session_of_their_own_draws_nothing_off(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("milliseconds", [0, 3_000])
+def test_a_session_of_their_own_draws_nothing_off(milliseconds: int) -> None:
     """What is sent to the device would reach the thief, and the device would go deaf."""
     world = World().connected()
+    world.run(milliseconds, world.host.chat)
     session, before = world.session, world.session.facts()
     thief = world.new_host(like=world.host)
     thief.connect()
     (theirs,) = set(world.desk.sessions.values()) - {session}
     assert (session.facts(), theirs.device) == (before, session.device)
-    monkeypatch.setattr(thief.client, "deadline", lambda: None)  # they only listen now, so as not to be noticed
     world.run(100, world.host.chat)
-    told = len(thief.down)
-    world.run(1_000, world.host.chat)
+    told, mine = len(thief.down), len(world.host.down)
+
+    def all_talk() -> None:
+        epoch = thief.client.committed
+        assert epoch
+        world.host.chat()
+        thief.does(lambda: [*epoch.seal([encode(Kind.PROBE, pack(Probe(1, world.now)))])])
+        thief.say()
+
+    world.run(1_000, all_talk)
+    thief.move(v4(99))
+    world.run(1_000, all_talk)
+    assert theirs.active
+    assert theirs.active.attempt
     assert len(thief.down) == told
-    assert len(world.host.down) > 190
+    assert len(world.host.down) - mine > 390
     assert (session.facts(), session.binding_version) == (before, 1)
+
+
+def test_each_birth_of_theirs_draws_off_until_the_owner_probes() -> None:
+    """More would be drawn off than the model says remains."""
+    world = World().connected()
+    world.run(3_000)
+    for _ in range(3):
+        thief = world.new_host(like=world.host)
+        thief.connect(20)
+        world.run(2_000, world.host.chat, step_ms=10)
+        assert len(thief.down) * 10 <= 2 * limits.PROBE_NS // limits.MILLISECOND
+        thief.off = True
 
 
 def test_revocation_ends_it() -> None:

@@ -1,25 +1,27 @@
 """A device moves without end (T-26).
 
 ATTACK
-    A device, or a network that plays with it, makes move after move, or changes its keys again and again where it is: each costs the
-    gateway key agreements and a durable write.
+    A device, or a network that plays with it, makes move after move, changes its keys again and again where it is, or makes sessions
+    and closes them: each costs the gateway key agreements and a durable write.
 
 EXPECTED REFUSAL
-    Moves a minute are limited, forced ones less strictly than those by choice, and so are rekeys [R-16]; a refusal has a proof, says when
-    to try again, costs no write, and leaves the session where it is.
+    Moves a minute are limited, forced ones less strictly than those by choice, and so are rekeys [R-16] and births [H-28]; a refusal has a
+    proof, costs no write, and leaves the session where it is.
 
 EXPECTED EVIDENCE
     SESSION_REFUSED / SWITCH_LIMIT
     SESSION_REFUSED / COOLDOWN
-    SESSION_REFUSED / TRANSPORT_MISMATCH
+    HANDSHAKE_REFUSED / LIMIT_SESSIONS
 """
+
+from functools import partial
 
 from core import limits
 from core.client.attempts import Attempt
 from core.reasons import Cause, Event, Reason
-from core.values import CompareAndSet, Instant
+from core.values import CloseSession, CompareAndSet, Instant
 from core.wire.layout import Change
-from tests.abuse.attack import Seen, own_path
+from tests.abuse.attack import Seen, from_elsewhere, own_path
 from tests.core.frames import v4
 from tests.core.world import World
 
@@ -40,11 +42,11 @@ def test_forced_moves() -> None:
     assert world.attached()
 
 
-def attempt(world: World, cause: Cause, carrier: int = 1, change: Change = Change.MOVE) -> bytes:
+def attempt(world: World, cause: Cause, change: Change = Change.MOVE) -> bytes:
     """Return a proven attempt, whatever the client's own caution would say."""
     life = world.client.life
     assert life
-    path = world.host.paths[1]._replace(carrier=carrier)
+    path = world.host.paths[1]
     return Attempt(world.client.keys, world.entropy, life, path, change, cause, 0, world.now).frame
 
 
@@ -53,11 +55,11 @@ def test_moves_by_choice() -> None:
     world = World().connected()
     seen = Seen(world, None)
     for _ in range(2):
-        world.inject(attempt(world, Cause.BETTER), own_path(world.host))
+        world.inject(attempt(world, Cause.BETTER), from_elsewhere(own_path(world.host)))
     assert seen.refusals(Event.SESSION_REFUSED) == {Reason.COOLDOWN: 1}
     for _ in range(limits.VOLUNTARY_PER_MINUTE):
         world.now = Instant(world.now + limits.VOLUNTARY_COOLDOWN_NS)
-        world.inject(attempt(world, Cause.BETTER), own_path(world.host))
+        world.inject(attempt(world, Cause.BETTER), from_elsewhere(own_path(world.host)))
     assert seen.refusals(Event.SESSION_REFUSED) == {Reason.COOLDOWN: 1, Reason.SWITCH_LIMIT: 1}
 
 
@@ -70,10 +72,14 @@ def test_new_keys_without_end() -> None:
     assert seen.refusals(Event.SESSION_REFUSED) == {Reason.SWITCH_LIMIT: 3}
 
 
-def test_a_carrier_that_is_not_the_paths() -> None:
-    """A device could have it recorded that it came over another carrier than it did, and have the limits of that one."""
-    world = World().connected()
-    seen, before = Seen(world, None), world.session.facts()
-    world.inject(attempt(world, Cause.PATH_DEAD, carrier=2), own_path(world.host))
-    assert seen.refusals(Event.SESSION_REFUSED) == {Reason.TRANSPORT_MISMATCH: 1}
-    assert world.session.facts() == before
+def test_births_without_end() -> None:
+    """A device that makes sessions and closes them would fill the store and its evidence for everybody."""
+    world = World()
+    seen = Seen(world, None)
+    for _ in range(limits.BIRTHS_PER_MINUTE + 3):
+        host = world.new_host(like=world.host)
+        host.connect(20)
+        host.does(partial(host.client.command, CloseSession(), world.now))
+        world.run(20)
+    assert len(world.store.rows) == limits.BIRTHS_PER_MINUTE
+    assert seen.refusals(Event.HANDSHAKE_REFUSED) == {Reason.LIMIT_SESSIONS: 3}

@@ -8,13 +8,13 @@ from core import limits
 from core.client.contact import ClientPolicy
 from core.client.states import PRIORITY, Input, State
 from core.reasons import Carrier, Event, Reason
-from core.values import Connect, Instant
+from core.values import Connect, Endpoint, Instant, Path
 from core.wire.inner import encode
 from core.wire.layout import Change, Kind
 from core.wire.records import Hint, pack
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.frames import Sent, v4
-from tests.core.world import World
+from tests.core.world import GATEWAY_AT, World
 
 UDP_ONLY = ClientPolicy(carriers=(Carrier.UDP,))
 
@@ -244,3 +244,92 @@ def test_hints_are_obeyed_once_a_second() -> None:
     assert world.client_reasons(Event.CLIENT_CHANGED).count(Reason.HINT_OBEYED) == 1
     world.run(200)
     assert world.attached()
+
+
+def test_no_hint_is_obeyed_while_a_refusal_says_to_wait() -> None:
+    """C-43: whoever relays hints would make a client use up its locators, and with them its session."""
+    world = World(client_policy=UDP_ONLY).connected()
+    world.session.moves = [(world.now, "rekey")] * limits.REKEYS_PER_MINUTE
+    life = world.client.life
+    assert life
+
+    def hint() -> None:
+        epoch = world.session.active
+        assert epoch
+        (run,) = epoch.seal([encode(Kind.HINT, pack(Hint(Change.MOVE)))])
+        world.host.hears(run.frames[0], world.host.paths[Carrier.UDP])
+
+    world.run(55_000, hint, step_ms=1_001)
+    assert life.next == 2
+    assert world.client_reasons(Event.CLIENT_REFUSED) == [Reason.SWITCH_LIMIT]
+    world.run(10_000, hint, step_ms=1_001)
+    assert world.session.active
+    assert world.session.active.attempt > 1, "what was refused is tried again after its time"
+
+
+@pytest.mark.parametrize("burnt", [True, False], ids=["a copy was first", "answers were lost"])
+def test_an_attempt_that_is_never_answered_is_given_up_while_attached(burnt: bool) -> None:
+    """R-56: one lost exchange would keep a client from renewing its keys, until they are too old and the session has no path."""
+    world = World(client_policy=UDP_ONLY).connected()
+    host, lost_until = world.host, [0]
+
+    def network(_sender: str, kind: str, frame: bytes) -> tuple[int, ...]:
+        if kind == "REATTACH" and not lost_until[0]:
+            lost_until[0] = world.now + 6 * limits.SECOND
+            if burnt:
+                world.inject(frame, Path(Carrier.UDP, 0, GATEWAY_AT, Endpoint(v4(66), 6)))
+        return () if kind == "REATTACH_RESP" and not burnt and world.now < lost_until[0] else (0,)
+
+    world.network = network
+    world.run(limits.REJECT_AFTER_NS // limits.MILLISECOND + 5_000, host.chat, step_ms=50)
+    assert world.client_reasons(Event.CLIENT_MOVED) == [Reason.REKEYED]
+    assert Reason.KEY_EXPIRED not in world.client_reasons(Event.CLIENT_CHANGED)
+    assert world.client.committed
+    assert world.client.committed.attempt == 2
+
+
+def test_a_long_outage_does_not_use_up_the_locators() -> None:
+    """R-56: a client that comes back after ten minutes in a tunnel would have lost its session."""
+    world = World().connected()
+    life = world.client.life
+    assert life
+    world.network = lambda _sender, _kind, _frame: ()
+    world.host.say()
+    world.run(600_000, step_ms=100)
+    assert world.client.state is State.SEEKING
+    assert life.next <= 4
+    world.network = lambda _sender, _kind, _frame: (0,)
+    world.run(limits.REATTACH_RETRY_CAP_NS // limits.MILLISECOND + 50)
+    assert world.attached(), "what is pending was repeated all the time"
+    assert world.client.life is life
+
+
+def test_a_path_that_does_not_carry_l_costs_few_locators() -> None:
+    """R-54: a client that cannot confirm its new keys where it is would try without a pause until no locator is left to jump with."""
+    world = World(client_policy=UDP_ONLY).connected()
+    life = world.client.life
+    assert life
+    world.network = lambda _sender, kind, _frame: () if kind == "CONFIRM" else (0,)
+    world.run(limits.REJECT_AFTER_NS // limits.MILLISECOND - 2_000, world.host.chat, step_ms=50)
+    assert Reason.PATH_MTU_TOO_SMALL in world.client_reasons(Event.CLIENT_CHANGED)
+    assert world.attached()
+    assert life.next <= 4
+
+
+def test_a_new_index_names_no_other_epoch() -> None:
+    """D-3: packets of one epoch would be opened under the keys of another."""
+    world = World(client_policy=UDP_ONLY).connected()
+    committed, real = world.client.committed, world.client._entropy
+    assert committed
+    draws = [committed.index] * 3
+
+    def entropy(length: int) -> bytes:
+        return draws.pop().to_bytes(4, "little") if length == 4 and draws else real(length)
+
+    world.client._entropy = entropy
+    world.host.move(v4(77))
+    world.run(100)
+    assert not draws
+    assert world.attached()
+    assert world.client.committed
+    assert world.client.committed.index != committed.index

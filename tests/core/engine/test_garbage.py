@@ -84,7 +84,7 @@ def sizes(world: World) -> list[int]:
     """Return the sizes of all that the gateway keeps."""
     desk, gateway = world.desk, world.gateway
     kept = (desk.sessions, desk.by_device, desk.indices, desk.retired, desk.routes, desk.streams, desk.tickets)
-    return [len(each) for each in (*kept, gateway._loads, gateway._heap, gateway._front._accepted, gateway._front._pending)]
+    return [len(each) for each in (*kept, gateway._loads, gateway._heap, gateway._front._accepted, *vars(gateway._front.counts).values())]
 
 
 @pytest.mark.parametrize("way", SESSION_WAYS)

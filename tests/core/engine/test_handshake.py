@@ -1,5 +1,9 @@
 """A session comes to be: over UDP, over TCP where UDP does not work, and under load only for those who can be where they say."""
 
+import sys
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from core import limits
@@ -10,9 +14,12 @@ from core.crypto.primitives import MlKem768, PrivateKey
 from core.reasons import Carrier, Event, Reason, Status
 from core.session.states import State as SessionState
 from core.values import Connect, Create, Endpoint, Path, PathEvent
+from core.wire.inner import encode
+from core.wire.layout import Kind
 from core.wire.messages import parse
-from core.wire.records import Resp
+from core.wire.records import Close, Resp, pack
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
+from tests.core.engine.device import confirm
 from tests.core.engine.knocking import arrive, crowd, hand, keys, resps
 from tests.core.exposed import laid_open
 from tests.core.frames import v4
@@ -202,17 +209,110 @@ def test_a_handshake_with_a_broken_part_gets_no_answer() -> None:
     assert not world.desk.sessions
 
 
-def test_a_handshake_that_states_another_carrier_is_refused_with_proof() -> None:
-    """Someone in the middle could lift a handshake from one carrier to another."""
+def test_a_handshake_that_states_another_carrier_is_refused_in_silence() -> None:
+    """H-29, H-21: a copy on another carrier would bring forth a proven refusal to hand on, or make the genuine one a repeat."""
     world = World()
     source = Endpoint(v4(1), 1)
     mine = hand(world, source)
     arrive(world, mine.frame, source, Carrier.TCP, 9)
-    (answer,) = [parse(sent.frame) for sent in world.sent]
-    assert isinstance(answer, Resp)
-    assert mine.answer(answer, world.now) is Status.TRANSPORT_MISMATCH
-    assert world.reasons(Event.HANDSHAKE_REFUSED) == [Reason.TRANSPORT_MISMATCH]
+    assert not world.sent
     assert not world.desk.sessions
+    assert world.reasons(REFUSED) == [Reason.TRANSPORT_MISMATCH]
+    arrive(world, mine.frame, source)
+    assert resps(world) == 1
+    arrive(world, mine.frame, source, Carrier.TCP, 10)
+    assert world.reasons(REFUSED)[-1] is Reason.INIT_REPEATED, "before any public-key operation"
+
+
+def test_behind_a_box_that_exchanges_carriers_a_client_connects_where_there_is_none() -> None:
+    """H-29, H-31: silence would be the end of the client's tries."""
+    world = World()
+    host = world.host
+
+    def box(sender: str, kind: str, frame: bytes) -> tuple[int, ...]:
+        if sender == "client" and kind in {"INIT", "REATTACH"} and world.sent[-1].path.carrier == Carrier.UDP:
+            world.inject(frame, Path(Carrier.TCP, 900, GATEWAY_AT, Endpoint(v4(66), 1)))
+            return ()
+        return (0,)
+
+    world.network = box
+    host.connect(1_000)
+    assert world.attached()
+    assert world.client.committed
+    assert world.client.committed.path.carrier == Carrier.TCP
+    world.run(200_000, host.chat, step_ms=100)
+    assert world.attached(), "and it looks for the better carrier without harm"
+    assert Reason.SESSION_LOST not in world.client_reasons(Event.CLIENT_ATTACHED)
+    assert world.kinds("client").count("REATTACH") > 10
+    world.network = lambda _sender, _kind, _frame: (0,)
+    world.run(40_000, host.chat, step_ms=100)
+    assert world.client.committed.path.carrier == Carrier.UDP
+
+
+def born(world: World, *, over: bool = True) -> Status | None:
+    """Make a session by hand, and close it; return the status of a refusal."""
+    source = Endpoint(v4(1), 1)
+    mine, before = hand(world, source), len(world.sent)
+    arrive(world, mine.frame, source)
+    (answer,) = [parse(sent.frame) for sent in world.sent[before:]]
+    assert isinstance(answer, Resp)
+    newborn = mine.answer(answer, world.now)
+    if isinstance(newborn, Status):
+        return newborn
+    inner = [confirm(world), encode(Kind.CLOSE, pack(Close(1)))] if over else []
+    frames = [frame for run in newborn.epoch.seal(inner) for frame in run.frames]
+    world.gateway_does(lambda: world.gateway.receive(frames, Path(Carrier.UDP, 0, GATEWAY_AT, source), world.now))
+    world.run(50)
+    return None
+
+
+def test_births_of_a_device_have_a_limit_a_minute() -> None:
+    """H-28: one device that makes sessions and closes them would fill the store and its evidence."""
+    world = World()
+    other = world.new_host()
+    assert [born(world) for _ in range(limits.BIRTHS_PER_MINUTE + 1)] == [None] * limits.BIRTHS_PER_MINUTE + [Status.LIMIT_SESSIONS]
+    assert len(world.store.rows) == limits.BIRTHS_PER_MINUTE
+    assert world.reasons(Event.HANDSHAKE_REFUSED) == [Reason.LIMIT_SESSIONS]
+    other.connect()
+    assert other.client.state is State.ATTACHED, "limits of devices are apart"
+    world.run(60_000)
+    assert born(world) is None
+
+
+def test_what_nobody_confirms_is_no_birth() -> None:
+    """H-28: whoever has recorded some INITs of a device would lock it out."""
+    world = World()
+    for _ in range(2 * limits.BIRTHS_PER_MINUTE):
+        assert born(world, over=False) is None
+    assert born(world) is None
+
+
+def test_what_an_init_costs_does_not_depend_on_how_many_are_pending() -> None:
+    """H-23: the demand for a cookie would cost more than the key agreement that it saves."""
+
+    def steps(count: int) -> int:
+        world = World()
+        crowd(world, limits.PENDING_PER_PREFIX)
+        for third in range(1, count):
+            crowd(world, 1, third)
+        assert len(world.desk.sessions) == limits.PENDING_PER_PREFIX + count - 1
+        source = Endpoint(v4(250), 9)
+        frame, taken = hand(world, source).frame, [0]
+
+        def count_steps(_frame: object, _event: str, _argument: object) -> Callable[..., Any]:
+            taken[0] += 1
+            return count_steps
+
+        sys.settrace(count_steps)
+        try:
+            world.gateway.receive([frame], Path(Carrier.UDP, 0, GATEWAY_AT, source), world.now)
+        finally:
+            sys.settrace(None)
+        return taken[0]
+
+    few, many = steps(2), steps(60)
+    assert few > 50
+    assert many == few
 
 
 def test_a_forged_answer_leaves_the_handshake_pending() -> None:

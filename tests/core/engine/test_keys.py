@@ -9,7 +9,7 @@ from core.session.states import State
 from core.values import Instant
 from core.wire.layout import Change
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
-from tests.core.engine.device import arrive, confirm, here, inner_ip, judged, knock, payloads, says
+from tests.core.engine.device import arrive, confirm, here, inner_ip, judged, knock, payloads, says, there
 from tests.core.session.bringing import leave
 from tests.core.world import MS, World
 
@@ -69,6 +69,46 @@ def test_under_keys_that_are_too_old_the_gateway_opens_and_seals_nothing() -> No
     assert len(world.sent) == before
     assert len(world.delivered) == count
     assert world.session.state is State.RECOVERING
+
+
+def test_under_keys_that_are_too_old_the_gateway_opens_and_seals_nothing_while_a_commit_is_asked() -> None:
+    """D-8: a slow store would lengthen the life of keys, as their clock is not judged until its answer."""
+    world = leave(World().connected())
+    old, session = world.client.committed, world.session
+    assert old
+    while world.now < old.born + limits.REJECT_AFTER_NS - 1_000 * MS:
+        world.run(500)
+        says(world, old, inner_ip(world.host, b"alive"))
+    path = here(world.host, 777)
+    attempt = knock(world.host, path)
+    epoch, _, _ = judged(world, attempt, arrive(world, attempt.frame, path))
+    assert epoch
+    world.store.silent = True
+    says(world, epoch, confirm(world))
+    world.run(1_500)
+    assert session.commit_ticket
+    delivered, sent = len(world.delivered), len(world.sent)
+    says(world, old, inner_ip(world.host, b"too old"))
+    world.host.tell()
+    assert (len(world.delivered), len(world.sent)) == (delivered, sent)
+    assert Reason.KEY_EXPIRED in world.reasons(Event.TRAFFIC_REFUSED)
+
+
+def test_a_hint_to_move_does_not_hide_the_hint_to_rekey() -> None:
+    """R-40: whoever copies a packet a second would keep a client that only receives from renewing its keys."""
+    world = leave(World().connected())
+    epoch, path = world.client.committed, here(world.host)
+    assert epoch
+    while world.now <= epoch.born + limits.REKEY_AFTER_NS:
+        world.run(1_000)
+        says(world, epoch, inner_ip(world.host, b"alive"))
+    (hint,) = says(world, epoch, inner_ip(world.host, b"copied"), here(world.host, 777))
+    before = len(world.sent)
+    world.host.tell()
+    assert next(len(sent.frame) for sent in world.sent[before:] if sent.path == there(path)) == len(hint)
+    before = len(world.sent)
+    world.host.tell()
+    assert len(hint) not in [len(sent.frame) for sent in world.sent[before:]], "once a second"
 
 
 def test_under_keys_that_are_too_old_the_client_opens_and_seals_nothing() -> None:

@@ -9,50 +9,15 @@ from core.crypto.chain import later
 from core.crypto.primitives import PrivateKey
 from core.reasons import CAUSE_REASON, Carrier, Cause, Event, Reason, Status
 from core.session.desk import Policy
-from core.values import Instant, Path
+from core.values import Path
 from core.wire.layout import Change
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import arrive, confirm, here, judged, knock, says
+from tests.core.engine.flapping import Flapping
 from tests.core.exposed import laid_open
-from tests.core.session.bringing import leave
 from tests.core.world import MS, World
 
 REFUSED, UNPROVEN = Event.SESSION_REFUSED, Event.TRAFFIC_REFUSED
-
-
-class Flapping:
-    """A device that moves from port to port as often as it may."""
-
-    def __init__(self, world: World) -> None:
-        """Take the place of the first host's client."""
-        self.world = leave(world)
-        self.port = 600
-
-    def move(self, cause: Cause, change: Change = Change.MOVE) -> tuple[Status, int]:
-        """Try to move to another port; return the gateway's status and when to come back."""
-        self.port += 1
-        path = here(self.world.host, self.port)
-        attempt = knock(self.world.host, path, change=change, cause=cause)
-        epoch, status, wait = judged(self.world, attempt, arrive(self.world, attempt.frame, path))
-        if epoch:
-            says(self.world, epoch, confirm(self.world))
-            self.world.run(10)
-        return status, wait
-
-    def rekey(self) -> tuple[Status, int]:
-        """Try to change the keys where the session is; return the gateway's status and when to come back."""
-        path = here(self.world.host)
-        attempt = knock(self.world.host, path, change=Change.REKEY, cause=Cause.REKEY)
-        epoch, status, wait = judged(self.world, attempt, arrive(self.world, attempt.frame, path))
-        if epoch:
-            says(self.world, epoch, confirm(self.world))
-            self.world.run(5)
-        return status, wait
-
-    def wait(self, ns: int) -> None:
-        """Let exactly so many nanoseconds pass."""
-        self.world.now = Instant(self.world.now + ns)
-        self.world.gateway_does(lambda: self.world.gateway.tick(self.world.now))
 
 
 def test_voluntary_moves_have_a_cooldown_and_a_limit() -> None:
@@ -94,31 +59,6 @@ def test_a_configured_limit_holds_even_where_it_is_high() -> None:
     device = Flapping(world)
     statuses = [device.move(Cause.PATH_DEAD)[0] for _ in range(255)]
     assert statuses == [Status.OK] * 250 + [Status.SWITCH_LIMIT] * 5
-
-
-def test_rekeys_have_a_limit_of_their_own() -> None:
-    """A device could make the store write without end from where it is; or a session could not move because it had changed its keys."""
-    world = World(policy=Policy(forced_per_minute=2, voluntary_per_minute=2)).connected()
-    device = Flapping(world)
-    for _ in range(limits.REKEYS_PER_MINUTE):
-        assert device.rekey()[0] is Status.OK
-    asked = len(world.store.asked)
-    status, wait = device.rekey()
-    assert status is Status.SWITCH_LIMIT
-    assert 0 < wait <= 60 * limits.SECOND
-    assert len(world.store.asked) == asked, "a refusal costs no write"
-    assert world.reasons(REFUSED) == [Reason.SWITCH_LIMIT]
-    device.wait(wait)
-    assert device.rekey()[0] is Status.OK, "once retry_after has passed the next attempt succeeds"
-    assert device.move(Cause.PATH_DEAD)[0] is Status.OK
-    assert device.move(Cause.BETTER)[0] is Status.OK
-
-
-def test_a_rekey_that_is_a_move_counts_as_one() -> None:
-    """A device would call its moves rekeys, and move as often as it likes."""
-    device = Flapping(World().connected())
-    statuses = {device.move(Cause.REKEY, Change.REKEY)[0] for _ in range(limits.FORCED_PER_MINUTE + 1)}
-    assert statuses == {Status.OK, Status.SWITCH_LIMIT}
 
 
 def refusals() -> list[tuple[Reason, bool]]:
@@ -188,15 +128,18 @@ def test_the_farthest_attempt_is_accepted_and_burns_those_before_it() -> None:
     assert Reason.ATTEMPT_BURNT in world.reasons(UNPROVEN)
 
 
-def test_another_carrier_than_stated_is_refused_with_proof() -> None:
-    """Someone in the middle could lift an attempt from one carrier to another."""
+def test_another_carrier_than_stated_is_refused_in_silence() -> None:
+    """R-18: a copy on another carrier would burn the genuine attempt, and bring forth a proven refusal to hand on."""
     world = World().connected()
-    before = world.session.facts()
-    attempt = knock(world.host, here(world.host, 0, Carrier.TCP, 9))
-    _, status, _ = judged(world, attempt, arrive(world, attempt.frame, here(world.host)))
-    assert status is Status.TRANSPORT_MISMATCH
-    assert world.session.facts() == before
-    assert world.reasons(REFUSED) == [Reason.TRANSPORT_MISMATCH]
+    path, session = here(world.host, 777), world.session
+    before = (session.facts(), session.next, laid_open(session.secrets))
+    attempt = knock(world.host, path)
+    for serial in (9, 10):
+        assert not arrive(world, attempt.frame, here(world.host, 0, Carrier.TCP, serial))
+    assert (session.facts(), session.next, laid_open(session.secrets)) == before
+    assert not world.reasons(REFUSED)
+    assert world.reasons(UNPROVEN) == [Reason.TRANSPORT_MISMATCH]
+    assert judged(world, attempt, arrive(world, attempt.frame, path))[1] is Status.OK
 
 
 def test_while_a_commit_is_asked_an_attempt_waits() -> None:
@@ -270,11 +213,11 @@ def test_a_move_is_recorded_under_the_cause_that_the_device_states(cause: Cause)
 def test_a_client_that_is_refused_with_proof_says_why() -> None:
     """A user would see that a session does not come, or does not move, and not why."""
     world = World().connected()
-    world.client.attempt(Carrier.UDP, Change.MOVE, Cause.BETTER, world.now)
-    frame, path = world.client.attempts[Carrier.UDP].frame, world.host.paths[1]
-    (answer,) = arrive(world, frame, path._replace(carrier=Carrier.TCP, serial=5))  # as a relay between carriers would
-    world.host.hears(answer, path)
-    assert world.client_reasons(Event.CLIENT_REFUSED) == [Reason.TRANSPORT_MISMATCH]
+    world.session.moves = [(world.now, "rekey")] * limits.REKEYS_PER_MINUTE
+    world.client.attempt(Carrier.UDP, Change.MOVE, Cause.HINTED, world.now)
+    world.host.does(lambda: world.client.tick(world.now))
+    world.run(20)
+    assert world.client_reasons(Event.CLIENT_REFUSED) == [Reason.SWITCH_LIMIT]
     assert world.attached()
 
 

@@ -8,12 +8,12 @@ import pytest
 from core import limits
 from core.crypto.primitives import PrivateKey
 from core.crypto.secret import Secret
-from core.reasons import Carrier, Event, Reason, Status
+from core.reasons import Carrier, Event, Reason
 from core.session.desk import Device, Policy
 from core.session.states import State
 from core.values import ROW_TOMBSTONE, CloseSession, Get, Path
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
-from tests.core.engine.device import arrive, here, judged, knock, payloads
+from tests.core.engine.device import arrive, here, knock, payloads
 from tests.core.frames import v4
 from tests.core.world import MS, World
 
@@ -224,22 +224,33 @@ def test_without_proof_nothing_is_taken_over() -> None:
     assert not world.desk.by_device
 
 
-def test_a_session_that_is_taken_over_and_refused_has_its_clocks() -> None:
-    """A loaded session whose first attempt was refused would stay in memory for ever."""
+def test_a_session_that_is_taken_over_and_left_has_its_clocks() -> None:
+    """A loaded session whose attempt nobody confirms would stay in memory for ever."""
     world = World(policy=Policy(transport_loss_ns=20_000 * MS)).connected()
-    attempt = knock(world.host, here(world.host, 0, Carrier.TCP, 5))
+    attempt = knock(world.host, here(world.host))
     world.start_gateway()
     world.host.off = True
     arrive(world, attempt.frame, here(world.host))
     world.run(10)
-    answers = [sent.frame for sent in world.sent if sent.kind == "REATTACH_RESP"]
-    assert judged(world, attempt, answers)[1] is Status.TRANSPORT_MISMATCH
     assert world.session.state is State.RECOVERING
     world.run(30_000)
     assert world.desk.sessions, "its owner may still have it bound"
     world.run(limits.BOUND_NS // MS)
     assert not world.desk.sessions
     assert world.reasons(Event.SESSION_ENDED) == [Reason.TRANSPORT_LOST]
+
+
+def test_a_copy_on_another_carrier_takes_nothing_over() -> None:
+    """R-18: whoever relays a message to another carrier would decide which gateway holds a session, and get a proven refusal for it."""
+    world = World().connected()
+    attempt = knock(world.host, here(world.host, 0, Carrier.TCP, 5))
+    world.start_gateway()
+    world.host.off = True
+    arrive(world, attempt.frame, here(world.host))
+    world.run(10)
+    assert not world.desk.sessions
+    assert "REATTACH_RESP" not in world.kinds("gateway")
+    assert world.reasons(Event.TRAFFIC_REFUSED) == [Reason.TRANSPORT_MISMATCH]
 
 
 def test_reads_of_the_store_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,17 +5,17 @@ from random import Random
 import pytest
 
 from core import limits
-from core.reasons import Carrier, Event, Reason
+from core.reasons import Carrier, CloseCode, Event, Reason
 from core.session.desk import Policy
 from core.session.states import State
-from core.values import CloseSession, Instant
+from core.values import Instant
 from core.wire.inner import Ack, encode
 from core.wire.layout import Kind
 from core.wire.records import Close, Confirm, Hint, Probe, pack
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
-from tests.core.engine.device import arrive, here, inner_ip, payloads, proven, says, there
+from tests.core.engine.device import arrive, confirm, here, inner_ip, judged, knock, payloads, proven, says, there
 from tests.core.frames import packet
-from tests.core.session.bringing import lossy
+from tests.core.session.bringing import leave, lossy
 from tests.core.world import INNER_GATEWAY, MS, STRAIGHT, World
 
 PROBE_BYTES = 48  # without probes the client would leave such a path
@@ -91,12 +91,14 @@ BAD_INNER = {
     "probe": bytes((5, 1, 0, 0)) + bytes(12),
     "confirm": bytes((3, 1, 0, 0)) + bytes(12),
     "close": bytes((7, 2, 0, 0)) + bytes(12),
+    "empty close": bytes((7, 0, 0, 0)) + bytes(12),
+    "health": bytes((9, 79, 0)) + bytes(93),
 }
 
 
 @pytest.mark.parametrize("inner", BAD_INNER.values(), ids=BAD_INNER)
 def test_an_inner_frame_that_is_not_one_changes_nothing(inner: bytes) -> None:
-    """A device with its keys could stop the gateway, or end a session by an accident of bytes; and the other way round."""
+    """I-2: a device with its keys could stop the gateway, or end a session by an accident of bytes; and the other way round."""
     world = World().connected()
     mine, theirs = world.client.committed, world.session.active
     assert mine
@@ -105,9 +107,10 @@ def test_an_inner_frame_that_is_not_one_changes_nothing(inner: bytes) -> None:
     says(world, mine, inner)
     ((frame,),) = [run.frames for run in theirs.seal([inner])]
     world.host.hears(frame, world.host.paths[1])
-    if inner is not BAD_INNER["close"]:
-        assert (world.session.facts(), world.client.facts()) == before
-        assert world.reasons(REFUSED) == [Reason.INNER_MALFORMED]
+    assert (world.session.facts(), world.client.facts()) == before
+    assert world.reasons(REFUSED) == [Reason.INNER_MALFORMED]
+    if inner not in {BAD_INNER["probe"], BAD_INNER["confirm"]}:  # which are not for a client, whatever their form
+        assert world.client_reasons(Event.CLIENT_REFUSED) == [Reason.INNER_MALFORMED]
     assert not world.delivered
     assert not world.host.down
 
@@ -206,19 +209,21 @@ def test_both_ends_sample() -> None:
         assert abs(first - later) < first // 4
 
 
-def test_of_two_sessions_of_a_device_the_one_that_speaks_gets_the_traffic() -> None:
-    """A session that nobody uses would draw off a device's traffic."""
-    world = World().connected()
-    twin = world.new_host(like=world.host)
-    twin.connect()
-    world.host.tell(b"to the newest")
-    world.run(10)
-    assert [len(host.down) for host in world.hosts] == [0, 1]
-    twin.off = True
-    world.run(6_000)
-    world.host.tell(b"to the one that speaks")
-    world.run(10)
-    assert [len(host.down) for host in world.hosts] == [1, 1]
+def test_nothing_that_was_held_comes_after_the_end() -> None:
+    """R-20: packets of a session that its device has closed would be delivered in its name."""
+    world = leave(World().connected())
+    session, path = world.session, here(world.host, 777)
+    attempt = knock(world.host, path)
+    epoch, _, _ = judged(world, attempt, arrive(world, attempt.frame, path))
+    assert epoch
+    world.store.mute = True
+    says(world, epoch, confirm(world))
+    for inner in (inner_ip(world.host, b"before"), encode(Kind.CLOSE, pack(Close(CloseCode.GOING))), inner_ip(world.host, b"after")):
+        says(world, epoch, inner)
+    world.release()
+    world.run(20)
+    assert session.state is State.TERMINATED
+    assert payloads(world) == [b"before"]
 
 
 def test_an_ack_for_another_mtu_is_refused() -> None:
@@ -233,19 +238,6 @@ def test_an_ack_for_another_mtu_is_refused() -> None:
     world.host.hears(frame, world.host.paths[1])
     assert life.locators == before
     assert life.binding_version == 1
-
-
-def test_inner_traffic_is_routed_while_there_is_a_session() -> None:
-    """A client would drop what it has a session for, or seal what it has none for."""
-    world = World()
-    assert world.client.session_for(INNER_GATEWAY) is None
-    world.connected()
-    assert world.client.session_for(INNER_GATEWAY) == 0
-    assert world.gateway.session_for(world.host.device.inner6) == world.session.handle
-    assert world.gateway.session_for(INNER_GATEWAY) is None
-    world.host.say(b"x")
-    world.host.does(lambda: world.client.command(CloseSession(), world.now))
-    assert world.client.session_for(INNER_GATEWAY) is None
 
 
 def test_refusals_of_a_session_are_ten_records_a_second_and_a_sum() -> None:

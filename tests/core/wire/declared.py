@@ -76,8 +76,8 @@ VNET: Final = Struct("flags" / Int8ul, "gso_type" / Int8ul, "hdr_len" / Int16ul,
                      "csum_offset" / Int16ul)
 BODIES: Final[Mapping[int, Construct]] = {
     3: Struct(*MTU, Terminated),
-    4: Struct("binding_version" / Int64ul, *MTU, "inner4" / Bytes(4), "inner6" / Bytes(16), "resolver" / Bytes(16), "count" / Int8ul,
-              Check(this.count <= 32), "locators" / Array(this.count, Bytes(16)), Terminated),
+    4: Struct("binding_version" / Int64ul, Check(this.binding_version < 2**53), *MTU, "inner4" / Bytes(4), "inner6" / Bytes(16),
+              "resolver" / Bytes(16), "count" / Int8ul, Check(this.count <= 32), "locators" / Array(this.count, Bytes(16)), Terminated),
     5: Struct("id" / Int32ul, "sent" / Int64ul, Terminated),
     6: Struct("id" / Int32ul, "sent" / Int64ul, "received" / Int64ul, "highest" / Int64ul, "since" / Int64ul, Terminated),
     7: Struct("code" / Int8ul, Terminated),

@@ -36,7 +36,9 @@ PAYLOAD_FIELDS: Final[dict[Any, tuple[st.SearchStrategy[Any], ...]]] = {
 DIRECTIONS: Final = st.builds(records.Direction, U64, U64, U64, U64, U32, U32)
 MTUS: Final = st.sampled_from(declared.MTUS)
 BLOCK: Final = st.binary(min_size=16, max_size=16)
-ACKS: Final = st.builds(Ack, U64, MTUS, st.binary(min_size=4, max_size=4), BLOCK, BLOCK, st.lists(BLOCK, max_size=32).map(tuple))
+ACKS: Final = st.builds(
+    Ack, st.integers(0, 2**53 - 1), MTUS, st.binary(min_size=4, max_size=4), BLOCK, BLOCK, st.lists(BLOCK, max_size=32).map(tuple)
+)
 UNPACK: Final[dict[Kind, Callable[[bytes, int], Any]]] = {
     Kind.IP: lambda body, _: body,
     Kind.SEGMENT: unpack_segment,

@@ -7,6 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from core.errors import Invariant
+from core.limits import BINDING_VERSION_MAX
 from core.wire import records
 from core.wire.inner import Ack, Health, encode, encode_ip, packet_length, parse
 from core.wire.layout import Defect, Kind, Malformed, confirm_length, padded
@@ -19,7 +20,7 @@ u32 = st.integers(0, 2**32 - 1)
 block = st.binary(min_size=16, max_size=16)
 acks = st.builds(
     Ack,
-    u64,
+    st.integers(0, BINDING_VERSION_MAX),
     st.sampled_from(MTUS),
     st.binary(min_size=4, max_size=4),
     block,
@@ -120,6 +121,15 @@ def test_ack_of_another_length(ack: Ack, raw: bytes) -> None:
             Ack.unpack(wrong)
 
 
+def test_an_ack_says_a_binding_that_a_record_can_hold() -> None:
+    """I-5: from one number of the gateway on no record of the client could be written any more."""
+    raw = Ack(BINDING_VERSION_MAX, 1280, bytes(4), bytes(16), bytes(16), ()).pack()
+    assert Ack.unpack(raw).binding_version == 2**53 - 1
+    with pytest.raises(Malformed) as caught:
+        Ack.unpack((2**53).to_bytes(8, "little") + raw[8:])
+    assert caught.value.defect is Defect.BODY
+
+
 def test_ack_of_ours_that_cannot_be() -> None:
     """A mistake of ours would leave as an ACK that no client takes."""
     good = Ack(1, 1280, bytes(4), bytes(16), bytes(16), ())
@@ -128,6 +138,7 @@ def test_ack_of_ours_that_cannot_be() -> None:
         good._replace(locators=(bytes(16),) * 33),
         good._replace(inner4=bytes(5)),
         good._replace(mtu=1),
+        good._replace(binding_version=2**53),
     ):
         with pytest.raises(Invariant):
             bad.pack()
@@ -182,11 +193,12 @@ def test_probes_of_every_length(kind: Kind, mtu: int) -> None:
 @pytest.mark.parametrize("kind", PLAIN)
 def test_the_rest_has_one_length(kind: Kind) -> None:
     """A frame would have many forms, and padding could carry what nobody sees."""
-    plain = encode(kind, bytes(80))
+    body = bytes(1 if kind is Kind.CLOSE else 80)
+    plain = encode(kind, body)
     parse(plain)
     assert defect(plain + bytes(16)) is Defect.LENGTH
     with pytest.raises(Invariant):
-        encode(kind, bytes(80), len(plain) + 16)
+        encode(kind, body, len(plain) + 16)
 
 
 @pytest.mark.parametrize("kind", sorted(Kind))
