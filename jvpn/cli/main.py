@@ -10,7 +10,7 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
-from jvpn.cli import audit, checks, doctor, keys, serving, shipping, state
+from jvpn.cli import audit, checks, doctor, keys, serving, shipping, state, trust
 from jvpn.cli.output import Exit, complain, say
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.errors import Unavailable
@@ -42,6 +42,15 @@ KEYGEN: Final[tuple[Row, ...]] = (
     ("rotate", keys.rotate, ("jvpn keygen rotate --file /etc/jvpn/gateway.key",)),
     ("passphrase", keys.passphrase, ("jvpn keygen passphrase --file gateway.key --new-passphrase-file passphrase",
                                      "jvpn keygen passphrase --file gateway.key --passphrase-file old --plain")),
+)
+KEYS: Final[tuple[Row, ...]] = (
+    ("root", trust.root, ("jvpn keys root --out ceremony/",)),
+    ("sign", trust.sign, ("jvpn keys sign keyset keyset.json --key keyset.key --out keyset.signed",
+                          "jvpn keys sign root root.2.signed --key root-b.key --out root.2.signed")),
+    ("revoke", trust.revoke, ("jvpn keys revoke --dir trust --key revocations.key",)),
+    ("verify", trust.verify, ("jvpn keys verify trust/revocations.signed --json",)),
+    ("status", trust.status, ("jvpn keys status --config /etc/jvpn/gateway.toml",)),
+    ("destroy", trust.destroy, ("jvpn keys destroy old.key --yes",)),
 )
 AUDIT: Final[tuple[Row, ...]] = (
     ("verify", audit.verify, ("jvpn audit verify /var/lib/jvpn/audit", "jvpn audit verify audit-00000000000000000000.jsonl --json")),
@@ -79,6 +88,7 @@ def _group(rows: Sequence[Row], text: str, epilog: str = "") -> typer.Typer:
 
 app = _group(COMMANDS, "A VPN whose session is the anchor and whose transport is volatile.", EPILOG)
 app.add_typer(_group(KEYGEN, "Make and renew key files. Secrets are never printed."), name="keygen")
+app.add_typer(_group(KEYS, "Sign, revoke, verify: signed documents about keys."), name="keys")
 app.add_typer(_group(AUDIT, "Verify, read and report on audit logs."), name="audit")
 
 

@@ -14,13 +14,13 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import orjson
 
 from core import limits
 from core.crypto.chain import next_kek
-from core.crypto.primitives import PrivateKey
+from core.crypto.primitives import PrivateKey, SigningKey
 from core.crypto.secret import Secret
 from core.errors import Invariant
 from jvpn.shell import second
@@ -32,6 +32,7 @@ from jvpn.shell.vault import FILE_BYTES_MAX, PLAIN, Vault
 
 DEVICE: Final = "jvpn device key 1"
 GATEWAY: Final = "jvpn gateway key 1"
+ROLE: Final = "jvpn role key 1"
 HOUR_NS: Final = 3_600 * limits.SECOND
 KEPT_HOURS: Final = limits.LIFETIME_S_MAX // 3_600 + 1
 LOCATOR_KEYS_MAX: Final = 2
@@ -41,6 +42,7 @@ NOT_SHOWN: Final = "A" * 43 + "="  # stands in the text while it is parsed or ma
 
 Entropy = Callable[[int], bytes]
 Seeds = dict[str, bytearray]
+K = TypeVar("K", PrivateKey, SigningKey)
 
 
 class GatewayKeys(NamedTuple):
@@ -67,9 +69,31 @@ def create_gateway(path: Path, entropy: Entropy, wall_ns: int, vault: Vault = PL
     return _create(path, fields, entropy, vault)
 
 
+def create_role(path: Path, entropy: Entropy, vault: Vault = PLAIN) -> bytes:
+    """Make the key file of who signs documents, Ed25519; return its public key, 32 bytes. Misconfigured as in `create_device`."""
+    return _create(path, {"format": ROLE}, entropy, vault)
+
+
+def load_role(path: Path, vault: Vault = PLAIN) -> SigningKey:
+    """Return a key that signs documents. Misconfigured as in `load_device`."""
+    (key,) = _keys(path, *_read(path, vault, ROLE), SigningKey)
+    return key
+
+
+def destroy(path: Path, vault: Vault = PLAIN) -> tuple[str, bytes]:
+    """Overwrite a key file of any kind and remove it; return its kind and its newest public key. Misconfigured as in `load_device`."""
+    with locked(path.parent):
+        fields, seeds = _read(path, vault)
+        for seed in seeds.values():
+            wipe(seed)
+        with overwritten(path):
+            path.unlink()
+        return str(fields["format"]), key_bytes(fields["public"])
+
+
 def load_device(path: Path, vault: Vault = PLAIN) -> PrivateKey:
     """Return a device's key. Misconfigured when the file is not one, not safe, or sealed under another passphrase."""
-    (key,) = _keys(path, *_read(path, vault, DEVICE))
+    (key,) = _keys(path, *_read(path, vault, DEVICE), PrivateKey)
     return key
 
 
@@ -78,12 +102,15 @@ def load_gateway(path: Path, wall_ns: int, vault: Vault = PLAIN) -> GatewayKeys:
     ratchet(path, wall_ns, vault)
     fields, seeds = _read(path, vault, GATEWAY)
     locator_keys = tuple(Secret(key_bytes(text)) for text in fields["locator_keys"])
-    return GatewayKeys(_keys(path, fields, seeds), locator_keys, Secret(key_bytes(fields["kek"])), fields["kek_hour"])
+    return GatewayKeys(_keys(path, fields, seeds, PrivateKey), locator_keys, Secret(key_bytes(fields["kek"])), fields["kek_hour"])
 
 
 def public_of(path: Path, kind: str | None = None, vault: Vault = PLAIN) -> bytes:
     """Return the newest public key of a key file, 32 bytes. Misconfigured as in `load_device`, and when it is not of the kind asked for."""
-    return _keys(path, *_read(path, vault, kind))[0].public
+    fields, seeds = _read(path, vault, kind)
+    if fields["format"] == ROLE:
+        return _keys(path, fields, seeds, SigningKey)[0].public
+    return _keys(path, fields, seeds, PrivateKey)[0].public
 
 
 def ratchet(path: Path, wall_ns: int, vault: Vault = PLAIN) -> bool:
@@ -159,7 +186,7 @@ def _fresh_kek(entropy: Entropy, wall_ns: int) -> dict[str, Any]:
 
 
 def _create(path: Path, fields: dict[str, Any], entropy: Entropy, vault: Vault) -> bytes:
-    public, seed = _born(entropy)
+    public, seed = _born(entropy, SigningKey if fields["format"] == ROLE else PrivateKey)
     text = _rendered(path, fields | {"public": key_text(public)}, {"private": seed}, vault)
     try:
         create(path, text)
@@ -168,14 +195,14 @@ def _create(path: Path, fields: dict[str, Any], entropy: Entropy, vault: Vault) 
     return public
 
 
-def _born(entropy: Entropy) -> tuple[bytes, bytearray]:
-    """Make a static key and test the pair [K-12]; return its public key, 32 bytes, and the text of its seed."""
+def _born(entropy: Entropy, kind: type[PrivateKey] | type[SigningKey] = PrivateKey) -> tuple[bytes, bytearray]:
+    """Make a key and test the pair [K-12]; return its public key, 32 bytes, and the text of its seed."""
     raw = entropy(KEY_BYTES)
     try:
-        second.pair(raw)
+        (second.signing_pair if kind is SigningKey else second.pair)(raw)
     except Invariant as error:
         raise Faulty(f"a fresh key fails its pairwise test: {error}; do not use this installation") from error
-    return PrivateKey(raw).public, bytearray(binascii.b2a_base64(raw, newline=False))
+    return kind(raw).public, bytearray(binascii.b2a_base64(raw, newline=False))
 
 
 @contextmanager
@@ -246,14 +273,14 @@ def _judge(path: Path, fields: Any, kind: str | None, seeds: set[str]) -> None: 
         raise Misconfigured(f"{path}: retiring: damaged, allowed 32 bytes in base64 beside retiring_public: restore the file")
 
 
-def _keys(path: Path, fields: dict[str, Any], seeds: Seeds) -> tuple[PrivateKey, ...]:
+def _keys(path: Path, fields: dict[str, Any], seeds: Seeds, kind: type[K]) -> tuple[K, ...]:
     """Return the keys of a file's seeds, the newest first; the seeds are overwritten."""
     keys = []
     for name, public in (("private", "public"), ("retiring", "retiring_public")):
         if name in seeds:
             raw = _decoded(seeds[name])
             wipe(seeds[name])
-            key = PrivateKey(raw)
+            key = kind(raw)
             wipe(raw)
             if key_text(key.public) != fields[public]:
                 raise Misconfigured(f"{path}: {public}: does not belong to the private key: the file is damaged, restore it")
@@ -290,6 +317,7 @@ def _are_keys(value: object) -> bool:
 ONE_KEY: Final = ("32 bytes in base64", _is_key)
 KINDS: Final[dict[str, dict[str, tuple[str, Callable[[object], bool]]]]] = {
     DEVICE: {"public": ONE_KEY},
+    ROLE: {"public": ONE_KEY},
     GATEWAY: {
         "public": ONE_KEY,
         "kek": ONE_KEY,

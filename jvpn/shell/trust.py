@@ -41,8 +41,11 @@ log = structlog.get_logger(__name__)
 class Documents:
     """What is believed, and how it changes. Each judgement that is new is handed to `record`, once."""
 
-    def __init__(self, config: TrustConfig, state: Path, serial: Callable[[], int], record: Callable[[Fact], None]) -> None:
-        """Take up the floors of before. Misconfigured when their file is damaged or not safe."""
+    def __init__(
+        self, config: TrustConfig, state: Path, serial: Callable[[], int], record: Callable[[Fact], None], *, keep: bool = True
+    ) -> None:
+        """Take up the floors of before; without `keep` new ones are for this object only. Misconfigured when their file is damaged."""
+        self._keep = keep
         self._dir, self._kept, self._serial, self._record = config.dir, state / NAME, serial, record
         self._told: dict[Role, tuple[Reason, int]] = {}
         self.trust = Trust(config.root, floors(self._kept, config.root))
@@ -70,7 +73,7 @@ class Documents:
             if raw is None:
                 raise PeerFault(Reason.DOCUMENT_MISSING)  # noqa: TRY301 - one place tells all refusals
             trust = self.trust.offer(role, raw, wall_s)
-            if trust.floors != self.trust.floors:
+            if self._keep and trust.floors != self.trust.floors:
                 replace(self._kept, rendered(trust))
         except PeerFault as fault:
             self._tell(role, fault.reason, 0, now)

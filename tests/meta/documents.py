@@ -116,9 +116,9 @@ def _known(command: str) -> int:
         if not re.fullmatch(r"[a-z]+", word) or not _bash(f"jvpn {shlex.join([*name, word])} --help", ROOT, None):
             break
         name.append(word)
-        if name not in (["audit"], ["keygen"]):
+        if name not in (["audit"], ["keygen"], ["keys"]):
             break
-    if not name or name in (["audit"], ["keygen"]):
+    if not name or name in (["audit"], ["keygen"], ["keys"]):
         raise Wrong(f"no such command: {command}")
     text = _bash(f"jvpn {shlex.join(name)} --help", ROOT, 0)
     if unknown := [word for word in words if word.startswith("--") and not re.search(rf"{word}\b", text)]:
