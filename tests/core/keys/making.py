@@ -234,6 +234,8 @@ def refused_by_form() -> Iterator[tuple[str, Fields]]:
         ("envelope-space", "A space more.", good.replace(" ", "  ")),
         ("envelope-unsigned", "No signature at all.", "\n".join([*good.split("\n")[:2], ""])),
         ("envelope-other-protocol", "Of another protocol.", good.replace("jumping-vpn/1", "jumping-vpn/2")),
+        ("envelope-no-protocol", "The role stands alone.", good.removeprefix("jumping-vpn/1 ")),
+        ("envelope-more", "Bytes behind the last line.", good + "x"),
         ("envelope-loose-base64", "Base64 with a character that is none.", good.replace("\n", "\n!", 1)),
     ):
         yield name, course(what, offer("revocations", file, "DOCUMENT_MALFORMED"))

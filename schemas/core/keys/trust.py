@@ -1,0 +1,118 @@
+"""Trust: the documents that are accepted, and the floors that keep old ones out. A value; each accepted document makes a new one.
+
+Order of judgement [K-26]: size and form, root, signatures, then the payload, then version, then clock. A refusal changes nothing.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from core import limits
+from core.crypto.primitives import sha256
+from core.errors import PeerFault
+from core.keys.documents import Document, Keyset, Revocations, Revoked, Root, read_keyset, read_revocations, read_root
+from core.keys.envelope import Envelope, Role, parse
+from core.reasons import Reason
+
+
+class Floor(NamedTuple):
+    """The highest version that was ever accepted, and the digest of its payload (32 bytes)."""
+
+    version: int
+    digest: bytes
+
+
+NO_FLOOR = Floor(0, b"")
+READERS: Mapping[Role, Callable[[bytes], Keyset | Revocations]] = {Role.KEYSET: read_keyset, Role.REVOCATIONS: read_revocations}
+
+
+class Trust(NamedTuple):
+    """What is believed. `pin`: digest of the first root, 32 bytes; `floors` are to be kept in a file before what they belong to is used."""
+
+    pin: bytes
+    floors: Mapping[Role, Floor] = MappingProxyType({})
+    root: Root | None = None
+    keyset: Keyset | None = None
+    revocations: Revocations | None = None
+
+    def offer(self, role: Role, raw: bytes, wall_s: int) -> "Trust":
+        """Return the trust with this document, `raw` being its file and `wall_s` the time now.
+
+        Raises:
+            PeerFault: it is refused; the reason is one of DOCUMENT_... or ROOT_NOT_PINNED.
+        """
+        envelope = parse(raw)
+        if envelope.role is not role:
+            raise PeerFault(Reason.DOCUMENT_ROLE_WRONG)
+        return self._offer_root(envelope) if role is Role.ROOT else self._offer_other(envelope, wall_s)
+
+    def refusal(self, wall_s: int) -> Reason | None:
+        """Return why nobody may come in now: no fresh revocations under a root that stands [K-30]; None where they may."""
+        try:
+            self._standing_root(wall_s)
+            _timely(self.revocations, wall_s)
+        except PeerFault:
+            return Reason.REVOCATIONS_STALE
+        return None
+
+    def ended(self, public: bytes, wall_s: int) -> Revoked | None:
+        """Return how a static key is revoked at this time, or None. The last list that was accepted counts, fresh or not [K-31]."""
+        found = self.revocations.revoked.get(sha256(public)) if self.revocations else None
+        return found if found and found.since <= wall_s else None
+
+    def _standing_root(self, wall_s: int) -> Root:
+        """Return the root, which must be the newest that was ever accepted, and not expired [K-28]."""
+        root = self.root
+        _timely(root, wall_s)
+        if root is None or root.version < self.floors[Role.ROOT].version:
+            raise PeerFault(Reason.DOCUMENT_ROLLED_BACK)
+        return root
+
+    def _offer_root(self, envelope: Envelope) -> "Trust":
+        """Judge a root: the first by the pin, each other by the one before and by itself [K-27]; it may be expired when another follows."""
+        floor, old = self.floors.get(Role.ROOT, NO_FLOOR), self.root
+        if old is None:
+            if envelope.digest != self.pin:
+                raise PeerFault(Reason.ROOT_NOT_PINNED)
+        elif (old.version, envelope.digest) == floor:
+            return self
+        else:
+            envelope.verify(old.roles[Role.ROOT].keys, old.roles[Role.ROOT].threshold)
+        root = read_root(envelope.payload)
+        envelope.verify(root.roles[Role.ROOT].keys, root.roles[Role.ROOT].threshold)
+        if old and root.version > old.version + 1:
+            raise PeerFault(Reason.DOCUMENT_VERSION_GAP)
+        if old and root.version < old.version:
+            raise PeerFault(Reason.DOCUMENT_ROLLED_BACK)
+        if (old and root.version == old.version) or (root.version == floor.version and envelope.digest != floor.digest):
+            raise PeerFault(Reason.DOCUMENT_EQUIVOCATED)
+        if root.version <= floor.version:  # known from before a restart
+            return self._replace(root=root)
+        # [K-29]: a role whose keys are new starts anew; whoever had the old ones may have signed the highest version there is
+        kept = {role for role in Role if role is not Role.ROOT and (old is None or old.roles[role].keys == root.roles[role].keys)}
+        floors = {role: at for role, at in self.floors.items() if role in kept} | {Role.ROOT: Floor(root.version, envelope.digest)}
+        return Trust(self.pin, MappingProxyType(floors), root, self.keyset if Role.KEYSET in kept else None,
+                     self.revocations if Role.REVOCATIONS in kept else None)  # fmt: skip
+
+    def _offer_other(self, envelope: Envelope, wall_s: int) -> "Trust":
+        signers = self._standing_root(wall_s).roles[envelope.role]
+        envelope.verify(signers.keys, signers.threshold)
+        document = READERS[envelope.role](envelope.payload)
+        floor = self.floors.get(envelope.role, NO_FLOOR)
+        if document.version < floor.version:
+            raise PeerFault(Reason.DOCUMENT_ROLLED_BACK)
+        if document.version == floor.version and envelope.digest != floor.digest:
+            raise PeerFault(Reason.DOCUMENT_EQUIVOCATED)
+        _timely(document, wall_s)
+        floors = MappingProxyType({**self.floors, envelope.role: Floor(document.version, envelope.digest)})
+        return self._replace(floors=floors, **{envelope.role.value: document})  # type: ignore[arg-type]  # fields are named by role
+
+
+def _timely(document: Document | None, wall_s: int) -> None:
+    """Require that there is a document of now, as far as clocks agree [K-26]: freeze, and a clock that was set back, are seen here."""
+    if document is None:
+        raise PeerFault(Reason.DOCUMENT_MISSING)
+    if document.created > wall_s + limits.CLOCK_TOLERANCE_S:
+        raise PeerFault(Reason.DOCUMENT_FROM_FUTURE)
+    if document.expires <= wall_s - limits.CLOCK_TOLERANCE_S:
+        raise PeerFault(Reason.DOCUMENT_EXPIRED)

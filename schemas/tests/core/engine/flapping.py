@@ -1,0 +1,43 @@
+"""A device that moves as often as it may."""
+
+from core.reasons import Cause, Status
+from core.values import Instant
+from core.wire.layout import Change
+from tests.core.engine.device import arrive, confirm, here, judged, knock, says
+from tests.core.session.bringing import leave
+from tests.core.world import World
+
+
+class Flapping:
+    """A device that moves from port to port as often as it may."""
+
+    def __init__(self, world: World) -> None:
+        """Take the place of the first host's client."""
+        self.world = leave(world)
+        self.port = 0
+
+    def move(self, cause: Cause, change: Change = Change.MOVE) -> tuple[Status, int]:
+        """Try to move to another port; return the gateway's status and when to come back."""
+        self.port = max(600, self.port) + 1
+        path = here(self.world.host, self.port)
+        attempt = knock(self.world.host, path, change=change, cause=cause)
+        epoch, status, wait = judged(self.world, attempt, arrive(self.world, attempt.frame, path))
+        if epoch:
+            says(self.world, epoch, confirm(self.world))
+            self.world.run(10)
+        return status, wait
+
+    def rekey(self, change: Change = Change.REKEY, cause: Cause = Cause.REKEY) -> tuple[Status, int]:
+        """Try to change the keys where the session is; return the gateway's status and when to come back."""
+        path = here(self.world.host, self.port)
+        attempt = knock(self.world.host, path, change=change, cause=cause)
+        epoch, status, wait = judged(self.world, attempt, arrive(self.world, attempt.frame, path))
+        if epoch:
+            says(self.world, epoch, confirm(self.world))
+            self.world.run(5)
+        return status, wait
+
+    def wait(self, ns: int) -> None:
+        """Let exactly so many nanoseconds pass, in which the device was heard."""
+        self.world.now = self.world.session.heard_at = Instant(self.world.now + ns)
+        self.world.gateway_does(lambda: self.world.gateway.tick(self.world.now))

@@ -1,0 +1,80 @@
+"""What a gateway decides by itself it decides for what it owns; an order is for wherever the session is."""
+
+from collections.abc import Callable
+
+import pytest
+
+from core import limits
+from core.reasons import Event, Reason
+from core.session.desk import Policy
+from core.session.states import State
+from core.values import ROW_LIVE, ROW_TOMBSTONE, AllowList, CloseSession, Output, Row, Tombstone
+from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
+from tests.core.engine.device import arrive, here, knock
+from tests.core.engine.test_store import asked, row, the_move
+from tests.core.session.bringing import suspended
+from tests.core.world import MS, World
+
+
+def overtaken(world: World) -> Row:
+    """Let another gateway have moved the session; return the row."""
+    (old,) = world.store.rows.values()
+    theirs = old._replace(binding_version=old.binding_version + 1, node=b"node-two")
+    world.store.rows[old.handle] = theirs
+    return theirs
+
+
+@pytest.mark.parametrize("why", [Reason.TRANSPORT_LOST, Reason.LIFETIME_OVER, Reason.INVARIANT_BROKEN])
+def test_what_a_gateway_decides_by_itself_it_decides_for_what_it_owns(why: Reason) -> None:
+    """G-55: a gateway that lost a session, and does not know it yet, would end it for the one that has it now."""
+    world = World(policy=Policy(transport_loss_ns=20_000 * MS, lifetime_s=30 if why is Reason.LIFETIME_OVER else 300)).connected()
+    theirs = overtaken(world)
+    world.host.off = world.broken = True
+    world.session.suspended = why is Reason.INVARIANT_BROKEN
+    world.run(60_000)
+    assert not world.desk.sessions
+    assert world.store.rows == {theirs.handle: theirs}
+    assert Event.SESSION_ENDED not in [fact.event for fact in world.story()]
+    assert world.ends() == [Reason.OWNER_FENCED]
+    assert asked(world, Tombstone) == 1
+
+
+@pytest.mark.parametrize("order", [lambda w: w.gateway.command(CloseSession(w.session.handle), w.now),
+                                   lambda w: w.gateway.command(AllowList({}), w.now)], ids=["operator", "allow list"])  # fmt: skip
+def test_an_order_ends_a_session_wherever_it_is(order: Callable[[World], list[Output]]) -> None:
+    """G-55: a stolen device would go on because its session moved to another gateway."""
+    world = World().connected()
+    overtaken(world)
+    world.gateway_does(lambda: order(world))
+    world.run(50)
+    assert row(world) == ROW_TOMBSTONE
+    assert len(world.ends()) == 1
+
+
+def test_the_end_of_a_session_whose_write_came_late_is_asked_again() -> None:
+    """G-55: a gateway would take its own late write for another's, and leave a session that nobody has."""
+    world = suspended(Policy(transport_loss_ns=20_000 * MS))
+    world.store.failing, world.store.silent = False, True  # what is asked now waits
+    world.run_until(lambda: asked(world, Tombstone) > 0)
+    world.store.rows[the_move(world).row.handle] = the_move(world).row
+    world.store.keep(the_move(world).fact)
+    world.release()
+    world.run(50)
+    assert row(world) == ROW_TOMBSTONE
+    assert world.ends() == [Reason.TRANSPORT_LOST]
+    assert not world.desk.sessions
+
+
+def test_a_session_that_only_an_attempt_brought_here_waits_for_its_owner() -> None:
+    """G-55: a copied REATTACH that reached a second gateway would end, after a short time, what the first one has bound."""
+    world = World(policy=Policy(transport_loss_ns=limits.TRANSPORT_LOSS_NS_MIN)).connected()
+    attempt = knock(world.host, here(world.host))
+    world.start_gateway()
+    arrive(world, attempt.frame, here(world.host))
+    world.host.off = True
+    world.run(10)
+    assert world.session.state is State.RECOVERING
+    world.run(limits.REJECT_AFTER_NS // MS)
+    assert row(world) == ROW_LIVE, "the first gateway may have it bound until its key expires"
+    world.run(limits.BOUND_NS // MS)
+    assert world.ends() == [Reason.TRANSPORT_LOST], "nobody has it bound any more"

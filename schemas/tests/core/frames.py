@@ -1,0 +1,38 @@
+"""Frames and packets as playbooks name them."""
+
+from typing import Final, NamedTuple
+
+from core.limits import MTU_DEFAULT
+from core.values import Path
+from core.wire.layout import confirm_length
+
+V4_MAPPED: Final = bytes(10) + b"\xff\xff"
+TYPES: Final = {1: "INIT", 2: "RESP", 3: "COOKIE", 4: "DATA", 5: "REATTACH", 6: "REATTACH_RESP"}
+
+
+def v4(last: int, third: int = 0) -> bytes:
+    """Return 10.9.`third`.`last` as the 16 bytes of an endpoint."""
+    return V4_MAPPED + bytes((10, 9, third, last))
+
+
+def packet(source: bytes, destination: bytes, payload: bytes = b"") -> bytes:
+    """Return an IPv4 packet (checksum left zero: nobody here looks at it)."""
+    length = 20 + len(payload)
+    return b"\x45\0" + length.to_bytes(2, "big") + bytes(4) + b"\x40\x11\0\0" + source + destination + payload
+
+
+class Sent(NamedTuple):
+    """One frame that an engine sent, by which end ("client" or "gateway"), on which of its paths, and what it is."""
+
+    sender: str
+    path: Path
+    frame: bytes
+    kind: str
+
+
+def kind_of(frame: bytes, sender: str) -> str:
+    """Return the name of a frame; the only DATA of the length L are CONFIRM and ACK, as these worlds carry small packets."""
+    name = TYPES.get(frame[0], "?") if frame else "?"
+    if name == "DATA" and len(frame) == confirm_length(MTU_DEFAULT):
+        return "CONFIRM" if sender == "client" else "ACK"
+    return name

@@ -1,0 +1,65 @@
+"""An epoch at rest, and one that was forgotten; what it seals and opens is tested where both ends are."""
+
+import pytest
+
+from core import limits
+from core.crypto.secret import Secret
+from core.errors import Invariant, PeerFault
+from core.values import Endpoint, Instant, Path
+from core.wire.epoch import Epoch
+from tests.core.frames import packet, v4
+from tests.core.world import INNER_GATEWAY, World
+
+PATH = Path(1, 0, Endpoint(v4(1), 1), Endpoint(v4(2), 2))
+
+
+def pair() -> tuple[Epoch, Epoch]:
+    """Return the two ends of one epoch."""
+    up, down = Secret(b"u" * 32), Secret(b"d" * 32)
+    return Epoch(1, 2, (up, down), PATH, 0, Instant(0)), Epoch(2, 1, (down, up), PATH, 0, Instant(0))
+
+
+def test_rest_changes_nothing_but_memory() -> None:
+    """[D-1] An epoch that rested begins its counters anew, or does not open what was sealed before."""
+    mine, theirs = pair()
+    frames = [frame for inner in (b"one", b"two") for frame in mine.seal([inner])[0].frames]
+    assert theirs.open(frames[0], 0) == b"one"
+    for each in (mine, theirs):
+        each.rest()
+        assert (each._send, each._receive) == (None, None)
+    frames += mine.seal([b"three"])[0].frames
+    assert [theirs.open(frame, counter) for counter, frame in enumerate(frames) if counter] == [b"two", b"three"]
+    with pytest.raises(PeerFault, match="COUNTER_REPLAYED"):
+        theirs.open(frames[0], 0)
+    assert (mine.counter, theirs.top) == (3, 2)
+
+
+def test_what_was_forgotten_is_gone() -> None:
+    """[D-9] A copy of the process seals under a counter that the original uses too."""
+    mine, theirs = pair()
+    (frame,) = mine.seal([b"one"])[0].frames
+    for each in (mine, theirs):
+        each.forget()
+    with pytest.raises(Invariant, match="forgotten"):
+        mine.seal([b"two"])
+    with pytest.raises(Invariant, match="forgotten"):
+        theirs.open(frame, 0)
+
+
+def test_an_idle_session_holds_no_ciphers() -> None:
+    """Each idle session holds kilobytes of cipher contexts: ten thousand of them fill the gateway's memory."""
+    world = World().connected()
+    world.host.chat()
+    world.run(2 * world.policy.health_ns // limits.MILLISECOND, step_ms=1_000)
+    epoch = world.session.active
+    assert epoch
+    assert (epoch._send, epoch._receive) == (None, None)
+    before = len(world.delivered), len(world.host.down)
+    world.host.chat()
+    world.run(50)
+    world.gateway_does(lambda: world.gateway.send(world.session.handle, [packet(INNER_GATEWAY, world.host.device.inner4)], world.now))
+    world.run(50)
+    assert (len(world.delivered), len(world.host.down)) > before
+    assert world.session.active is epoch
+    assert epoch._send
+    assert epoch._receive

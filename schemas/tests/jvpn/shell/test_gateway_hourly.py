@@ -1,0 +1,47 @@
+"""What the gateway process does once an hour."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from jvpn.shell import gateway, keyfile
+from jvpn.shell.checked import Misconfigured
+from jvpn.shell.gateway import GatewayProcess
+
+
+def test_old_row_keys_are_destroyed_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway that runs for months would keep the key of every row since its start, for whoever steals the file and old disk blocks."""
+    asked: list[Path] = []
+    monkeypatch.setattr(keyfile, "ratchet", lambda path, _wall_ns, _vault: asked.append(path))
+    process = cast("Any", SimpleNamespace(_hour=7, _vault=None, _config=SimpleNamespace(key=Path("gateway.key"))))
+    for hour in (7, 7, 8, 7, 8, 9):
+        GatewayProcess._hourly(process, hour * keyfile.HOUR_NS)
+    assert asked == [Path("gateway.key")] * 2
+
+
+def test_a_clock_that_was_set_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway that started before its clock was right would lose each session within the hour, and nobody could say why."""
+    told: list[dict[str, object]] = []
+    monkeypatch.setattr(gateway, "log", SimpleNamespace(error=lambda event, **fields: told.append({"event": event, **fields})))
+    process = cast("Any", SimpleNamespace(_at_zero=0))
+    second = 1_000_000_000
+    for at_zero in (0, 59 * second, -59 * second, 7_200 * second, 7_201 * second, 0):
+        GatewayProcess._compare_clocks(process, at_zero)
+    assert [(each["event"], each["by_s"]) for each in told] == [("clock_was_set", 7_200), ("clock_was_set", -7_200)]
+
+
+def test_a_key_file_that_cannot_be_replaced_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full for a moment would end every session."""
+    asked: list[int] = []
+
+    def full(_path: Path, _wall_ns: int, _vault: object) -> bool:
+        asked.append(1)
+        raise Misconfigured("no room")
+
+    monkeypatch.setattr(keyfile, "ratchet", full)
+    process = cast("Any", SimpleNamespace(_hour=7, _vault=None, _config=SimpleNamespace(key=Path("gateway.key"))))
+    for hour in (8, 8, 9):
+        GatewayProcess._hourly(process, hour * keyfile.HOUR_NS)
+    assert len(asked) == 2

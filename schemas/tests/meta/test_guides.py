@@ -1,0 +1,55 @@
+"""The guides for newcomers, operators and keepers of keys: what they show is run, what they name is there, and each fits a page."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from audit.verdict import Verdict
+from audit.vocabulary import vocabulary
+from jvpn.cli.output import Exit
+from tests.meta.documents import as_after_a_demo, broken_links, left_behind, run
+from tests.support import ROOT
+
+GUIDES = [ROOT / "docs" / "guides" / name for name in ("newcomer.md", "operator.md", "keys.md")]
+OPERATOR = GUIDES[1]
+IN_THEIR_OWN = (OPERATOR, GUIDES[2])
+LINES_MAX = 150
+NAME = re.compile(r"`((?!JVP_)[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)`")
+
+on_each = pytest.mark.parametrize("guide", GUIDES, ids=lambda path: str(path.stem))
+
+
+@on_each
+def test_every_command_works(guide: Path, tmp_path: Path) -> None:
+    """Somebody who follows the guide word by word would be stopped by the guide."""
+    as_after_a_demo(tmp_path)
+    assert run(guide.read_text(encoding="utf-8"), tmp_path) > 5
+    assert guide in IN_THEIR_OWN or not left_behind(tmp_path), "the operator works in a directory of their own, others in the checkout"
+
+
+@on_each
+def test_every_link_leads_somewhere(guide: Path) -> None:
+    """The guide would send its reader to a missing file."""
+    assert not broken_links(guide)
+
+
+@on_each
+def test_every_event_and_reason_exists(guide: Path) -> None:
+    """An operator would wait for an alarm that can never come."""
+    words = vocabulary().kinds
+    known = set(words) | {name for kind in words.values() for name in kind.reasons}
+    others = {"CAP_NET_ADMIN", "CAP_NET_BIND_SERVICE"}
+    assert not set(NAME.findall(guide.read_text(encoding="utf-8"))) - known - others
+
+
+@on_each
+def test_it_fits_a_page(guide: Path) -> None:
+    """A guide that nobody reads to its end guides nobody."""
+    assert len(guide.read_text(encoding="utf-8").splitlines()) <= LINES_MAX
+
+
+def test_every_exit_status_is_explained() -> None:
+    """A supervisor would restart what must not be restarted, because nobody knew what the number means."""
+    told = {int(number) for number in re.findall(r"^\| (\d+) \|", OPERATOR.read_text(encoding="utf-8"), re.MULTILINE)}
+    assert told == {each.value for each in Exit} | {each.value for each in Verdict}

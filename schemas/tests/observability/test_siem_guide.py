@@ -1,0 +1,90 @@
+"""The guide for SIEM engineers: what it names is there, and its questions can be answered with what it names."""
+
+import contextlib
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.pseudonym import Pseudonyms, key_path, store_key
+from audit.vocabulary import vocabulary
+from core.crypto.primitives import PrivateKey
+from jvpn.shell import allowlist
+from observability.template import index_template
+from tests.meta.documents import broken_links
+from tests.support import ROOT
+
+GUIDE = ROOT / "docs" / "guides" / "siem.md"
+TEXT = GUIDE.read_text(encoding="utf-8")
+NAME = re.compile(r"\b[A-Z]{3,}(?:_[A-Z]+)+\b")
+NOT_OURS = {"SSL_CERT_FILE"}
+QUERY = re.compile(r"`([a-z_]+(?:\.[a-z_]+)?: [^`\n]+)`")
+FIELD = re.compile(r"(\w+(?:\.\w+)?): ")
+SNIPPET = re.compile(r"^```python\n(from pathlib.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def fields_of(properties: dict[str, Any], above: str = "") -> Iterator[str]:
+    """Yield the names of the fields of a mapping."""
+    for name, below in properties.items():
+        if "properties" in below:
+            yield from fields_of(below["properties"], f"{above}{name}.")
+        else:
+            yield above + name
+
+
+MAPPED = frozenset(fields_of(index_template()["template"]["mappings"]["properties"]))
+
+
+def test_every_name_exists() -> None:
+    """An alert would wait for an event or a reason that can never come."""
+    kinds = vocabulary().kinds
+    known = set(kinds) | {reason for kind in kinds.values() for reason in kind.reasons}
+    assert not set(NAME.findall(TEXT)) - known - NOT_OURS
+    assert not broken_links(GUIDE)
+
+
+def test_every_query_asks_for_fields_that_are_mapped() -> None:
+    """A query on a field that is not there finds nothing and looks like good news."""
+    queries = QUERY.findall(TEXT)
+    assert len(queries) >= 6
+    assert not {field for query in queries for field in FIELD.findall(query)} - MAPPED
+
+
+@pytest.mark.parametrize(
+    ("event", "needed"),
+    [
+        ("SESSION_MOVED", {"session", "device", "transport", "peer", "binding"}),
+        ("CLIENT_MOVED", {"session"}),
+        ("MOVE_MEASURED", {"session", "binding"}),
+        ("SESSION_REFUSED", {"count"}),
+        ("TRAFFIC_REFUSED", {"count"}),
+        ("HANDSHAKE_REFUSED", {"count", "device"}),
+    ],
+)
+def test_an_event_has_what_the_guide_looks_for_in_it(event: str, needed: set[str]) -> None:
+    """The answer to who, why or how long would be a field that this event never has."""
+    assert needed <= vocabulary().kinds[event].fields
+    assert event in TEXT
+
+
+def test_a_measured_move_says_how_long() -> None:
+    """The answer to how long would be missing."""
+    assert "recovery_us" in vocabulary().kinds["MOVE_MEASURED"].measures
+
+
+def test_the_owner_of_a_pseudonym_can_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody could say whose session jumped, or whose device to revoke."""
+    device, key = PrivateKey(b"\5" * 32).public, b"\6" * 32
+    (tmp_path / "state").mkdir()
+    store_key(key_path(tmp_path / "state" / "audit"), key)
+    allowlist.enroll(tmp_path / "devices.json", "laptop", device)
+    monkeypatch.chdir(tmp_path)
+    (program,) = SNIPPET.findall(TEXT)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exec(compile(program, "siem.md", "exec"), {})  # noqa: S102 - the guide's own lines are what is tested
+    assert json.loads(said.getvalue().replace("'", '"')) == {Pseudonyms(key).device(device): "laptop"}
