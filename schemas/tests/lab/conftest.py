@@ -1,5 +1,0 @@
-"""For the tests of the laboratory: the run's OpenSearch node."""
-
-from tests.opensearch_fixture import opensearch_node
-
-__all__ = ["opensearch_node"]
