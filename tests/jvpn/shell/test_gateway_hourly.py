@@ -6,6 +6,8 @@ from typing import Any, cast
 
 import pytest
 
+from core import limits
+from core.values import Admission, Instant
 from jvpn.shell import gateway, keyfile
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.gateway import GatewayProcess
@@ -45,3 +47,25 @@ def test_a_key_file_that_cannot_be_replaced_stops_nothing(monkeypatch: pytest.Mo
     for hour in (8, 8, 9):
         GatewayProcess._hourly(process, hour * keyfile.HOUR_NS)
     assert len(asked) == 2
+
+
+def test_keys_are_judged_each_interval() -> None:
+    """[K-32] A revoked device would stay in until somebody reloads the gateway, or the documents be read every second."""
+    asked: list[int] = []
+    done: list[object] = []
+
+    def admission(_own: bytes, _devices: object, _wall_s: int, now: int) -> Admission:
+        asked.append(now // limits.SECOND)
+        return Admission()
+
+    desk = SimpleNamespace(admission=Admission(), identity=SimpleNamespace(static=SimpleNamespace(public=bytes(32))))
+    process = cast("Any", SimpleNamespace(
+        _past=lambda: 0, _hourly=lambda _hour: None, _compare_clocks=lambda _at: None, _judge_at=0, _devices={}, _keys=SimpleNamespace(admission=admission),
+        engine=SimpleNamespace(desk=desk, command=lambda order, _now: [order]), driver=SimpleNamespace(execute=done.extend),
+    ))  # fmt: skip
+    process._judge_keys = lambda now: GatewayProcess._judge_keys(process, now)
+    for second in range(95):
+        GatewayProcess._second(process, Instant(second * limits.SECOND))
+    assert asked == [0, 30, 60, 90]
+    assert done == [Admission()] * 4
+    assert limits.KEY_CHECK_NS == 30 * limits.SECOND
