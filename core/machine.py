@@ -68,6 +68,8 @@ class Machine(NamedTuple, Generic[S, H, E, F]):
 class Actor(ABC, Generic[S, H, E, F, X]):
     """Something real behind a machine's facts. `offer` is what an input comes with."""
 
+    __slots__ = ()
+
     machine: Machine[S, H, E, F]
     state: S
     version: int = 0

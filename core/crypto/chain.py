@@ -23,11 +23,24 @@ class Birth(Holder):
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class AttemptKeys(Holder):
-    """Keys of one attempt, 32 bytes each: of the outer mac, of KKpsk0, and the chain of the next attempt."""
+    """Keys of one attempt, 32 bytes each, made when asked for: a wrong mac costs the making of one."""
 
-    mac: Secret
-    psk: Secret
-    next: Secret
+    chain: Secret
+
+    @property
+    def mac(self) -> Secret:
+        """The key of the outer mac. Leaks: nothing."""
+        return expand(self.chain, b"mac", 32)
+
+    @property
+    def psk(self) -> Secret:
+        """The pre-shared key of KKpsk0. Leaks: nothing."""
+        return expand(self.chain, b"psk", 32)
+
+    @property
+    def next(self) -> Secret:
+        """The chain of the next attempt. Leaks: nothing."""
+        return later(self.chain, 1)
 
 
 def born(handshake: Handshake) -> Birth:
@@ -46,7 +59,7 @@ def later(chain: Secret, steps: int) -> Secret:
 
 def attempt_keys(chain: Secret) -> AttemptKeys:
     """Return the keys of the attempt that `chain` (32 bytes) stands at (protocol section 3) [R-3]. Leaks: nothing."""
-    return AttemptKeys(expand(chain, b"mac", 32), expand(chain, b"psk", 32), expand(chain, b"next", 32))
+    return AttemptKeys(chain)
 
 
 def correlation_of(session_id: Secret) -> bytes:

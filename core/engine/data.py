@@ -66,6 +66,7 @@ class DataPlane:
                 probe = unpack(Probe, body)
                 self.desk.route(session, now, probed=True)
                 self.desk.out += epoch.seal([encode(Kind.PROBE_ACK, pack(ProbeAck(*probe, epoch.received, epoch.top, epoch.born)))])
+                epoch.rest()  # a probe is all that an idle session says; who sends packets too pays two microseconds for this
             case Kind.CONFIRM:
                 unpack(Confirm, body)
                 session.acknowledge()  # the ACK before was lost

@@ -67,7 +67,7 @@ class Front:
 
     def _answer(self, message: Init, handshake: Handshake, path: Path, now: Instant) -> None:
         desk, device = self._desk, self._desk.devices[handshake.remote]
-        every = desk.by_device.get(device.public, set())
+        every = desk.by_device.get(device.public, ())
         mine = sorted((session for session in every if session.state is State.PENDING), key=lambda session: session.since)
         spare = [session for session in mine if not session.commit_ticket]
         status = Status.OK  # [H-26]
@@ -161,7 +161,7 @@ class Counts:
             self._crowds[network] -= 1
             if not self._crowds[network]:
                 del self._crowds[network]
-            if session.commit_fact:
+            if session.commit_serial:
                 self._births[session.device.public].append(now)
 
 

@@ -250,7 +250,7 @@ class Gateway(DataPlane):
             return False
         if row.binding_version - session.binding_version not in ((0, 1) if self.desk.owns(row) else (0,)):
             return False
-        session.row = row
+        session.stored, session.owned = row.binding_version, self.desk.owns(row)
         return True
 
     def _row_read(self, session: Session, answer: Answer, now: Instant) -> None:

@@ -108,7 +108,7 @@ class Desk:
     devices: Mapping[bytes, Device]
     entropy: Entropy
     sessions: dict[int, "Session"] = field(default_factory=dict)
-    by_device: dict[bytes, set["Session"]] = field(default_factory=dict)
+    by_device: dict[bytes, tuple["Session", ...]] = field(default_factory=dict)
     indices: dict[int, tuple["Session", "Epoch"]] = field(default_factory=dict)
     retired: dict[int, None] = field(default_factory=dict)
     routes: dict[bytes, "Session"] = field(default_factory=dict)
@@ -142,15 +142,15 @@ class Desk:
         """Know a session from now on."""
         self.sessions[session.handle] = session
         self.changed.add(session)
-        self.by_device.setdefault(session.device.public, set()).add(session)
+        mine = self.by_device.get(session.device.public, ())
+        self.by_device[session.device.public] = mine if session in mine else (*mine, session)
 
     def remove(self, session: "Session") -> None:
         """Forget a session that has ended."""
         self.sessions.pop(session.handle, None)
-        mine = self.by_device.get(session.device.public, set())
-        mine.discard(session)
-        if not mine:
-            self.by_device.pop(session.device.public, None)
+        mine = tuple(each for each in self.by_device.pop(session.device.public, ()) if each is not session)
+        if mine:
+            self.by_device[session.device.public] = mine
 
     def leave(self, path: Path, session: "Session") -> None:
         """Forget that a session is on a connection."""

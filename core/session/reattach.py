@@ -88,7 +88,7 @@ def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: i
         candidate = Candidate(epoch, Instant(now + limits.CANDIDATE_NS), change if rekey else Change.MOVE, cause, payload.outage_ms)
         if not session.hear(Input.REATTACH_PROVEN, now, offer=candidate):
             raise PeerFault(Reason.NO_TRANSITION)
-        session.moves = [*(each for each in session.moves if now - each[0] < limits.MINUTE), (now, _limit(session, cause, rekey=rekey)[0])]
+        session.moves = (*(each for each in session.moves if now - each[0] < limits.MINUTE), (now, _limit(session, cause, rekey=rekey)[0]))
     else:
         session.desk.refusals.add(session, STATUS_REASON[status], path.remote, now)
     session.exchange = Exchange(frame, path, answer)

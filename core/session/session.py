@@ -43,29 +43,38 @@ class Exchange(NamedTuple):
 class Session(Actor[State, Input, Effect, Facts, Candidate]):
     """Hears inputs and performs the effects of its table's row."""
 
+    __slots__ = (
+        "active", "armed_at", "binding_version", "born", "candidate", "carrier", "commit_at", "commit_serial", "commit_ticket",
+        "correlation", "desk", "device", "drain_at", "draining", "ending", "exchange", "expires", "good_since", "handle", "health_at",
+        "heard_at", "hinted_at", "last_serial", "moves", "next", "ordered", "owned", "quality_at", "quality_from", "recovery_at",
+        "rekey_hinted_at", "retry_at", "secrets", "since", "state", "stored", "suspended", "unbound_at", "version", "volatile_at",
+        "waiting",
+    )  # fmt: skip
+
     machine = MACHINE
 
     def __init__(
         self, desk: Desk, handle: int, device: Device, secrets: tuple[Secret, Secret], now: Instant, row: StoreRow | None = None
     ) -> None:
         """Make a PENDING session, or with the store's `row` a RECOVERING one; `secrets` are (session id, chain of attempt `next`)."""
-        self.desk, self.handle, self.device, self.row = desk, handle, device, row
+        self.desk, self.handle, self.device, self.version = desk, handle, device, 0
         self.secrets: tuple[Secret, Secret] | None = secrets
         self.correlation = correlation_of(secrets[0])
         self.state, self.last_serial = (State.RECOVERING if row else State.PENDING), 0
         self.binding_version, self.next = (row.binding_version, row.next) if row else (0, 1)
+        self.stored: int | None = row.binding_version if row else None  # by the store's row, as far as known here
+        self.owned = desk.owns(row)  # whether this process was the last to write that row
         self.active: Epoch | None = None
         self.draining: Epoch | None = None
         self.candidate: Candidate | None = None
         self.exchange: Exchange | None = None
-        self.commit_ticket, self.commit_at, self.since = 0, now, now
-        self.commit_fact: Fact | None = None
-        self.commit_row: StoreRow | None = None
+        self.commit_ticket, self.commit_serial = 0, 0  # of what the store is asked, and of the record that goes with it; 0 is none
+        self.commit_at = self.since = now
         self.suspended = False
         self.ending: Fact | None = None
         self.ordered = False  # by operator, allow list or client: it ends wherever it is
-        self.waiting: dict[tuple[Input, Path | None], None] = {}
-        self.moves: list[tuple[Instant, str]] = []  # accepted attempts of the last minute, and which limit each counts for
+        self.waiting: tuple[tuple[Input, Path | None], ...] = ()
+        self.moves: tuple[tuple[Instant, str], ...] = ()  # accepted attempts of the last minute, and which limit each counts for
         born = row.born if row else desk.wall_s(now)
         self.born, self.expires = born, row.expires if row else born + desk.policy.lifetime_s
         self.heard_at = self.unbound_at = now
@@ -90,11 +99,11 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         """Make the transition of the table for `heard`; return False, with nothing changed, where there is none or it has to wait."""
         self.desk.changed.add(self)
         if self.commit_ticket and heard not in DECIDES_WHILE_ASKED:  # [G-50]: the rest is judged after the answer
-            self.waiting[heard, path] = None
+            self.waiting += () if (heard, path) in self.waiting else ((heard, path),)
             return False
         did = super().hear(heard, now, offer)
         if did and not self.commit_ticket and self.waiting and self.state is not State.TERMINATED:
-            waiting, self.waiting = self.waiting, {}
+            waiting, self.waiting = self.waiting, ()
             for later, where in sorted(waiting, key=lambda each: PRIORITY.index(each[0])):
                 if later is not Input.PATH_CLOSED or (self.active and self.active.path == where):
                     self.hear(later, now)
@@ -109,7 +118,7 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         if row.event is ENDED:
             self.ending = fact
         elif row.event in EVIDENCE:  # was made when the commit was asked, and is in the store already
-            self.last_serial = self.commit_fact.serial if self.commit_fact else self.last_serial
+            self.last_serial = self.commit_serial
         else:
             if offer is not None:
                 fact = fact._replace(attempt=offer.epoch.attempt, carrier_to=offer.epoch.path.carrier, remote=offer.epoch.path.remote)
@@ -147,7 +156,7 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
             case Effect.UNBIND:
                 self._unbind(now)
             case Effect.ADOPT_ROW:
-                self.binding_version = self.row.binding_version if self.row else self.binding_version
+                self.binding_version = self.binding_version if self.stored is None else self.stored
             case Effect.SUSPEND | Effect.RESUME:
                 self.suspended, self.retry_at = effect is Effect.SUSPEND, self.retry_at if effect is Effect.SUSPEND else None
             case Effect.ARM_RECOVERY | Effect.DISARM_RECOVERY:
@@ -187,16 +196,16 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
 
         A birth may `supersede` other sessions of the device, which end with it [O-5].
         """
-        candidate, moved, self.commit_at = self._proven(), self.row is not None, now
+        candidate, moved, self.commit_at = self._proven(), self.stored is not None, now
         event, reason = (MOVED, CAUSE_REASON[candidate.cause]) if moved else (BORN, Reason.HANDSHAKE_COMPLETED)
         path, gap = candidate.epoch.path, (now - self.heard_at) // limits.MICROSECOND
-        self.commit_fact = self.fact(event, reason, now)._replace(
+        fact = self.fact(event, reason, now)._replace(
             state_to=State.ATTACHED, state_version=self.version + 1, binding_version=self.binding_version + 1,
             attempt=candidate.epoch.attempt, carrier_to=path.carrier, remote=path.remote, carrier_from=self.carrier,
             measures=(candidate.outage_ms, gap, 0, 0) if moved else (0, 0, 0, 0),
         )  # fmt: skip
-        self.commit_row = row = self._new_row(candidate.epoch.attempt, now)
-        operation = CompareAndSet(row, self.binding_version, self.commit_fact) if moved else Create(row, self.commit_fact, supersede)
+        row, self.commit_serial = self._new_row(candidate.epoch.attempt, now), fact.serial
+        operation = CompareAndSet(row, self.binding_version, fact) if moved else Create(row, fact, supersede)
         self.commit_ticket = self.desk.ask(operation, self)
 
     def _new_row(self, attempt: int, now: Instant) -> StoreRow:
@@ -213,10 +222,11 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         self._drop(drained)
         if self.draining and self.draining.path != self.active.path:
             self.desk.leave(self.draining.path, self)
-        if self.row and candidate.kind is Change.MOVE:
+        if self.stored is not None and candidate.kind is Change.MOVE:
             self._measure_move(candidate, now)
-        self.desk.route(self, now, newborn=self.row is None)
-        self.row, self.binding_version = self.commit_row, self.binding_version + 1
+        self.desk.route(self, now, newborn=self.stored is None)
+        self.stored = self.binding_version = self.binding_version + 1
+        self.owned = True
         self.quality_at, self.good_since, self.heard_at = None, now, now
         self.health_at, self.carrier = Instant(now + self.desk.policy.health_ns), self.active.path.carrier
         self.desk.out.append(Route(self.handle, (self.device.inner4, self.device.inner6), up=True))
@@ -266,7 +276,7 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
     def _ask_end(self, now: Instant, reason: Reason) -> None:
         """Ask for the end: unless it was ordered, only at the binding that is known here, as another's is not ours to end [G-55]."""
         self.retry_at = Instant(now + limits.TOMBSTONE_RETRY_NS)
-        expect = None if self.ordered else self.binding_version if self.row else 1
+        expect = None if self.ordered else 1 if self.stored is None else self.binding_version
         self.desk.ask(Tombstone(self.handle, self.ending or self.fact(ENDED, reason, now), expect), self)
 
     def fact(self, event: Event, reason: Reason, now: Instant) -> Fact:

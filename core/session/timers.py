@@ -30,7 +30,7 @@ def deadlines(session: Session) -> list[tuple[Instant, Input]]:
 def _patience(session: Session) -> int:
     """Return how long a session stays without a path; one that never moved here until the keys of its owner have expired [G-55]."""
     patience = session.desk.policy.transport_loss_ns
-    return patience if session.desk.owns(session.row) else max(patience, limits.BOUND_NS)
+    return patience if session.owned else max(patience, limits.BOUND_NS)
 
 
 def next_deadline(session: Session) -> Instant | None:

@@ -13,6 +13,7 @@ from core.values import Instant, Path, Transmit
 from core.wire.layout import DATA_HEADER
 from core.wire.messages import data_header
 
+ACCEPT: Final = Verdict.ACCEPT  # looked up once: it is compared for each packet
 REFUSED: Final = {Verdict.STALE: Reason.COUNTER_STALE, Verdict.REPLAY: Reason.COUNTER_REPLAYED, Verdict.LIMIT: Reason.COUNTER_LIMIT}
 
 
@@ -52,7 +53,7 @@ class Epoch(Holder):
     def open(self, frame: bytes, counter: int, *, keep: bool = True) -> bytes:
         """Return the inner frame; raise PeerFault. The window is peeked before and, with `keep`, committed after the AEAD [W-2] [D-2]."""
         verdict, top, bitmap = step(self.top, self.bitmap, counter)
-        if verdict is not Verdict.ACCEPT:
+        if verdict is not ACCEPT:
             raise PeerFault(REFUSED[verdict])
         header = frame[:DATA_HEADER]
         try:

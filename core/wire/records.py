@@ -86,4 +86,4 @@ def unpack(make: Callable[..., T], raw: bytes) -> T:
 
 
 def _fits(value: tuple[Any, ...], allowed: dict[str, Container[int]]) -> bool:
-    return all(getattr(value, name) in values for name, values in allowed.items())
+    return not allowed or all(getattr(value, name) in values for name, values in allowed.items())

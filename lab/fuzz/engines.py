@@ -13,12 +13,13 @@ from core.crypto.chain import attempt_keys, later, reattach_prologue
 from core.crypto.noise import IKHFS, KKPSK0, Handshake
 from core.engine.gateway import Gateway
 from core.reasons import Reason
-from core.session.session import Session
 from core.values import (
     AllowList,
     Answer,
     CloseSession,
+    CompareAndSet,
     Connect,
+    Create,
     Deliver,
     Instant,
     Outcome,
@@ -244,8 +245,8 @@ def stores(run: Run) -> list[Output]:
     if not tickets or not isinstance(run.engine, Gateway):
         return []
     ticket, rows = tickets[run.reader.byte() % len(tickets)], list(run.world.store.rows.values())
-    asker = run.world.desk.tickets[ticket][0]
-    row = asker.commit_row if isinstance(asker, Session) and asker.commit_row else rows[0] if rows else None
+    asked = run.world.desk.tickets[ticket][1]
+    row = asked.row if isinstance(asked, Create | CompareAndSet) else rows[0] if rows else None
     if row and run.reader.byte() % 2:
         row = row._replace(binding_version=row.binding_version + run.reader.byte() % 3, state=1 + run.reader.byte() % 2, sealed=row.sealed)
     outcome = list(Outcome)[run.reader.byte() % len(Outcome)]

@@ -18,7 +18,7 @@ from core import limits
 from core.crypto.secret import Secret
 from core.reasons import Event, Reason
 from core.session.desk import HOUR_S, Keks
-from core.values import Ask, Instant, Row
+from core.values import Ask, Create, Instant, Row
 from jvpn.shell.stores.sqlite import SqliteStore
 from tests.abuse.attack import own_path, untouched
 from tests.core.exposed import laid_open
@@ -37,8 +37,8 @@ def test_no_secret_stands_in_the_file(tmp_path: Path) -> None:
     stolen = b"".join(path.read_bytes() for path in sorted(tmp_path.iterdir()))
     store.close()
     session = world.session
-    assert session.row
-    assert session.row.sealed in stolen
+    assert isinstance(born.operation, Create)
+    assert born.operation.row.sealed in stolen
     assert not [secret for secret in (*laid_open(session.secrets), world.kek.expose()) if secret in stolen]
 
 

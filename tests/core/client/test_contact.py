@@ -249,7 +249,7 @@ def test_hints_are_obeyed_once_a_second() -> None:
 def test_no_hint_is_obeyed_while_a_refusal_says_to_wait() -> None:
     """C-43: whoever relays hints would make a client use up its locators, and with them its session."""
     world = World(client_policy=UDP_ONLY).connected()
-    world.session.moves = [(world.now, "rekey")] * limits.REKEYS_PER_MINUTE
+    world.session.moves = ((world.now, "rekey"),) * limits.REKEYS_PER_MINUTE
     life = world.client.life
     assert life
 

@@ -136,7 +136,7 @@ def test_another_context_is_refused(gateway: Handshake) -> None:
     """[H-2] [R-5] A message made for another session, attempt, index or gateway is accepted."""
     request = (init() if gateway.remote == b"" else move(initiator=True)).write(PAYLOAD)
     with pytest.raises(TagMismatch):
-        gateway.read(request)
+        gateway.copy().read(request)
 
 
 def test_psk_alone_is_not_enough() -> None:

@@ -213,7 +213,7 @@ def test_a_move_is_recorded_under_the_cause_that_the_device_states(cause: Cause)
 def test_a_client_that_is_refused_with_proof_says_why() -> None:
     """A user would see that a session does not come, or does not move, and not why."""
     world = World().connected()
-    world.session.moves = [(world.now, "rekey")] * limits.REKEYS_PER_MINUTE
+    world.session.moves = ((world.now, "rekey"),) * limits.REKEYS_PER_MINUTE
     world.client.attempt(Carrier.UDP, Change.MOVE, Cause.HINTED, world.now)
     world.host.does(lambda: world.client.tick(world.now))
     world.run(20)

@@ -67,7 +67,7 @@ def test_a_rekey_that_is_due_is_never_refused() -> None:
     world = World().connected()
     device, session = Flapping(world), world.session
     device.wait(limits.REKEY_AFTER_NS - limits.SECOND - (world.now - given_epoch(session).born))
-    session.moves = [(world.now, "rekey")] * limits.FORCED_PER_MINUTE
+    session.moves = ((world.now, "rekey"),) * limits.FORCED_PER_MINUTE
     assert device.rekey()[0] is Status.SWITCH_LIMIT
     device.wait(limits.SECOND)
     assert device.rekey()[0] is Status.OK

@@ -154,7 +154,7 @@ def test_proven_refusals_of_a_handshake() -> None:
 def test_a_refused_attempt_says_why() -> None:
     """R-16: a client would not know whether to wait, to try elsewhere, or to give up."""
     world = World().connected()
-    world.session.moves.extend((world.now, "forced") for _ in range(limits.FORCED_PER_MINUTE))
+    world.session.moves = ((world.now, "forced"),) * limits.FORCED_PER_MINUTE
     world.host.move(v4(77))
     world.run(10)
     answers = [parse(sent.frame) for sent in world.sent if sent.kind == "REATTACH_RESP"]

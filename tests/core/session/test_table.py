@@ -10,7 +10,7 @@ from core.reasons import Event
 from core.session.session import Session
 from core.session.states import DECIDES_WHILE_ASKED, PRIORITY, Input, State
 from core.session.table import EVIDENCE, MACHINE, ROWS, TABLE
-from core.values import Ask, Record, Tombstone
+from core.values import Ask, CompareAndSet, Create, Fact, Record, Tombstone
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.session.bringing import WAYS, offer
 from tests.core.world import World
@@ -41,7 +41,7 @@ def way_to(state: State, heard: Input) -> str:
 
 def everything(session: Session) -> dict[str, Any]:
     """Return all that a session is, objects by identity."""
-    names = {name for name in vars(session) if name not in {"desk", "device"}}
+    names = {name for name in Session.__slots__ if name not in {"desk", "device"}}
     shared = tuple(map(repr, (session.desk.indices, session.desk.routes, session.desk.sessions, session.desk.tickets, session.desk.out)))
     return {name: repr(getattr(session, name)) for name in sorted(names)} | {"shared": shared}
 
@@ -72,17 +72,23 @@ def prepared(state: State, heard: Input) -> World:
     return world
 
 
+def asked_for(world: World) -> list[Fact]:
+    """Return the record that went to the store with the commit that is asked."""
+    operations = [ask.operation for ask in world.store.asked if ask.ticket == world.session.commit_ticket]
+    return [operation.fact for operation in operations if isinstance(operation, Create | CompareAndSet)]
+
+
 @pytest.mark.parametrize(("state", "heard"), TABLE, ids=lambda each: each.name)
 def test_a_filled_cell_does_what_it_says(state: State, heard: Input) -> None:
     """A transition would end in another state, change facts that its row does not name, or leave no record or two."""
     world = prepared(state, heard)
     session, row = world.session, TABLE[state, heard]
-    before, asked = session.facts(), session.commit_fact
+    before, asked = session.facts(), asked_for(world)
     assert session.hear(heard, world.now, offer=offer(session, world.now) if heard is Input.REATTACH_PROVEN else None)
     assert session.facts() == MACHINE.apply(before, row)
     told = [output.fact for output in world.desk.out if isinstance(output, Record)]
     told += [output.operation.fact for output in world.desk.out if isinstance(output, Ask) and isinstance(output.operation, Tombstone)]
-    told += [asked] if asked and heard is Input.COMMIT_WON else []
+    told += asked if heard is Input.COMMIT_WON else []
     told = [fact for fact in told if (fact.event, fact.state_version) == (row.event, session.version)]
     assert len(told) == (heard is not Input.SUPERSEDED)  # whose record is in the store with what superseded it
     assert all((fact.state_from, fact.state_to) == (state, session.state) for fact in told)

@@ -61,5 +61,7 @@ def test_an_idle_session_holds_no_ciphers() -> None:
     world.run(50)
     assert (len(world.delivered), len(world.host.down)) > before
     assert world.session.active is epoch
-    assert epoch._send
-    assert epoch._receive
+    heard = epoch.received
+    world.run(limits.KEEPALIVE_NS // limits.MILLISECOND + 1_000)
+    assert epoch.received > heard  # it was asked whether it is there, and its health was not sampled since
+    assert (epoch._send, epoch._receive) == (None, None)
