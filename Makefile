@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env services demo demo-siem test check proofs format format-check lint types imports bandit docs docs-check lock fuzz timing clean
+.PHONY: help env services demo demo-siem test check proofs format format-check lint types imports bandit docs docs-check lock fuzz timing bench-core clean
 
 export PYTHON
 BIN := .venv/bin
@@ -57,6 +57,9 @@ docs-check: env
 
 timing: env ## time the functions on secrets, a million calls a run (about ten minutes); writes docs/evidence/timing.*
 	@$(BIN)/python -m lab.timing --long
+
+bench-core: env ## the core on one processor, against its bars (some minutes); writes docs/evidence/bench-core.*
+	@$(BIN)/python -m lab.bench.core $(ARGS)
 
 fuzz: env ## the long form: ten million inputs to parsers and engines; can be stopped and taken up again; writes docs/evidence/fuzz.*
 	@$(BIN)/python -m lab.fuzz --runs 10000000 --resume --evidence $(ARGS)
