@@ -105,7 +105,7 @@ class GatewayProcess(Parts):
         if self._keys:
             self._judge_at = Instant(now + limits.KEY_CHECK_NS)
             own = self.engine.desk.identity.static.public
-            order = self._keys.admission(own, self._devices, wall() // limits.SECOND, now)
+            order = self._keys.admission(own, self._devices, wall() // limits.SECOND, now, self._past() // limits.SECOND)
             if order.refusal is not self.engine.desk.admission.refusal:
                 log.warning("admission_changed", nobody_new_because=order.refusal.name if order.refusal else None)
             self.driver.execute(self.engine.command(order, now))

@@ -101,15 +101,20 @@ class Keys:
         self._refusal: Reason | None = None
         self._begun = False
 
-    def admission(self, own: bytes, devices: Iterable[bytes], wall_s: int, now: Instant) -> Admission:
-        """Read the documents again, judge every key, and return what the engine is to be told [K-32]; `own` is the gateway's public key."""
+    def admission(self, own: bytes, devices: Iterable[bytes], wall_s: int, now: Instant, sure_s: int | None = None) -> Admission:
+        """Read the documents again, judge every key, and return what the engine is to be told [K-32]; `own` is the gateway's public key.
+
+        `sure_s` is the clock for what cannot be undone: what is over by the wall alone lets nobody in, and ends nothing [K-35].
+        """
+        sure_s = wall_s if sure_s is None else sure_s
         self._documents.refresh(wall_s, now)
         trust, listed = self._documents.trust, set(devices)
         for public in self._keys.keys() - listed - {own}:
             self._keys.pop(public).judge(Validity(listed=False), wall_s, now)
         for public in listed:
             self._key(Kind.DEVICE, public, now).judge(Validity(revoked=trust.ended(public, wall_s)), wall_s, now)
-        self._key(Kind.GATEWAY, own, now).judge(self._own(own, wall_s), wall_s, now)
+        mine = self._own(own, wall_s)
+        self._key(Kind.GATEWAY, own, now).judge(mine, sure_s, now)
         self._begun = True
         ended = {public: self._reason(public, wall_s) for public, key in self._keys.items() if not key.accepted}
         refusal = trust.refusal(wall_s)
@@ -117,9 +122,10 @@ class Keys:
             version = trust.floors[Role.REVOCATIONS].version if Role.REVOCATIONS in trust.floors else 0
             self._record(judged(Role.REVOCATIONS, refusal, version, self._serial(), now))
         self._refusal = refusal
-        if refusal and self._end_when_stale:
+        if refusal and self._end_when_stale and trust.refusal(sure_s):
             ended.setdefault(own, Reason.KEY_OUTDATED)
-        return Admission(refusal or ended.get(own), MappingProxyType(ended))
+        over = Reason.KEY_OUTDATED if mine.not_after is not None and mine.not_after <= wall_s else None
+        return Admission(refusal or ended.get(own) or over, MappingProxyType(ended))
 
     def states(self) -> dict[str, int]:
         """Return how many keys are in which state."""

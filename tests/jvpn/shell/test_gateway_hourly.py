@@ -54,13 +54,14 @@ def test_keys_are_judged_each_interval() -> None:
     asked: list[int] = []
     done: list[object] = []
 
-    def admission(_own: bytes, _devices: object, _wall_s: int, now: int) -> Admission:
+    def admission(_own: bytes, _devices: object, _wall_s: int, now: int, _sure_s: int) -> Admission:
         asked.append(now // limits.SECOND)
         return Admission()
 
     desk = SimpleNamespace(admission=Admission(), identity=SimpleNamespace(static=SimpleNamespace(public=bytes(32))))
     process = cast("Any", SimpleNamespace(
-        _past=lambda: 0, _hourly=lambda _hour: None, _compare_clocks=lambda _at: None, _judge_at=0, _devices={}, _keys=SimpleNamespace(admission=admission),
+        _past=lambda: 0, _hourly=lambda _hour: None, _compare_clocks=lambda _at: None, _judge_at=0, _devices={},
+        _keys=SimpleNamespace(admission=admission),
         engine=SimpleNamespace(desk=desk, command=lambda order, _now: [order]), driver=SimpleNamespace(execute=done.extend),
     ))  # fmt: skip
     process._judge_keys = lambda now: GatewayProcess._judge_keys(process, now)

@@ -246,3 +246,21 @@ def test_without_a_keyset_only_revocation_counts(place: Place) -> None:
     (place.dir / "keyset.signed").unlink()
     assert place.keys.admission(OWN, [], NOW, NOW_).refusal is None
     assert place.keys.admission(LOST, [], NOW, NOW_).refusal is Reason.KEY_REVOKED
+
+
+@pytest.mark.parametrize("stale", ["keep", "end"])
+def test_a_clock_that_is_set_forward_ends_nothing(tmp_path: Path, stale: str) -> None:
+    """[K-35] Whoever sets a gateway's clock forward, a broken time server too, ends all sessions for good; or lets outdated keys serve."""
+    place = Place(tmp_path, stale).whole()
+    place.keys.admission(OWN, [FOUND], NOW, NOW_)
+    order = place.keys.admission(OWN, [FOUND], NOW + 61 * DAY, NOW_, NOW + 60)
+    assert (order.refusal, dict(order.ended)) == (Reason.REVOCATIONS_STALE, {})
+    assert place.keys.states() == {"ACTIVE": 2}
+    old = making.static("old")
+    place.open()
+    then = making.revocations() | {"created": NOW + 2 * DAY - 60, "expires": NOW + 2 * DAY + 60}
+    place.keys.admission(old, [], NOW, NOW_)
+    place.put("revocations", making.revoking(then | {"version": 2}))
+    order = place.keys.admission(old, [], NOW + 2 * DAY, NOW_, NOW + 60)
+    assert (order.refusal, dict(order.ended)) == (Reason.KEY_OUTDATED, {})
+    assert place.keys.admission(OWN, [FOUND], NOW, NOW_, NOW).refusal is Reason.REVOCATIONS_STALE
