@@ -64,6 +64,7 @@ class Answer(NamedTuple): ticket: int; outcome: Outcome; row: Row | None = None;
 class CloseSession(NamedTuple): session: int = 0
 # To a gateway: these devices and no others, by public key; sessions of the others end.
 class AllowList(NamedTuple): devices: Mapping[bytes, Any]
+class Keyring(NamedTuple): statics: tuple[Any, ...]; locator_keys: tuple[Any, ...]
 # To a gateway: why nobody may come in now (None: they may), and which keys, of devices or its own, are accepted no more, and why.
 class Admission(NamedTuple): refusal: Reason | None = None; ended: Mapping[bytes, Reason] = MappingProxyType({})
 # To a client: make a session.
@@ -87,5 +88,5 @@ class Dial(NamedTuple): carrier: int
 
 
 Operation = Get | Create | CompareAndSet | Tombstone | Live
-Order = CloseSession | AllowList | Admission | Connect | Settle
+Order = CloseSession | AllowList | Keyring | Admission | Connect | Settle
 Output = Transmit | Deliver | Ask | Record | Route | Dial

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict, deque
 from core import limits
 from core.crypto.chain import born
 from core.crypto.noise import IKHFS, Handshake
-from core.crypto.primitives import BadPublicKey, Kem, TagMismatch
+from core.crypto.primitives import BadPublicKey, Kem, PrivateKey, TagMismatch
 from core.crypto.secret import Secret
 from core.errors import PeerFault
 from core.reasons import STATUS_REASON, Carrier, Cause, Event, Reason, Status
@@ -27,7 +27,7 @@ class Front:
 
     def __init__(self, desk: Desk, kem: Kem) -> None:
         """Keep the KEM that answers handshakes; cookie secrets are drawn when first needed."""
-        self._desk, self._kem, self._k1 = desk, kem, k1(desk.identity.static.public)
+        self._desk, self._kem = desk, kem
         self._accepted: dict[bytes, Instant] = {}
         self._arrivals: deque[Instant] = deque(maxlen=limits.INIT_PER_SECOND)
         self._secrets: list[tuple[Instant, Secret]] = []
@@ -35,19 +35,18 @@ class Front:
 
     def init(self, frame: bytes, message: Init, path: Path, now: Instant) -> None:
         """Judge one INIT in the order of protocol section 2; raise PeerFault for silence [H-20]."""
-        if not check_mac(frame, INIT_MAC1, self._k1):
-            raise PeerFault(Reason.MAC1_WRONG)
+        static = self._addressed(frame)
         if self._desk.admission.refusal is not None:
             raise PeerFault(self._desk.admission.refusal)  # [K-30]
         self._forget(now)
         if message.mac1 in self._accepted:
             raise PeerFault(Reason.INIT_REPEATED)  # [H-21]: before any public-key operation
         if path.carrier == Carrier.UDP and self._loaded(path, now) and not self._cookie_proven(frame, path, now):
-            raise PeerFault(self._demand_cookie(message, path, now))
+            raise PeerFault(self._demand_cookie(message, static, path, now))
         if len(self.counts) >= limits.PENDING_MAX:
             raise PeerFault(Reason.LIMIT_PENDING)
         handshake = Handshake(IKHFS, initiator=False, prologue=b"jumping-vpn/1 handshake" + init_header(message.sender_index),
-                              static=self._desk.identity.static, remote=None, kem=self._kem, entropy=self._desk.entropy)  # fmt: skip
+                              static=static, remote=None, kem=self._kem, entropy=self._desk.entropy)  # fmt: skip
         try:
             payload = unpack(InitPayload, handshake.read(message.noise, self._admit))
             if payload.carrier != path.carrier:  # a copy: an answer would be a proof of refusal in the copier's hand [H-29]
@@ -55,9 +54,18 @@ class Front:
             self._accepted[message.mac1] = Instant(now + limits.INIT_MEMORY_NS)
             if len(self._accepted) > limits.INIT_MEMORY_MAX:
                 del self._accepted[next(iter(self._accepted))]
-            self._answer(message, handshake, path, now)
+            self._answer(message, handshake, static, path, now)
         except (TagMismatch, BadPublicKey, Malformed):  # a malformed ML-KEM key is found when the answer is made
             raise PeerFault(Reason.HANDSHAKE_BAD_PROOF) from None
+
+    def _addressed(self, frame: bytes) -> PrivateKey:
+        """Return the static key whose K1 made mac1 [K-10]; raise PeerFault when none did, or the one that did is not valid any more."""
+        static = next((key for key in self._desk.statics if check_mac(frame, INIT_MAC1, k1(key.public))), None)
+        if static is None:
+            raise PeerFault(Reason.MAC1_WRONG)
+        if (reason := self._desk.admission.ended.get(static.public)) is not None:
+            raise PeerFault(reason)  # [K-34]
+        return static
 
     def _admit(self, public: bytes) -> None:
         if public not in self._desk.devices:
@@ -65,7 +73,7 @@ class Front:
         if (reason := self._desk.admission.ended.get(public)) is not None:
             raise PeerFault(reason)  # [K-34]
 
-    def _answer(self, message: Init, handshake: Handshake, path: Path, now: Instant) -> None:
+    def _answer(self, message: Init, handshake: Handshake, static: PrivateKey, path: Path, now: Instant) -> None:
         desk, device = self._desk, self._desk.devices[handshake.remote]
         every = desk.by_device.get(device.public, ())
         mine = sorted((session for session in every if session.state is State.PENDING), key=lambda session: session.since)
@@ -84,18 +92,20 @@ class Front:
             if len(mine) >= limits.PENDING_PER_DEVICE:  # the oldest makes room, so that replays cannot lock a device out [H-22]
                 spare[0].hear(Input.CANDIDATE_EXPIRED, now)
                 self.counts.changed(spare[0], now)
-            self._hold_pending(device, handshake, (index, message.sender_index), path, now)
+            self._hold_pending((static, device), handshake, (index, message.sender_index), path, now)
         else:
             desk.out.append(Record(Fact(Event.HANDSHAKE_REFUSED, STATUS_REASON[status], desk.serial(), 0, now, carrier_to=path.carrier,
                                         device=device.public, remote=path.remote, times=1)))  # fmt: skip
         desk.out.append(Transmit(path, [frame]))
 
-    def _hold_pending(self, device: Device, handshake: Handshake, indices: tuple[int, int], path: Path, now: Instant) -> None:
+    def _hold_pending(
+        self, parties: tuple[PrivateKey, Device], handshake: Handshake, indices: tuple[int, int], path: Path, now: Instant
+    ) -> None:
         """Keep a pending session, until its CONFIRM [H-27] or its end."""
         desk, birth = self._desk, born(handshake)
         while (handle := int.from_bytes(desk.entropy(6), "little")) in desk.sessions:
             pass
-        session = Session(desk, handle, device, (birth.session_id, birth.chain), now)
+        session = Session(desk, handle, parties, (birth.session_id, birth.chain), now)
         epoch = Epoch(*indices, (birth.k_down, birth.k_up), path, 0, now)
         session.hold(Candidate(epoch, Instant(now + limits.PENDING_NS), Change.MOVE, Cause.POLICY, 0))
         desk.add(session)
@@ -114,12 +124,12 @@ class Front:
         cookies = [cookie_for(secret, *path.remote) for made, secret in self._secrets if now - made < 2 * limits.COOKIE_SECRET_NS]
         return any(check_mac(frame, INIT_MAC2, cookie) for cookie in cookies)
 
-    def _demand_cookie(self, message: Init, path: Path, now: Instant) -> Reason:
+    def _demand_cookie(self, message: Init, static: PrivateKey, path: Path, now: Instant) -> Reason:
         """Answer with a cookie, which costs no memory; an INIT that carried a wrong one has its own reason [H-24]."""
         if not self._secrets or now - self._secrets[0][0] >= limits.COOKIE_SECRET_NS:
             self._secrets = [(now, Secret(self._desk.entropy(32))), *self._secrets[:1]]
         cookie = cookie_for(self._secrets[0][1], *path.remote)
-        reply = Cookie(message.sender_index, cookie, cookie_proof(self._k1, message.mac1, cookie))
+        reply = Cookie(message.sender_index, cookie, cookie_proof(k1(static.public), message.mac1, cookie))
         self._desk.out.append(Transmit(path, [encode(reply)]))
         return Reason.MAC2_WRONG if any(message.mac2) else Reason.COOKIE_DEMANDED
 

@@ -90,6 +90,12 @@ class Gateway(DataPlane):
         match order:
             case values.CloseSession(handle) if handle in self.desk.sessions:
                 self.desk.sessions[handle].hear(Input.OPERATOR_CLOSE, now)
+            case values.Keyring(statics, locator_keys):
+                self.desk.take(statics, locator_keys)
+                kept = {key.public for key in statics}
+                for session in list(self.desk.sessions.values()):
+                    if session.static.public not in kept:
+                        session.hear(Input.KEY_OUTDATED, now)
             case values.AllowList(devices):
                 gone = {public for public, device in self.desk.devices.items() if devices.get(public) != device}
                 self.desk.devices = devices
@@ -271,11 +277,11 @@ class Gateway(DataPlane):
 
     def _end_keys(self, ended: Mapping[bytes, Reason], now: Instant) -> None:
         """End the sessions of these keys, and ask for the rows that this process does not hold [K-34]; its own key is that of all."""
-        mine = self.desk.identity.static.public
+        mine = {key.public for key in self.desk.statics}
         for session in list(self.desk.sessions.values()):
-            if (reason := ended.get(session.device.public, ended.get(mine))) is not None:
+            if (reason := ended.get(session.device.public, ended.get(session.static.public))) is not None:
                 session.hear(Input.KEY_REVOKED if reason is Reason.KEY_REVOKED else Input.KEY_OUTDATED, now)
-        for device in ended.keys() - self._buried - {mine}:
+        for device in ended.keys() - self._buried - mine:
             self.desk.ask(values.Live(device), ended[device])
 
     def _bury(self, device: bytes, reason: Reason, answer: Answer, now: Instant) -> None:

@@ -48,12 +48,12 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Identity(Holder):
-    """The gateway's keys and names: static key, node and boot (8 bytes each), locator keys (newest first), KEK of `kek_hour`.
+    """The gateway's keys and names: statics and locator keys (newest first), node and boot (8 bytes each), KEK of `kek_hour`.
 
     `wall_ns` is the wall clock at Instant 0: rows carry wall seconds, everything else counts Instants.
     """
 
-    static: PrivateKey
+    statics: tuple[PrivateKey, ...]
     node: bytes
     boot: bytes
     locator_keys: tuple[Secret, ...]
@@ -119,16 +119,21 @@ class Desk:
     admission: Admission = field(default_factory=Admission)
     _serial: int = 0
     _ticket: int = 0
+    statics: tuple[PrivateKey, ...] = field(init=False)
     locators: tuple[Locators, ...] = field(init=False)
     keks: Keks = field(init=False)
     refusals: Tally = field(init=False)
     strangers: Tally = field(init=False)
 
     def __post_init__(self) -> None:
-        self.locators = tuple(Locators(key) for key in self.identity.locator_keys)
+        self.take(self.identity.statics, self.identity.locator_keys)
         self.keks = Keks(self.identity.kek_hour, self.identity.kek)
         self.refusals = Tally(self._refused, limits.REFUSALS_PER_SECOND, limits.SECOND)
         self.strangers = Tally(self._stranger, 1, limits.SUMMARY_NS)
+
+    def take(self, statics: tuple[PrivateKey, ...], locator_keys: tuple[Secret, ...]) -> None:
+        """Serve under these static keys and locator keys, the newest first; what is retired is served and not offered [K-10]."""
+        self.statics, self.locators = statics, tuple(Locators(key) for key in locator_keys)
 
     def wall_s(self, now: Instant) -> int:
         """Return the wall clock in seconds at `now`."""

@@ -37,10 +37,11 @@ def load(desk: Desk, row: Row | None, now: Instant) -> Session:
         raise PeerFault(Reason.DEVICE_UNKNOWN)
     if (reason := desk.admission.ended.get(row.device)) is not None:
         raise PeerFault(reason)  # [K-34]
+    static = next((key for key in desk.statics if key.public == row.gateway_key), None)
     secrets = desk.keks.unseal(row, desk.wall_s(now) // HOUR_S)
-    if secrets is None:
+    if secrets is None or static is None:
         raise PeerFault(Reason.SESSION_UNKNOWN)
-    return Session(desk, row.handle, device, secrets, now, row)
+    return Session(desk, row.handle, (static, device), secrets, now, row)
 
 
 def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: int, path: Path, now: Instant) -> None:
@@ -60,9 +61,8 @@ def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: i
     if busy:
         raise PeerFault(Reason.NO_TRANSITION)  # of this session, as its mac is right
     session_id, _ = given(session.secrets, "a session that is not TERMINATED has its chain")
-    static = session.desk.identity.static
     prologue = reattach_prologue(session_id, attempt, reattach_header(message.sender_index, message.locator))
-    handshake = Handshake(KKPSK0, initiator=False, prologue=prologue, static=static, remote=session.device.public, psk=keys.psk,
+    handshake = Handshake(KKPSK0, initiator=False, prologue=prologue, static=session.static, remote=session.device.public, psk=keys.psk,
                           entropy=session.desk.entropy)  # fmt: skip
     try:
         payload = unpack(ReattachPayload, handshake.read(message.noise))

@@ -4,6 +4,7 @@ from typing import Final, NamedTuple
 
 from core import limits
 from core.crypto.chain import correlation_of
+from core.crypto.primitives import PrivateKey
 from core.crypto.secret import Secret
 from core.errors import given
 from core.machine import Actor
@@ -47,17 +48,22 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         "active", "armed_at", "binding_version", "born", "candidate", "carrier", "commit_at", "commit_serial", "commit_ticket",
         "correlation", "desk", "device", "drain_at", "draining", "ending", "exchange", "expires", "good_since", "handle", "health_at",
         "heard_at", "hinted_at", "last_serial", "moves", "next", "ordered", "owned", "quality_at", "quality_from", "recovery_at",
-        "rekey_hinted_at", "retry_at", "secrets", "since", "state", "stored", "suspended", "unbound_at", "version", "volatile_at",
+        "rekey_hinted_at", "retry_at", "secrets", "since", "state", "static", "stored", "suspended", "unbound_at", "version", "volatile_at",
         "waiting",
     )  # fmt: skip
 
     machine = MACHINE
 
     def __init__(
-        self, desk: Desk, handle: int, device: Device, secrets: tuple[Secret, Secret], now: Instant, row: StoreRow | None = None
-    ) -> None:
-        """Make a PENDING session, or with the store's `row` a RECOVERING one; `secrets` are (session id, chain of attempt `next`)."""
-        self.desk, self.handle, self.device, self.version = desk, handle, device, 0
+        self, desk: Desk, handle: int, parties: tuple[PrivateKey, Device], secrets: tuple[Secret, Secret], now: Instant,
+        row: StoreRow | None = None,
+    ) -> None:  # fmt: skip
+        """Make a PENDING session, or with the store's `row` a RECOVERING one.
+
+        `parties` are the static key under which it was born and the device; `secrets` are (session id, chain of attempt `next`).
+        """
+        self.desk, self.handle, self.version = desk, handle, 0
+        self.static, self.device = parties
         self.secrets: tuple[Secret, Secret] | None = secrets
         self.correlation = correlation_of(secrets[0])
         self.state, self.last_serial = (State.RECOVERING if row else State.PENDING), 0
@@ -212,7 +218,7 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         identity, version = self.desk.identity, self.binding_version + 1
         hour = self.desk.wall_s(now) // 3_600
         row = StoreRow(self.handle, version, ROW_LIVE, identity.node, identity.boot, attempt, self.next, self.device.public,
-                       identity.static.public, self.born, self.expires, self.device.inner4, self.device.inner6, hour, b"")  # fmt: skip
+                       self.static.public, self.born, self.expires, self.device.inner4, self.device.inner6, hour, b"")  # fmt: skip
         return self.desk.keks.seal(row, self.desk.entropy(12), given(self.secrets, "a session that commits has its chain"))
 
     def _promote(self, now: Instant) -> None:

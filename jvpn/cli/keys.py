@@ -50,26 +50,37 @@ def gateway(out: Out, *, passphrase_file: Passphrase = None, json: Json = False)
 def rotate(
     file: Annotated[Path, typer.Option("--file", metavar="FILE", help="The gateway's key file.", show_default=False)],
     *,
-    kek: Annotated[bool, typer.Option("--kek", help="Renew the key-encryption key instead: sessions in the store end.")] = False,
+    static: Annotated[
+        bool, typer.Option("--static", help="The static key instead: the one until now retires, and is still served.")
+    ] = False,
+    drop: Annotated[bool, typer.Option("--drop", help="Destroy the static key that retires: sessions that belong to it end.")] = False,
+    kek: Annotated[bool, typer.Option("--kek", help="The key-encryption key instead: a restart ends the sessions in the store.")] = False,
     passphrase_file: Passphrase = None,
     json: Json = False,
 ) -> None:
-    """Put a fresh locator key into a gateway's key file.
+    """Put a fresh key into a gateway's key file.
 
-    Restart the gateway to use it. Locators under the key before it still open; those under the one before that do not, and such clients
-    make a new handshake. So rotate
-    when the last rotation is older than the longest lifetime of a session.
+    A locator key, unless another is asked for. A gateway that runs reads the file again at SIGHUP. Locators under the key before the
+    fresh one still open; those under the one before that do not, and such clients make a new handshake. So rotate when the last
+    rotation is older than the longest lifetime of a session. A static key is rotated in two steps, with the clients' configuration
+    between them: see the guide about keys.
     """
-    vault = vault_of(passphrase_file)
-    if kek:
+    if static + drop + kek > 1:
+        raise Misconfigured("--static, --drop, --kek: one at a time")
+    vault, public = vault_of(passphrase_file), ""
+    if static or drop:
+        public = key_text(keyfile.rotate_static(file, entropy, vault) if static else keyfile.drop_retiring(file, vault))
+    elif kek:
         keyfile.renew_kek(file, entropy, wall(), vault)
     else:
         keyfile.rotate_locators(file, entropy, vault)
-    what = "key-encryption key" if kek else "locator key"
+    what = f"static key {public}" if public else "key-encryption key" if kek else "locator key"
     if json:
-        answer({"file": str(file), "renewed": what})
+        answer(
+            {"file": str(file), "dropped" if drop else "renewed": what.removesuffix(f" {public}")} | ({"public": public} if public else {})
+        )
     else:
-        say(f"{file}: fresh {what}; restart the gateway to use it")
+        say(f"{file}: {'dropped' if drop else 'fresh'} {what}; {'restart' if kek else 'reload'} the gateway to use it")
 
 
 def passphrase(

@@ -12,7 +12,7 @@ from core.engine.gateway import Gateway
 from core.reasons import Carrier, Event, Reason
 from core.session.desk import Desk, Identity, Policy
 from core.session.states import State
-from core.values import AllowList, CloseSession, Instant, Path, Route, Settle
+from core.values import AllowList, CloseSession, Instant, Keyring, Path, Route, Settle
 from jvpn.shell import allowlist, keyfile, service
 from jvpn.shell.audit_link import AuditLink, Writer
 from jvpn.shell.clock import boottime, past, wall
@@ -91,7 +91,7 @@ class GatewayProcess(Parts):
     def _identity(self) -> Identity:
         keys = keyfile.load_gateway(self._config.key, wall(), self._vault)
         self._at_zero = wall() - boottime()
-        return Identity(keys.statics[0], self._config.node, self._boot, keys.locator_keys, keys.kek, keys.kek_hour, self._at_zero)
+        return Identity(keys.statics, self._config.node, self._boot, keys.locator_keys, keys.kek, keys.kek_hour, self._at_zero)
 
     def _trusted(self, config: GatewayConfig) -> Keys | None:
         """Return the keys as signed documents judge them; None where the configuration has no `[trust]`."""
@@ -104,7 +104,7 @@ class GatewayProcess(Parts):
         """Read the documents again, and end what their keys carry no more [K-32]."""
         if self._keys:
             self._judge_at = Instant(now + limits.KEY_CHECK_NS)
-            own = self.engine.desk.identity.static.public
+            own = [key.public for key in self.engine.desk.statics]
             order = self._keys.admission(own, self._devices, wall() // limits.SECOND, now, self._past() // limits.SECOND)
             if order.refusal is not self.engine.desk.admission.refusal:
                 log.warning("admission_changed", nobody_new_because=order.refusal.name if order.refusal else None)
@@ -124,16 +124,18 @@ class GatewayProcess(Parts):
             self._prove(session.active.path)
 
     def _reload(self) -> dict[str, Any]:
-        """Read the allow list again, for SIGHUP and `jvpn enroll`; a broken file changes nothing. Return the control socket's answer."""
+        """Read allow list and key file again, for SIGHUP and `jvpn enroll`; a broken file changes nothing. Return what to answer."""
         try:
-            self._devices = allowlist.load(self._config.devices)
+            devices, keys = allowlist.load(self._config.devices), keyfile.load_gateway(self._config.key, self._past(), self._vault)
         except Unavailable as error:
-            log.error("allow_list_not_reloaded", error=str(error))  # noqa: TRY400 - the message says all; the trace would be ours
+            log.error("not_reloaded", error=str(error))  # noqa: TRY400 - the message says all; the trace would be ours
             return {"error": str(error)}
-        self.driver.execute(self.engine.command(AllowList(self._devices), boottime()))
+        self._devices = devices
+        for order in (AllowList(devices), Keyring(keys.statics, keys.locator_keys)):
+            self.driver.execute(self.engine.command(order, boottime()))
         self._judge_keys(boottime())
-        log.info("allow_list_reloaded", devices=len(self._devices))
-        return {"devices": len(self._devices)}
+        log.info("reloaded", devices=len(devices), static_keys=len(keys.statics))
+        return {"devices": len(devices), "static_keys": len(keys.statics)}
 
     def _second(self, now: Instant) -> None:
         self._hourly(self._past())

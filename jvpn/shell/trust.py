@@ -8,7 +8,7 @@ remove that file can bring back an old document that has not expired.
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -101,20 +101,22 @@ class Keys:
         self._refusal: Reason | None = None
         self._begun = False
 
-    def admission(self, own: bytes, devices: Iterable[bytes], wall_s: int, now: Instant, sure_s: int | None = None) -> Admission:
-        """Read the documents again, judge every key, and return what the engine is to be told [K-32]; `own` is the gateway's public key.
+    def admission(self, own: Sequence[bytes], devices: Iterable[bytes], wall_s: int, now: Instant, sure_s: int | None = None) -> Admission:
+        """Read the documents again, judge every key, and return what the engine is to be told [K-32].
 
-        `sure_s` is the clock for what cannot be undone: what is over by the wall alone lets nobody in, and ends nothing [K-35].
+        `own` are the gateway's public keys, the newest first: while one of them is valid, it is served under that one. `sure_s` is the
+        clock for what cannot be undone: what is over by the wall alone lets nobody in, and ends nothing [K-35].
         """
         sure_s = wall_s if sure_s is None else sure_s
         self._documents.refresh(wall_s, now)
         trust, listed = self._documents.trust, set(devices)
-        for public in self._keys.keys() - listed - {own}:
+        for public in self._keys.keys() - listed - set(own):
             self._keys.pop(public).judge(Validity(listed=False), wall_s, now)
         for public in listed:
             self._key(Kind.DEVICE, public, now).judge(Validity(revoked=trust.ended(public, wall_s)), wall_s, now)
-        mine = self._own(own, wall_s)
-        self._key(Kind.GATEWAY, own, now).judge(mine, sure_s, now)
+        mine = {public: self._own(public, wall_s) for public in own}
+        for public, validity in mine.items():
+            self._key(Kind.GATEWAY, public, now).judge(validity, sure_s, now)
         self._begun = True
         ended = {public: self._reason(public, wall_s) for public, key in self._keys.items() if not key.accepted}
         refusal = trust.refusal(wall_s)
@@ -123,9 +125,12 @@ class Keys:
             self._record(judged(Role.REVOCATIONS, refusal, version, self._serial(), now))
         self._refusal = refusal
         if refusal and self._end_when_stale and trust.refusal(sure_s):
-            ended.setdefault(own, Reason.KEY_OUTDATED)
-        over = Reason.KEY_OUTDATED if mine.not_after is not None and mine.not_after <= wall_s else None
-        return Admission(refusal or ended.get(own) or over, MappingProxyType(ended))
+            ended = dict.fromkeys(own, Reason.KEY_OUTDATED) | ended
+        over = {
+            public: Reason.KEY_OUTDATED for public, its in mine.items() if its.not_after is not None and its.not_after <= wall_s
+        } | ended
+        without = over.get(own[0]) if all(public in over for public in own) else None
+        return Admission(refusal or without, MappingProxyType(ended))
 
     def states(self) -> dict[str, int]:
         """Return how many keys are in which state."""

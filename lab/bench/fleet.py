@@ -54,7 +54,13 @@ class Fleet:
         static = PrivateKey(self.entropy(32))
         self.gateway_public, self._k1 = static.public, k1(static.public)
         identity = Identity(
-            static, NODE, BOOT, (Secret(self.entropy(32)),), Secret(self.entropy(32)), wall_ns // (3_600 * limits.SECOND), wall_ns - START
+            (static,),
+            NODE,
+            BOOT,
+            (Secret(self.entropy(32)),),
+            Secret(self.entropy(32)),
+            wall_ns // (3_600 * limits.SECOND),
+            wall_ns - START,
         )
         self.devices = {device.public: device for device in map(self._device, range(size))}
         self.desk = Desk(identity, OFTEN, self.devices, self.entropy)

@@ -34,7 +34,7 @@ def judged(place: Place) -> list[Reason]:
 
 def obey(world: World, place: Place, wall_s: int = NOW) -> None:
     """Let the gateway do what the documents say."""
-    order = place.keys.admission(OWN, world.desk.devices, wall_s, NOW_)
+    order = place.keys.admission([OWN], world.desk.devices, wall_s, NOW_)
     world.gateway_does(lambda: world.gateway.command(order, world.now))
     world.run(50)
 

@@ -155,6 +155,7 @@ class World:
         self.entropy, self.kem, self.now, self.store = Entropy(seed), kem or TwinKem(), Instant(10**12), Store()
         self.latency, self.policy, self.client_policy = latency_ms * MS, policy or Policy(), client_policy or ClientPolicy()
         self.static, self.k_loc, self.kek = PrivateKey(self.entropy(32)), Secret(self.entropy(32)), Secret(self.entropy(32))
+        self.statics: tuple[PrivateKey, ...] = (self.static,)
         self.boots = self.serial = self._order = 0
         self.facts: list[Fact] = []
         self.boots_of: list[int] = []  # of each of those facts: which gateway process made it
@@ -186,7 +187,7 @@ class World:
         """Start the gateway afresh on the same store, as after a crash: what it held in memory is gone, and its streams with it."""
         self.boots += 1
         boot, hour = self.boots.to_bytes(8, "big"), 480_000
-        identity = Identity(self.static, b"node-one", boot, (self.k_loc,), self.kek, hour, hour * 3_600 * limits.SECOND)
+        identity = Identity(self.statics, b"node-one", boot, (self.k_loc,), self.kek, hour, hour * 3_600 * limits.SECOND)
         self.desk = Desk(identity, self.policy, self.devices, self.entropy)
         self.gateway = Gateway(self.desk, self.kem)
 

@@ -172,26 +172,26 @@ LOST, FOUND, OWN = making.static("lost"), making.static("found"), making.static(
 
 def test_a_revoked_device_ends_and_is_recorded(place: Place) -> None:
     """[K-34] [K-31] A device on the list of revocations stays in, or leaves without a record; or the others leave, too."""
-    order = place.whole().keys.admission(OWN, [LOST, FOUND], NOW, NOW_)
+    order = place.whole().keys.admission([OWN], [LOST, FOUND], NOW, NOW_)
     assert (order.refusal, dict(order.ended)) == (None, {LOST: Reason.KEY_REVOKED})
     assert (LOST, Reason.KEY_REVOKED) in place.changes()
     assert FOUND not in dict(place.changes())
     count = len(place.told)
-    place.keys.admission(OWN, [LOST, FOUND], NOW, NOW_)
+    place.keys.admission([OWN], [LOST, FOUND], NOW, NOW_)
     assert len(place.told) == count
     assert place.keys.states() == {"ACTIVE": 2, "COMPROMISED": 1}
 
 
 def test_devices_that_come_and_go_are_recorded(place: Place) -> None:
     """A device that is enrolled or taken off while the gateway runs leaves no event; or 65,000 that were there before each leave two."""
-    place.whole().keys.admission(OWN, [FOUND], NOW, NOW_)
+    place.whole().keys.admission([OWN], [FOUND], NOW, NOW_)
     newcomer = making.static("newcomer")
-    place.keys.admission(OWN, [FOUND, newcomer], NOW, NOW_)
-    place.keys.admission(OWN, [newcomer], NOW, NOW_)
+    place.keys.admission([OWN], [FOUND, newcomer], NOW, NOW_)
+    place.keys.admission([OWN], [newcomer], NOW, NOW_)
     assert [each for each in place.changes() if each[0] != OWN] == [
         (newcomer, Reason.KEY_LISTED), (newcomer, Reason.KEY_VALID), (FOUND, Reason.KEY_WITHDRAWN),
     ]  # fmt: skip
-    order = place.keys.admission(OWN, [FOUND], NOW, NOW_)
+    order = place.keys.admission([OWN], [FOUND], NOW, NOW_)
     assert FOUND not in order.ended
 
 
@@ -199,13 +199,13 @@ def test_devices_that_come_and_go_are_recorded(place: Place) -> None:
 def test_a_list_that_is_stale_shuts_the_door(tmp_path: Path, stale: str) -> None:
     """[K-30] Policy decides about live sessions, and never about new ones."""
     place = Place(tmp_path, stale).whole()
-    assert place.keys.admission(OWN, [FOUND], NOW, NOW_).refusal is None
+    assert place.keys.admission([OWN], [FOUND], NOW, NOW_).refusal is None
     late = NOW + 3_600 + limits.CLOCK_TOLERANCE_S
-    order = place.keys.admission(OWN, [FOUND], late, NOW_)
+    order = place.keys.admission([OWN], [FOUND], late, NOW_)
     assert order.refusal is Reason.REVOCATIONS_STALE
     assert dict(order.ended) == ({} if stale == "keep" else {OWN: Reason.KEY_OUTDATED})
     stales = [fact for fact in place.told if fact.reason is Reason.REVOCATIONS_STALE]
-    place.keys.admission(OWN, [FOUND], late + 30, NOW_)
+    place.keys.admission([OWN], [FOUND], late + 30, NOW_)
     assert [fact for fact in place.told if fact.reason is Reason.REVOCATIONS_STALE] == stales != []
 
 
@@ -235,7 +235,7 @@ def test_a_gateway_s_own_key_has_its_time(place: Place, own: str, days: float, e
         place.config = TrustConfig(dir=place.dir, root=pin, stale="keep")
         place.open()
     public = making.static(own)
-    order = place.keys.admission(public, [], wall, NOW_)
+    order = place.keys.admission([public], [], wall, NOW_)
     assert (order.refusal, order.ended.get(public)) == (ended, ended)
     assert [reason for _, reason in place.changes() if reason is not Reason.KEY_LISTED] == path
 
@@ -244,23 +244,31 @@ def test_without_a_keyset_only_revocation_counts(place: Place) -> None:
     """A gateway whose operator makes no keyset would let nobody in."""
     place.whole()
     (place.dir / "keyset.signed").unlink()
-    assert place.keys.admission(OWN, [], NOW, NOW_).refusal is None
-    assert place.keys.admission(LOST, [], NOW, NOW_).refusal is Reason.KEY_REVOKED
+    assert place.keys.admission([OWN], [], NOW, NOW_).refusal is None
+    assert place.keys.admission([LOST], [], NOW, NOW_).refusal is Reason.KEY_REVOKED
 
 
 @pytest.mark.parametrize("stale", ["keep", "end"])
 def test_a_clock_that_is_set_forward_ends_nothing(tmp_path: Path, stale: str) -> None:
     """[K-35] Whoever sets a gateway's clock forward, a broken time server too, ends all sessions for good; or lets outdated keys serve."""
     place = Place(tmp_path, stale).whole()
-    place.keys.admission(OWN, [FOUND], NOW, NOW_)
-    order = place.keys.admission(OWN, [FOUND], NOW + 61 * DAY, NOW_, NOW + 60)
+    place.keys.admission([OWN], [FOUND], NOW, NOW_)
+    order = place.keys.admission([OWN], [FOUND], NOW + 61 * DAY, NOW_, NOW + 60)
     assert (order.refusal, dict(order.ended)) == (Reason.REVOCATIONS_STALE, {})
     assert place.keys.states() == {"ACTIVE": 2}
     old = making.static("old")
     place.open()
     then = making.revocations() | {"created": NOW + 2 * DAY - 60, "expires": NOW + 2 * DAY + 60}
-    place.keys.admission(old, [], NOW, NOW_)
+    place.keys.admission([old], [], NOW, NOW_)
     place.put("revocations", making.revoking(then | {"version": 2}))
-    order = place.keys.admission(old, [], NOW + 2 * DAY, NOW_, NOW + 60)
+    order = place.keys.admission([old], [], NOW + 2 * DAY, NOW_, NOW + 60)
     assert (order.refusal, dict(order.ended)) == (Reason.KEY_OUTDATED, {})
-    assert place.keys.admission(OWN, [FOUND], NOW, NOW_, NOW).refusal is Reason.REVOCATIONS_STALE
+    assert place.keys.admission([OWN], [FOUND], NOW, NOW_, NOW).refusal is Reason.REVOCATIONS_STALE
+
+
+def test_a_gateway_is_served_under_the_key_that_is_valid(tmp_path: Path) -> None:
+    """[K-34] In the time of a rotation one revoked key of two closes the gateway for everybody, or is served on."""
+    place = Place(tmp_path).whole()
+    order = place.keys.admission([OWN, LOST], [], NOW, NOW_)
+    assert order.refusal is None
+    assert dict(order.ended) == {LOST: Reason.KEY_REVOKED}
