@@ -1,0 +1,436 @@
+"""What is claimed of engines that run, in every world and every step. The name of a function is the claim's name, its docstring the claim."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from core import limits
+from core.client.client import Client
+from core.client.states import State as ClientState
+from core.client.table import MACHINE as CLIENT
+from core.engine.gateway import Gateway
+from core.reasons import Event, Reason
+from core.session.session import Session
+from core.session.states import State
+from core.session.table import MACHINE as SESSION
+from core.session.timers import deadlines
+from core.values import ROW_LIVE, ROW_TOMBSTONE, CompareAndSet, Create, Fact, Outcome, Tombstone
+from core.wire.epoch import Epoch
+from core.wire.layout import DATA_HEADER, Kind
+from core.wire.messages import parse_data
+from lab.explore.copying import Keyed, digest
+from lab.explore.parts import Did, Input, Part
+from lab.explore.world import Scene, Stage, Stored
+
+BINDS: Final = (Event.SESSION_BORN, Event.SESSION_MOVED)
+NOT_A_TRANSITION: Final = (Reason.HANDSHAKE_PROVEN, Reason.TAKEN_OVER)
+DATA, REATTACH = 4, 5
+OF_TRANSITION: Final = (Event.CLIENT_CHANGED, Event.CLIENT_ATTACHED, Event.CLIENT_MOVED, Event.CLIENT_ENDED)
+NOT_OWNERS: Final = (Reason.OWNER_FENCED, Reason.VERSION_STALE)
+
+
+def sessions(part: Part) -> dict[int, Session]:
+    """Return a gateway's sessions by handle."""
+    known: dict[int, Session] = part.engine.desk.sessions
+    return known
+
+
+# --- of a gateway in one state -------------------------------------------------------------------------------------------------
+
+
+def claims_of_the_table_hold(gateway: Gateway, now: int) -> bool:  # noqa: ARG001 - the signature of a claim
+    """GI-1 to GI-5 hold of every session."""
+    return all(claim(session.facts()) for session in gateway.desk.sessions.values() for claim in SESSION.always)
+
+
+def candidate_is_newer(gateway: Gateway, now: int) -> bool:  # noqa: ARG001 - as above
+    """A candidate's attempt is higher than that of the active epoch."""
+    every = gateway.desk.sessions.values()
+    return all(each.candidate.epoch.attempt > each.active.attempt for each in every if each.candidate and each.active)
+
+
+def keys_exist_exactly_while_used(gateway: Gateway, now: int) -> bool:  # noqa: ARG001 - as above
+    """An index is answered exactly while its epoch is active, candidate or draining of a live session."""
+    used = {epoch.index for each in gateway.desk.sessions.values() for epoch in epochs(each)}
+    return used == set(gateway.desk.indices)
+
+
+def every_wait_ends(gateway: Gateway, now: int) -> bool:
+    """Every state that is not final, every candidate, every commit and every unconfirmed end has a deadline, and none is far away."""
+    for session in gateway.desk.sessions.values():
+        due = {at - now for at, _ in deadlines(session)}
+        if not due or min(due) > 24 * 3_600 * limits.SECOND:
+            return False
+        if session.commit_ticket and min(due) > limits.STORE_TIMEOUT_NS:
+            return False
+        if session.state is State.PENDING and min(due) > limits.PENDING_NS:
+            return False
+        if session.state is State.RECOVERING and min(due) > limits.RECOVERY_WINDOW_NS:
+            return False
+        if session.suspended and (session.retry_at is None or session.retry_at - now > limits.RELOAD_RETRY_NS):
+            return False
+    return True
+
+
+def chain_is_not_behind_the_row(gateway: Gateway, now: int) -> bool:  # noqa: ARG001 - as above
+    """A session never goes on from a row that knows later attempts than its own chain."""
+    return all(each.next >= each.row.next for each in gateway.desk.sessions.values() if each.row and each.state is not State.TERMINATED)
+
+
+def a_bound_session_owns_its_row(gateway: Gateway, now: int) -> bool:  # noqa: ARG001 - as above
+    """A session with an active epoch has a row that names this process, this attempt and this version."""
+    me = gateway.desk.identity
+    return all(
+        each.row is not None
+        and (each.row.node, each.row.boot) == (me.node, me.boot)
+        and (each.row.attempt, each.row.binding_version) == (each.active.attempt, each.binding_version)
+        for each in gateway.desk.sessions.values()
+        if each.active
+    )
+
+
+def client_claims_of_the_table_hold(client: Client, now: int) -> bool:  # noqa: ARG001 - as above
+    """CI-1 and CI-2 hold."""
+    return all(claim(client.facts()) for claim in CLIENT.always)
+
+
+def every_wait_of_the_client_ends(client: Client, now: int) -> bool:
+    """A client that is neither IDLE nor CLOSED has something to do at a time that is not far away."""
+    due = client.deadline()
+    return client.state in {ClientState.IDLE, ClientState.CLOSED} or (due is not None and due - now <= limits.SECOND * 60)
+
+
+# --- of a step -----------------------------------------------------------------------------------------------------------------
+
+
+def no_invariant_breaks(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - the signature of a claim
+    """No claim that production checks is ever broken: nothing is recorded as INVARIANT_BROKEN."""
+    return Reason.INVARIANT_BROKEN not in {fact.reason for fact in facts_of(did)}
+
+
+def reattach_alone_moves_nothing(before: Part, heard: Input, did: Did, after: Part) -> bool:
+    """A REATTACH changes no active epoch and no binding version, and asks for no commit."""
+    if heard[0] != "frame" or heard[1][0] != REATTACH:
+        return True
+    same = all((each.active and each.active.index, each.binding_version) == binding(sessions(after).get(handle))
+               for handle, each in sessions(before).items() if each.state is not State.TERMINATED)  # fmt: skip
+    return same and not any(isinstance(ask.operation, Create | CompareAndSet) for ask in did.asks)
+
+
+def only_a_confirm_asks(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+    """A commit is asked only by a CONFIRM under the candidate's keys, from the path that the candidate was challenged on, or again after FULL."""
+    for ask in did.asks:
+        if not isinstance(ask.operation, Create | CompareAndSet) or (isinstance(ask.operation, Create) and ask.operation.supersede):
+            continue
+        known = sessions(before).get(ask.operation.row.handle)
+        if heard[0] != "frame" or heard[1][0] != DATA or known is None or known.candidate is None:
+            return False
+        epoch = known.candidate.epoch
+        if parse_data(heard[1])[0] != epoch.index or heard[2] != epoch.path or kind_of_data(heard[1]) is not Kind.CONFIRM:
+            return False
+    return True
+
+
+def only_the_store_binds(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+    """An epoch becomes active only when the store has answered WON, as it was held: same keys, same path; and the version grows by one."""
+    for handle, session in sessions(after).items():
+        known = sessions(before).get(handle)
+        if session.active and (known is None or known.active is None or known.active.index != session.active.index):
+            won = heard[0] == "answer" and heard[1].outcome is Outcome.WON
+            held = known.candidate.epoch if known and known.candidate else None
+            if not (won and known and held and (held.index, held.path) == (session.active.index, session.active.path)):
+                return False
+            if session.binding_version != known.binding_version + 1:
+                return False
+    return True
+
+
+def foreign_paths_change_nothing(before: Part, heard: Input, did: Did, after: Part) -> bool:
+    """DATA from another path than its epoch's changes nothing: no window, no binding, no delivery; at most a hint is sent."""
+    if heard[0] != "frame" or heard[1][0] != DATA:
+        return True
+    found = before.engine.desk.indices.get(parse_data(heard[1])[0])
+    if found is None or found[1].path == heard[2]:
+        return True
+    was, now = sessions(before), sessions(after)
+    return was.keys() == now.keys() and not did.asks and all(state_of(was[handle]) == state_of(now[handle]) for handle in was)
+
+
+def a_candidate_is_held_where_it_was_challenged(before: Part, heard: Input, did: Did, after: Part) -> bool:
+    """A new candidate has the path from which its request came, and the answer went there and nowhere else."""
+    for handle, session in sessions(after).items():
+        known = sessions(before).get(handle)
+        held = session.candidate
+        if held and (known is None or known.candidate is None or known.candidate.epoch.index != held.epoch.index):
+            asked = heard[2] if heard[0] == "frame" else next((load.path for load in loads(before) if load.path == held.epoch.path), None)
+            if held.epoch.path != asked or held.epoch.path not in {path for _, path in did.sent}:
+                return False
+    return True
+
+
+def an_attempt_is_accepted_once(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+    """One process accepts an attempt at most once: a new candidate's attempt was not burnt, and is burnt now."""
+    for handle, session in sessions(after).items():
+        known, held = sessions(before).get(handle), session.candidate
+        if held and held.epoch.attempt and (known is None or known.candidate is None or known.candidate.epoch.index != held.epoch.index):
+            burnt = known.next if known else session.row.next if session.row else 1
+            if held.epoch.attempt < burnt or session.next != held.epoch.attempt + 1:
+                return False
+    return True
+
+
+def numbers_never_go_back(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+    """Binding version, next attempt and the active epoch's attempt never get smaller in one process."""
+    for handle, session in sessions(after).items():
+        known = sessions(before).get(handle)
+        if known is None or session.state is State.TERMINATED:
+            continue
+        if session.binding_version < known.binding_version or session.next < known.next:
+            return False
+        if known.active and session.active and session.active.attempt < known.active.attempt:
+            return False
+    return True
+
+
+def terminated_stays(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+    """What is TERMINATED stays so until it is forgotten."""
+    over = [handle for handle, each in sessions(before).items() if each.state is State.TERMINATED]
+    return all(handle not in sessions(after) or sessions(after)[handle].state is State.TERMINATED for handle in over)
+
+
+def each_transition_has_one_record(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+    """Each accepted transition of a session adds one to its version and leaves one record with a reason."""
+    for handle, (start, end) in did.versions.items():
+        session, known = sessions(after).get(handle), sessions(before).get(handle)
+        told = [fact.state_version for fact in did.facts if fact.handle == handle and fact.event is Event.SESSION_CHANGED
+                and fact.reason not in NOT_A_TRANSITION and not repeats_an_end(known, fact)]  # fmt: skip
+        ends = [ask.operation for ask in did.asks if isinstance(ask.operation, Tombstone) and ask.operation.handle == handle]
+        told += [each.fact.state_version for each in ends if known is None or known.state is not State.TERMINATED]
+        if known and known.commit_ticket and heard[0] == "answer" and heard[1][:2] == (known.commit_ticket, Outcome.WON):
+            told.append(start + 1)  # its record was made when the commit was asked
+        if sorted(told) != list(range(start + 1, end + 1)) and not (session and superseded(session, did)):
+            return False
+    return True
+
+
+def only_owners_end_a_session(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+    """Who learns that somebody else owns a session asks the store for nothing and says no CLOSE."""
+    fenced = any(fact.reason is Reason.OWNER_FENCED for fact in facts_of(did))
+    said = any(frame[0] == DATA and kind_of_data(frame) is Kind.CLOSE for frame, _ in did.sent)
+    return not fenced or not (said or any(isinstance(ask.operation, Tombstone) for ask in did.asks))
+
+
+def the_client_commits_on_data_alone(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+    """The client takes an epoch for committed only when DATA under it came on its path."""
+    was, now = before.engine.committed, after.engine.committed
+    if now is None or (was is not None and was.index == now.index):
+        return True
+    return bool(heard[0] == "frame" and heard[1][0] == DATA and parse_data(heard[1])[0] == now.index and heard[2] == now.path)
+
+
+def the_client_never_goes_back(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+    """In one session the committed attempt, the next attempt and the version that the client knows never get smaller."""
+    was, now = before.engine, after.engine
+    if was.life is None or now.life is None or was.life.correlation != now.life.correlation:
+        return True
+    grows = was.committed.attempt <= now.committed.attempt and was.life.next <= now.life.next
+    return bool(grows and was.life.binding_version <= now.life.binding_version)
+
+
+def a_new_session_needs_a_handshake(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+    """The client's session id changes only to that of a handshake that it has proven itself."""
+    was, now = before.engine, after.engine
+    known = {each.correlation for each in (was.life, was.newborn.life if was.newborn else None) if each}
+    return now.life is None or now.life.correlation in known
+
+
+def closed_stays(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+    """Nothing leads out of CLOSED."""
+    return before.engine.state is not ClientState.CLOSED or after.engine.state is ClientState.CLOSED
+
+
+def each_step_of_the_client_has_one_record(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+    """Each accepted transition of the client adds one to its version and leaves one record with a reason."""
+    told = [fact.state_version for fact in did.facts if fact.event in OF_TRANSITION]
+    return told == list(range(did.versions[0][0] + 1, did.versions[0][1] + 1))
+
+
+# --- of a world ----------------------------------------------------------------------------------------------------------------
+
+
+def the_client_believes_only_the_store(stage: Stage, scene: Scene) -> bool:
+    """The binding that the client believes in has been in the store: a birth or move of its session with its attempt."""
+    client: Client = stage.part(scene.client).engine
+    if client.life is None or client.committed is None:
+        return True
+    of, attempt = client.life.correlation, client.committed.attempt
+    return any((fact.correlation, fact.attempt) == (of, attempt) and fact.event in BINDS for fact in scene.store.outbox)
+
+
+def one_binding_over_all_gateways(stage: Stage, scene: Scene) -> bool:
+    """No two processes are bound under one version of a session, and none under a version that the store has not reached."""
+    rows = {row.handle: row for row in scene.store.rows}
+    bound = [(handle, each.binding_version) for at in scene.gateways for handle, each in sessions(stage.part(at)).items() if each.active]
+    return len(set(bound)) == len(bound) and all(handle in rows and rows[handle].binding_version >= version for handle, version in bound)
+
+
+def both_ends_have_the_same_keys(stage: Stage, scene: Scene) -> bool:
+    """Where the client speaks to an active epoch of a gateway, each end's sending key is the other's receiving key, in one session."""
+    client: Client = stage.part(scene.client).engine
+    mine = client.committed
+    if mine is None or client.life is None:
+        return True
+    for at in scene.gateways:
+        for session in sessions(stage.part(at)).values():
+            theirs = session.active
+            if theirs and theirs.index == mine.peer_index and theirs.peer_index == mine.index:
+                keys = key(theirs, "_send") == key(mine, "_receive"), key(theirs, "_receive") == key(mine, "_send")
+                if not all(keys) or session.correlation != client.life.correlation or session.device.public != client.keys.static.public:
+                    return False
+    return True
+
+
+def uncertainty_suspends(stage: Stage, scene: Scene) -> bool:
+    """A bound session that has asked nothing knows the version of its row, as long as the row is its own."""
+    rows = {row.handle: row for row in scene.store.rows}
+    for at, queue in zip(scene.gateways, scene.queues, strict=True):
+        identity = stage.part(at).engine.desk.identity
+        for handle, session in sessions(stage.part(at)).items():
+            row = rows.get(handle)
+            mine = row is not None and row.state == ROW_LIVE and (row.node, row.boot) == (identity.node, identity.boot)
+            if session.active and mine and row and not session.commit_ticket and not queue.asks and not queue.answers:
+                if row.binding_version != session.binding_version:
+                    return False
+    return True
+
+
+def an_end_reaches_the_store(stage: Stage, scene: Scene) -> bool:
+    """When a process that ended a session has nothing more to ask, the row is ended too."""
+    rows = {row.handle: row for row in scene.store.rows}
+    for at, handle in scene.ended:
+        waiting = handle in sessions(stage.part(scene.gateways[at])) or scene.queues[at].asks or scene.queues[at].answers
+        if not waiting and handle in rows and rows[handle].state != ROW_TOMBSTONE:
+            return False
+    return True
+
+
+def evidence_is_one_story(stage: Stage, scene: Scene) -> bool:  # noqa: ARG001 - the signature of a claim
+    """The evidence of a session is a birth, moves with growing attempts, and at most one end; versions grow by one; nothing follows the end."""
+    for row in scene.store.rows:
+        story = [fact for fact in scene.store.outbox if fact.handle == row.handle]
+        binds = [fact for fact in story if fact.event in BINDS]
+        if [fact.binding_version for fact in binds] != list(range(1, len(binds) + 1)):
+            return False
+        if [fact.event for fact in binds][1:] != [Event.SESSION_MOVED] * (len(binds) - 1) or binds[0].event is not Event.SESSION_BORN:
+            return False
+        attempts = [fact.attempt for fact in binds]
+        if attempts != sorted(set(attempts)) or Event.SESSION_ENDED in [fact.event for fact in story[:-1]]:
+            return False
+        if row.binding_version != len(story) or (row.state == ROW_TOMBSTONE) != (story[-1].event is Event.SESSION_ENDED):
+            return False
+        if any(fact.reason in NOT_OWNERS for fact in story):
+            return False
+    return True
+
+
+# --- of what follows a world ---------------------------------------------------------------------------------------------------
+
+
+def a_nonce_is_used_once(stage: Stage, scene: Scene, did: Did) -> bool:
+    """Two different frames never have one index and one counter; two different requests never have one locator."""
+    for frame, _ in did.sent:
+        for number in scene.up | scene.down:
+            other = stage.frames[number][0]
+            if other != frame and other[0] == frame[0] and frame[0] in {DATA, REATTACH} and other[4:] != frame[4:]:
+                head = slice(4, DATA_HEADER) if frame[0] == DATA else slice(8, 24)
+                if other[head] == frame[head]:
+                    return False
+    return True
+
+
+def the_store_only_grows(before: Stored, after: Stored) -> bool:
+    """A tombstone stays, a row's version grows by one with one piece of evidence, and its attempt never gets smaller."""
+    rows = {row.handle: row for row in after.rows}
+    for row in before.rows:
+        now = rows.get(row.handle)
+        if now is None or (row.state == ROW_TOMBSTONE and now != row) or now.attempt < row.attempt:
+            return False
+        if now.binding_version - row.binding_version not in {0, 1} or (now != row) != (now.binding_version > row.binding_version):
+            return False
+    return len(after.outbox) - len(before.outbox) <= 2  # noqa: PLR2004 - a birth may end another session
+
+
+# --- words ---------------------------------------------------------------------------------------------------------------------
+
+
+def epochs(session: Session) -> Iterator[Epoch]:
+    """Yield the epochs of a session that can be heard."""
+    yield from filter(None, (session.active, session.draining, session.candidate.epoch if session.candidate else None))
+
+
+def binding(session: Session | None) -> tuple[int | None, int] | None:
+    """Return which epoch is active, and the version."""
+    return (session.active and session.active.index, session.binding_version) if session else None
+
+
+def state_of(session: Session) -> tuple[Any, ...]:
+    """Return what a frame from elsewhere must leave alone."""
+    windows = tuple((epoch.index, epoch.top, epoch.bitmap) for epoch in epochs(session))
+    return session.facts(), session.binding_version, session.next, session.commit_ticket, windows, session.heard_at
+
+
+def key(epoch: Epoch, name: str) -> bytes:
+    """Return a traffic key of an epoch."""
+    cipher: Keyed = getattr(epoch, name)
+    return cipher.key
+
+
+def kind_of_data(frame: bytes) -> Kind | None:
+    """Return what a DATA frame carries, as whoever sealed it knows."""
+    plain = Keyed.plain.get(frame[DATA_HEADER:])
+    return Kind(plain[0]) if plain else None
+
+
+def facts_of(did: Did) -> list[Any]:
+    """Return all facts of a step, telemetry and evidence of ends."""
+    return [*did.facts, *(ask.operation.fact for ask in did.asks if isinstance(ask.operation, Tombstone))]
+
+
+def loads(part: Part) -> list[Any]:
+    """Return the requests that wait for a row."""
+    return [asker for asker, _ in part.engine.desk.tickets.values() if hasattr(asker, "attempt") and hasattr(asker, "path")]
+
+
+def repeats_an_end(known: Session | None, fact: Fact) -> bool:
+    """Tell whether a record repeats the end of a session that the store has no row for."""
+    return known is not None and known.state is State.TERMINATED and fact.state_from != State.TERMINATED
+
+
+def superseded(session: Session, did: Did) -> bool:
+    """Tell whether a session was ended by a birth: its record is in the store with that."""
+    return session.state is State.TERMINATED and not did.asks
+
+
+def same_twice(first: Did, again_: Did, one: Part, other: Part) -> bool:
+    """Two runs of one step give the same bytes, asks, records and state."""
+    return first == again_ and digest(one.engine, one.now) == digest(other.engine, other.now)
+
+
+OF_GATEWAY: Final[tuple[Callable[[Gateway, int], bool], ...]] = (
+    claims_of_the_table_hold, candidate_is_newer, keys_exist_exactly_while_used, every_wait_ends, chain_is_not_behind_the_row,
+    a_bound_session_owns_its_row,
+)  # fmt: skip
+OF_CLIENT: Final[tuple[Callable[[Client, int], bool], ...]] = (client_claims_of_the_table_hold, every_wait_of_the_client_ends)
+Step = Callable[[Part, Input, Did, Part], bool]
+STEPS_OF_GATEWAY: Final[tuple[Step, ...]] = (
+    no_invariant_breaks, reattach_alone_moves_nothing, only_a_confirm_asks, only_the_store_binds, foreign_paths_change_nothing,
+    a_candidate_is_held_where_it_was_challenged, an_attempt_is_accepted_once, numbers_never_go_back, terminated_stays,
+    each_transition_has_one_record, only_owners_end_a_session,
+)  # fmt: skip
+STEPS_OF_CLIENT: Final[tuple[Step, ...]] = (
+    no_invariant_breaks, the_client_commits_on_data_alone, the_client_never_goes_back, a_new_session_needs_a_handshake, closed_stays,
+    each_step_of_the_client_has_one_record,
+)  # fmt: skip
+OF_WORLD: Final[tuple[Callable[[Stage, Scene], bool], ...]] = (
+    the_client_believes_only_the_store, one_binding_over_all_gateways, both_ends_have_the_same_keys, uncertainty_suspends,
+    an_end_reaches_the_store, evidence_is_one_story,
+)  # fmt: skip
