@@ -17,7 +17,7 @@ import sys
 import time
 from typing import Any
 
-from lab.explore import claims, faults, mutants
+from lab.explore import claims, faults, mutants, together
 from lab.explore.copying import watched
 from lab.explore.playbook import Writer
 from lab.explore.search import Report, Search
@@ -43,7 +43,7 @@ def explored(bounds: Bounds, recover: int) -> tuple[Report, str]:
 
 def doc_of(claim: str) -> str:
     """Return what a claim says."""
-    known: Any = getattr(claims, claim, getattr(Search, claim, None))
+    known: Any = next(getattr(each, claim) for each in (claims, together, Search) if hasattr(each, claim))
     return str(known.__doc__).splitlines()[0]
 
 
@@ -56,9 +56,11 @@ def plain(report: Report, playbook: str) -> dict[str, Any]:
 def said(report: Report, playbook: str) -> str:
     """Return the same for people."""
     reached = "everything within the bounds" if report.complete else "NOT everything within the bounds: stopped"
-    lines = [f"{report.worlds:,} worlds, {report.edges:,} edges, depth {report.depth}; {report.parts:,} states of engines, {report.steps:,} "
-             f"of their steps made; {report.recovered:,} worlds recovered; {report.seconds:.1f} s: {reached}"]  # fmt: skip
-    lines += [f"BROKEN in {len(report.found.actions)} steps: {report.found.claim}: {doc_of(report.found.claim)}", "", playbook] if report.found else []
+    seen = f"{report.worlds:,} worlds, {report.edges:,} edges, depth {report.depth}; {report.parts:,} states of engines"
+    lines = [f"{seen}, {report.steps:,} of their steps made; {report.recovered:,} worlds recovered; {report.seconds:.1f} s: {reached}"]
+    if report.found:
+        claim = report.found.claim
+        lines += [f"BROKEN in {len(report.found.actions)} steps: {claim}: {doc_of(claim)}", "", playbook]
     return "\n".join(lines)
 
 
@@ -67,10 +69,20 @@ def show_faults(*, as_json: bool) -> int:
     rows, missed = [], 0
     for name, fault in faults.FAULTS.items():
         before = time.monotonic()
-        found, worlds, steps = faults.caught(fault)
+        found, steps, worlds, playbook = faults.caught(fault)
         good = found in fault.claims
         missed += not good
-        rows.append({"fault": name, "what": fault.put.__doc__, "caught by": found, "steps": steps, "worlds": worlds, "as expected": good})
+        rows.append(
+            {
+                "fault": name,
+                "what": fault.put.__doc__,
+                "caught by": found,
+                "steps": steps,
+                "worlds": worlds,
+                "as expected": good,
+                "playbook": playbook,
+            }
+        )
         if not as_json:
             print(f"{name:28} {found or 'NOT CAUGHT':44} {steps:3} steps {worlds:7,} worlds {time.monotonic() - before:6.1f} s", flush=True)
     print(json.dumps(rows) if as_json else f"{len(rows) - missed} of {len(rows)} faults caught by the claim that names them")
@@ -82,24 +94,28 @@ def show_mutants(*, as_json: bool) -> int:
     judged, listed = mutants.judge(), mutants.accepted()
     survivors = {name for name, claim in judged.mutants.items() if not claim}
     missing, stale = sorted(survivors - set(listed)), sorted(set(listed) - survivors)
+    told = {"situations": judged.situations, "steps": judged.steps, "broken": judged.broken, "missing": missing, "stale": stale}
+    caught = len(judged.mutants) - len(survivors)
     if as_json:
-        print(json.dumps({"situations": judged.situations, "steps": judged.steps, "broken": judged.broken, "missing": missing, "stale": stale,
-                          "mutants": dict(judged.mutants)}))  # fmt: skip
+        print(json.dumps(told | {"mutants": dict(judged.mutants)}))
     else:
-        print(*(f"BROKEN {each}" for each in judged.broken), *(f"SURVIVES {each}" for each in missing), sep="\n", end="")
-        print(*(f"STALE {each}" for each in stale), sep="\n", end="")
-        print(f"{judged.situations} situations, {judged.steps:,} steps; {len(judged.mutants):,} mutants: "
-              f"{len(judged.mutants) - len(survivors):,} break a claim, {len(survivors):,} survive, {len(listed):,} are accepted")  # fmt: skip
+        lines = (
+            [f"BROKEN {each}" for each in judged.broken] + [f"SURVIVES {each}" for each in missing] + [f"STALE {each}" for each in stale]
+        )
+        lines.append(f"{judged.situations} situations, {judged.steps:,} steps; {len(judged.mutants):,} mutants: {caught:,} break a claim, ")
+        print(*lines[:-1], f"{lines[-1]}{len(survivors):,} survive, {len(listed):,} are accepted", sep="\n")
     return 1 if judged.broken or missing or stale else 0
 
 
 def main(argv: list[str]) -> int:
     """Do what the command line says; return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m lab.explore", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--bounds", type=bounds_of, default=Bounds(), metavar="NAME=NUMBER,...", help="how often the adversary may do what")
+    parser = argparse.ArgumentParser(
+        prog="python -m lab.explore", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--bounds", type=bounds_of, default=Bounds(), metavar="NAME=NUMBER,...", help="how often what may be done")
     parser.add_argument("--recover", type=int, default=0, metavar="N", help="of how many worlds one has to recover; 0: none")
     parser.add_argument("--faults", action="store_true", help="put faults in, and see each caught")
-    parser.add_argument("--mutants", action="store_true", help="change each cell of both tables, and see each caught or accepted")
+    parser.add_argument("--mutants", action="store_true", help="change each cell of both tables")
     parser.add_argument("--json", action="store_true", help="print one JSON value")
     given = parser.parse_args(argv)
     if given.faults:

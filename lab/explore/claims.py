@@ -1,4 +1,4 @@
-"""What is claimed of engines that run, in every world and every step. The name of a function is the claim's name, its docstring the claim."""
+"""What is claimed of one engine that runs, in each state and step. A function's name is the claim's name, its docstring the claim."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Final
@@ -13,13 +13,12 @@ from core.session.session import Session
 from core.session.states import State
 from core.session.table import MACHINE as SESSION
 from core.session.timers import deadlines
-from core.values import ROW_LIVE, ROW_TOMBSTONE, CompareAndSet, Create, Fact, Outcome, Tombstone
+from core.values import CompareAndSet, Create, Fact, Outcome, Tombstone
 from core.wire.epoch import Epoch
 from core.wire.layout import DATA_HEADER, Kind
 from core.wire.messages import parse_data
-from lab.explore.copying import Keyed, digest
+from lab.explore.copying import Heard, digest
 from lab.explore.parts import Did, Input, Part
-from lab.explore.world import Scene, Stage, Stored
 
 BINDS: Final = (Event.SESSION_BORN, Event.SESSION_MOVED)
 NOT_A_TRANSITION: Final = (Reason.HANDSHAKE_PROVEN, Reason.TAKEN_OVER)
@@ -63,6 +62,8 @@ def every_wait_ends(gateway: Gateway, now: int) -> bool:
         if session.commit_ticket and min(due) > limits.STORE_TIMEOUT_NS:
             return False
         if session.state is State.PENDING and min(due) > limits.PENDING_NS:
+            return False
+        if session.candidate and session.candidate.deadline - now > limits.PENDING_NS:
             return False
         if session.state is State.RECOVERING and min(due) > limits.RECOVERY_WINDOW_NS:
             return False
@@ -111,13 +112,13 @@ def reattach_alone_moves_nothing(before: Part, heard: Input, did: Did, after: Pa
     """A REATTACH changes no active epoch and no binding version, and asks for no commit."""
     if heard[0] != "frame" or heard[1][0] != REATTACH:
         return True
-    same = all((each.active and each.active.index, each.binding_version) == binding(sessions(after).get(handle))
+    same = all(binding(each) == binding(sessions(after).get(handle))
                for handle, each in sessions(before).items() if each.state is not State.TERMINATED)  # fmt: skip
     return same and not any(isinstance(ask.operation, Create | CompareAndSet) for ask in did.asks)
 
 
 def only_a_confirm_asks(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
-    """A commit is asked only by a CONFIRM under the candidate's keys, from the path that the candidate was challenged on, or again after FULL."""
+    """A commit is asked only by a CONFIRM under the candidate's keys, from the path that was challenged, or again after FULL."""
     for ask in did.asks:
         if not isinstance(ask.operation, Create | CompareAndSet) or (isinstance(ask.operation, Create) and ask.operation.supersede):
             continue
@@ -197,7 +198,7 @@ def terminated_stays(before: Part, heard: Input, did: Did, after: Part) -> bool:
     return all(handle not in sessions(after) or sessions(after)[handle].state is State.TERMINATED for handle in over)
 
 
-def each_transition_has_one_record(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+def each_transition_has_one_record(before: Part, heard: Input, did: Did, after: Part) -> bool:
     """Each accepted transition of a session adds one to its version and leaves one record with a reason."""
     for handle, (start, end) in did.versions.items():
         session, known = sessions(after).get(handle), sessions(before).get(handle)
@@ -254,111 +255,6 @@ def each_step_of_the_client_has_one_record(before: Part, heard: Input, did: Did,
     return told == list(range(did.versions[0][0] + 1, did.versions[0][1] + 1))
 
 
-# --- of a world ----------------------------------------------------------------------------------------------------------------
-
-
-def the_client_believes_only_the_store(stage: Stage, scene: Scene) -> bool:
-    """The binding that the client believes in has been in the store: a birth or move of its session with its attempt."""
-    client: Client = stage.part(scene.client).engine
-    if client.life is None or client.committed is None:
-        return True
-    of, attempt = client.life.correlation, client.committed.attempt
-    return any((fact.correlation, fact.attempt) == (of, attempt) and fact.event in BINDS for fact in scene.store.outbox)
-
-
-def one_binding_over_all_gateways(stage: Stage, scene: Scene) -> bool:
-    """No two processes are bound under one version of a session, and none under a version that the store has not reached."""
-    rows = {row.handle: row for row in scene.store.rows}
-    bound = [(handle, each.binding_version) for at in scene.gateways for handle, each in sessions(stage.part(at)).items() if each.active]
-    return len(set(bound)) == len(bound) and all(handle in rows and rows[handle].binding_version >= version for handle, version in bound)
-
-
-def both_ends_have_the_same_keys(stage: Stage, scene: Scene) -> bool:
-    """Where the client speaks to an active epoch of a gateway, each end's sending key is the other's receiving key, in one session."""
-    client: Client = stage.part(scene.client).engine
-    mine = client.committed
-    if mine is None or client.life is None:
-        return True
-    for at in scene.gateways:
-        for session in sessions(stage.part(at)).values():
-            theirs = session.active
-            if theirs and theirs.index == mine.peer_index and theirs.peer_index == mine.index:
-                keys = key(theirs, "_send") == key(mine, "_receive"), key(theirs, "_receive") == key(mine, "_send")
-                if not all(keys) or session.correlation != client.life.correlation or session.device.public != client.keys.static.public:
-                    return False
-    return True
-
-
-def uncertainty_suspends(stage: Stage, scene: Scene) -> bool:
-    """A bound session that has asked nothing knows the version of its row, as long as the row is its own."""
-    rows = {row.handle: row for row in scene.store.rows}
-    for at, queue in zip(scene.gateways, scene.queues, strict=True):
-        identity = stage.part(at).engine.desk.identity
-        for handle, session in sessions(stage.part(at)).items():
-            row = rows.get(handle)
-            mine = row is not None and row.state == ROW_LIVE and (row.node, row.boot) == (identity.node, identity.boot)
-            if session.active and mine and row and not session.commit_ticket and not queue.asks and not queue.answers:
-                if row.binding_version != session.binding_version:
-                    return False
-    return True
-
-
-def an_end_reaches_the_store(stage: Stage, scene: Scene) -> bool:
-    """When a process that ended a session has nothing more to ask, the row is ended too."""
-    rows = {row.handle: row for row in scene.store.rows}
-    for at, handle in scene.ended:
-        waiting = handle in sessions(stage.part(scene.gateways[at])) or scene.queues[at].asks or scene.queues[at].answers
-        if not waiting and handle in rows and rows[handle].state != ROW_TOMBSTONE:
-            return False
-    return True
-
-
-def evidence_is_one_story(stage: Stage, scene: Scene) -> bool:  # noqa: ARG001 - the signature of a claim
-    """The evidence of a session is a birth, moves with growing attempts, and at most one end; versions grow by one; nothing follows the end."""
-    for row in scene.store.rows:
-        story = [fact for fact in scene.store.outbox if fact.handle == row.handle]
-        binds = [fact for fact in story if fact.event in BINDS]
-        if [fact.binding_version for fact in binds] != list(range(1, len(binds) + 1)):
-            return False
-        if [fact.event for fact in binds][1:] != [Event.SESSION_MOVED] * (len(binds) - 1) or binds[0].event is not Event.SESSION_BORN:
-            return False
-        attempts = [fact.attempt for fact in binds]
-        if attempts != sorted(set(attempts)) or Event.SESSION_ENDED in [fact.event for fact in story[:-1]]:
-            return False
-        if row.binding_version != len(story) or (row.state == ROW_TOMBSTONE) != (story[-1].event is Event.SESSION_ENDED):
-            return False
-        if any(fact.reason in NOT_OWNERS for fact in story):
-            return False
-    return True
-
-
-# --- of what follows a world ---------------------------------------------------------------------------------------------------
-
-
-def a_nonce_is_used_once(stage: Stage, scene: Scene, did: Did) -> bool:
-    """Two different frames never have one index and one counter; two different requests never have one locator."""
-    for frame, _ in did.sent:
-        for number in scene.up | scene.down:
-            other = stage.frames[number][0]
-            if other != frame and other[0] == frame[0] and frame[0] in {DATA, REATTACH} and other[4:] != frame[4:]:
-                head = slice(4, DATA_HEADER) if frame[0] == DATA else slice(8, 24)
-                if other[head] == frame[head]:
-                    return False
-    return True
-
-
-def the_store_only_grows(before: Stored, after: Stored) -> bool:
-    """A tombstone stays, a row's version grows by one with one piece of evidence, and its attempt never gets smaller."""
-    rows = {row.handle: row for row in after.rows}
-    for row in before.rows:
-        now = rows.get(row.handle)
-        if now is None or (row.state == ROW_TOMBSTONE and now != row) or now.attempt < row.attempt:
-            return False
-        if now.binding_version - row.binding_version not in {0, 1} or (now != row) != (now.binding_version > row.binding_version):
-            return False
-    return len(after.outbox) - len(before.outbox) <= 2  # noqa: PLR2004 - a birth may end another session
-
-
 # --- words ---------------------------------------------------------------------------------------------------------------------
 
 
@@ -369,7 +265,7 @@ def epochs(session: Session) -> Iterator[Epoch]:
 
 def binding(session: Session | None) -> tuple[int | None, int] | None:
     """Return which epoch is active, and the version."""
-    return (session.active and session.active.index, session.binding_version) if session else None
+    return (session.active.index if session.active else None, session.binding_version) if session else None
 
 
 def state_of(session: Session) -> tuple[Any, ...]:
@@ -378,15 +274,9 @@ def state_of(session: Session) -> tuple[Any, ...]:
     return session.facts(), session.binding_version, session.next, session.commit_ticket, windows, session.heard_at
 
 
-def key(epoch: Epoch, name: str) -> bytes:
-    """Return a traffic key of an epoch."""
-    cipher: Keyed = getattr(epoch, name)
-    return cipher.key
-
-
 def kind_of_data(frame: bytes) -> Kind | None:
     """Return what a DATA frame carries, as whoever sealed it knows."""
-    plain = Keyed.plain.get(frame[DATA_HEADER:])
+    plain = Heard.plain.get(frame[DATA_HEADER:])
     return Kind(plain[0]) if plain else None
 
 
@@ -424,13 +314,9 @@ Step = Callable[[Part, Input, Did, Part], bool]
 STEPS_OF_GATEWAY: Final[tuple[Step, ...]] = (
     no_invariant_breaks, reattach_alone_moves_nothing, only_a_confirm_asks, only_the_store_binds, foreign_paths_change_nothing,
     a_candidate_is_held_where_it_was_challenged, an_attempt_is_accepted_once, numbers_never_go_back, terminated_stays,
-    each_transition_has_one_record, only_owners_end_a_session,
+    only_owners_end_a_session, each_transition_has_one_record,
 )  # fmt: skip
 STEPS_OF_CLIENT: Final[tuple[Step, ...]] = (
     no_invariant_breaks, the_client_commits_on_data_alone, the_client_never_goes_back, a_new_session_needs_a_handshake, closed_stays,
     each_step_of_the_client_has_one_record,
-)  # fmt: skip
-OF_WORLD: Final[tuple[Callable[[Stage, Scene], bool], ...]] = (
-    the_client_believes_only_the_store, one_binding_over_all_gateways, both_ends_have_the_same_keys, uncertainty_suspends,
-    an_end_reaches_the_store, evidence_is_one_story,
 )  # fmt: skip

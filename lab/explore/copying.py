@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from enum import Enum
 from functools import cache
 from hashlib import sha256, shake_256
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, MappingProxyType, MethodType, ModuleType
 from typing import Any, Final
 from unittest.mock import patch
 
 import core.wire.epoch
 from core.crypto.chain import Locators
-from core.crypto.primitives import AesBlock, Cipher, PrivateKey, new_cipher
+from core.crypto.primitives import AesBlock, PrivateKey, new_cipher
+from core.crypto.secret import Secret
 from core.session.desk import Identity
 from core.values import Fact
 from lab.replay.snapshot import NOISE, attributes
@@ -33,13 +34,13 @@ BLIND: Final = frozenset(
 ATOMS: Final = (int, str, bytes, float, Enum, type, FunctionType, ModuleType, range)
 
 
-class Keyed:
-    """An epoch's real cipher that remembers its key, so that a digest can name it, and what it sealed, so that a frame can be told."""
+class Heard:
+    """An epoch's real cipher that remembers what it sealed, so that a frame can be told."""
 
     plain: Final[dict[bytes, bytes]] = {}
 
     def __init__(self, key: bytes) -> None:
-        self.key, self._cipher = key, new_cipher(key)
+        self._cipher = new_cipher(Secret(key))
 
     def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None, /) -> bytes:
         """Seal."""
@@ -76,26 +77,23 @@ class DrawnKem:
     def __init__(self, entropy: Drawn) -> None:
         self._entropy = entropy
 
-    def encapsulate(self, public: bytes) -> tuple[bytes, bytes]:
+    def encapsulate(self, public: bytes) -> tuple[Secret, bytes]:
         """Return (shared secret, ciphertext)."""
         ciphertext = shake_256(public + self._entropy(32)).digest(KEM_CIPHERTEXT)
-        return sha256(public + ciphertext).digest(), ciphertext
+        return Secret(sha256(public + ciphertext).digest()), ciphertext
 
 
-@cache
-def keyed(key: bytes) -> Cipher:
-    """Return the cipher of a key."""
-    return Keyed(key)
+one_a_key = cache(Heard)
 
 
 @contextmanager
 def watched() -> Iterator[None]:
-    """Let epochs be made with ciphers that can be told apart."""
-    with patch.object(core.wire.epoch, "new_cipher", keyed):
+    """Let epochs be made with ciphers that remember, one for each key."""
+    with patch.object(core.wire.epoch, "new_cipher", lambda key: one_a_key(key.expose())):
         yield
 
 
-SHARED: Final = (Keyed, PrivateKey, AesBlock, Locators, Identity, Drawn, DrawnKem, TwinKemKey, *ATOMS)
+SHARED: Final = (Heard, Secret, PrivateKey, AesBlock, Locators, Identity, MappingProxyType, Drawn, DrawnKem, TwinKemKey, *ATOMS)
 
 
 def copied(value: Any, memo: dict[int, Any]) -> Any:  # noqa: ANN401, PLR0911 - any object of an engine, one line a kind
@@ -110,7 +108,8 @@ def copied(value: Any, memo: dict[int, Any]) -> Any:  # noqa: ANN401, PLR0911 - 
             return value
         return type(value)._make(inside) if hasattr(value, "_make") else tuple(inside)
     if isinstance(value, dict):
-        memo[id(value)] = twin = {}
+        twin: dict[Any, Any] = {}
+        memo[id(value)] = twin
         twin.update((copied(key, memo), copied(each, memo)) for key, each in value.items())
         return twin
     if isinstance(value, list | deque):
@@ -134,15 +133,15 @@ def digest(root: object, now: int) -> bytes:
     return shake_256(" ".join(told).encode()).digest(16)
 
 
-def _tell(value: Any, now: int, say: Callable[[str], None], seen: dict[int, int]) -> None:  # noqa: ANN401, C901 - any object, one case a kind
+def _tell(value: Any, now: int, say: Callable[[str], None], seen: dict[int, int]) -> None:  # noqa: ANN401, C901, PLR0912 - any object, one case a kind
     if isinstance(value, int):
         say(f"@{value - now}" if FIRST <= value < LAST else str(int(value)))
     elif value is None or isinstance(value, bytes | str | Enum | FunctionType | type | MethodType):
         say(value.hex() if isinstance(value, bytes) else getattr(value, "__qualname__", str(value)))
     elif isinstance(value, Fact):
         say(f"{value.event} {value.reason} {value.state_from} {value.state_to} {value.binding_version} {value.attempt} {value.remote}")
-    elif isinstance(value, Keyed):
-        say(value.key.hex())
+    elif isinstance(value, Secret):
+        say(value.expose().hex())
     elif isinstance(value, SHARED):
         say(type(value).__name__)
     elif id(value) in seen:

@@ -1,3 +1,4 @@
+# ruff: noqa: N814 - the alphabets of two machines have the same names, and stand side by side here
 """What each input has to lead to, written by hand from the specification and not made from the tables: the other half of a comparison.
 
 `gateway` and `client` return the end after an input, with what is said in order, or None where it has to be refused; `record` the event and
@@ -27,6 +28,7 @@ CLAIMS: Final = {
     "version": "the binding version changes exactly with the binding, or is read from the row",
     "row": "what is known of the row is what the store said",
     "retry": "what the store has not confirmed is asked again",
+    "ordered": "only operator, allow list and client end a session wherever it is; all else ends what this gateway owns",
     "said": "what is said, asked and routed is what this input means, in the order in which keys allow it",
     "session": "a session is adopted by a birth and lives until an end",
     "committed": "the client speaks under what was committed",
@@ -42,8 +44,9 @@ CLAIMS: Final = {
 ENDS: Final = {
     GI.INVARIANT_BROKEN: Reason.INVARIANT_BROKEN, GI.OPERATOR_CLOSE: Reason.CLOSED_BY_OPERATOR, GI.KEY_REVOKED: Reason.KEY_REVOKED,
     GI.LIFETIME_OVER: Reason.LIFETIME_OVER, GI.TRANSPORT_LOST: Reason.TRANSPORT_LOST, GI.PEER_CLOSED: Reason.CLOSED_BY_PEER,
-    GI.SUPERSEDED: Reason.SUPERSEDED,
+    GI.SUPERSEDED: Reason.SUPERSEDED, GI.KEY_OUTDATED: Reason.KEY_OUTDATED,
 }  # fmt: skip
+ORDERS: Final = frozenset((GI.OPERATOR_CLOSE, GI.KEY_REVOKED, GI.PEER_CLOSED))
 LOSES_THE_PATH: Final = {GI.PATH_CLOSED: Reason.PATH_CLOSED, GI.PATH_SILENT: Reason.PATH_SILENT, GI.KEY_EXPIRED: Reason.KEY_EXPIRED}
 CHANGED: Final = Event.SESSION_CHANGED
 OTHERS: Final = {
@@ -57,14 +60,14 @@ def gateway(at: Session, heard: GI, offer: int) -> Session | None:  # noqa: C901
     """Return the session after an input, or None where it has to be refused."""
     if at.state is T:
         late = heard in {GI.COMMIT_WON, GI.TOMBSTONE_LATE}
-        return at._replace(retry=True, said=("ASK_TOMBSTONE",)) if late else None
+        return at._replace(retry=True, said=("END IT" if at.ordered else "END MINE",)) if late else None
     born, bound = at.state is not P, at.active is not None
     down = ("ROUTE DOWN",) if bound else ()
     close = ("CLOSE",) if bound or at.candidate == 0 else ()
     over = Session(T, chain=False, version=at.version, row=at.row)
     match heard:
         case GI.PEER_CLOSED:
-            return over._replace(retry=True, said=(*down, "ASK_TOMBSTONE"))
+            return over._replace(retry=True, ordered=True, said=(*down, "END IT"))
         case GI.SUPERSEDED:
             return over._replace(said=(*close, *down)) if born else None
         case GI.OWNER_FENCED:
@@ -72,9 +75,10 @@ def gateway(at: Session, heard: GI, offer: int) -> Session | None:  # noqa: C901
         case GI.TRANSPORT_LOST | GI.LIFETIME_OVER if not born or (heard is GI.TRANSPORT_LOST and at.state not in {R, D}):
             return None
         case _ if heard in ENDS:
-            return over._replace(retry=True, said=(*close, *down, "ASK_TOMBSTONE"))
+            ordered = heard in ORDERS
+            return over._replace(retry=True, ordered=ordered, said=(*close, *down, "END IT" if ordered else "END MINE"))
         case GI.STORE_LOST if not born:
-            return over._replace(retry=True, said=(*close, "ASK_TOMBSTONE"))
+            return over._replace(retry=True, said=(*close, "END MINE"))
         case GI.STORE_LOST:
             return Session(D, suspended=True, retry=True, version=at.version, row=at.row, said=(*down, "ASK_ROW"))
         case GI.COMMIT_LOST if not born:
@@ -88,10 +92,12 @@ def gateway(at: Session, heard: GI, offer: int) -> Session | None:  # noqa: C901
         case GI.COMMIT_WON:
             return Session(A, active=at.candidate, draining=at.active, version=at.version + 1, row=at.version + 1, retry=at.retry,
                            said=("ROUTE UP", f"ACK {at.candidate}"))  # fmt: skip
+        case _:
+            pass
     return live(at, heard, offer, down) if born else None
 
 
-def live(at: Session, heard: GI, offer: int, down: tuple[str, ...]) -> Session | None:  # noqa: PLR0911 - one case an input
+def live(at: Session, heard: GI, offer: int, down: tuple[str, ...]) -> Session | None:
     """Return a session that is born after an input that neither ends it nor answers for the store."""
     if heard in LOSES_THE_PATH and at.state is not R:
         return at._replace(state=R, active=None, draining=None, recovery=True, volatile=False, said=(*down, "ARM_RECOVERY"))
@@ -108,7 +114,8 @@ def live(at: Session, heard: GI, offer: int, down: tuple[str, ...]) -> Session |
             return at._replace(state=A, volatile=False, said=())
         case GI.RECOVERY_OVER, GS.RECOVERING:
             return at._replace(state=D, recovery=False, said=())
-    return None
+        case _:
+            return None
 
 
 def gateway_record(at: Session, heard: GI) -> tuple[Event, Reason | None]:  # noqa: PLR0911 - one case an input
@@ -131,7 +138,8 @@ def gateway_record(at: Session, heard: GI) -> tuple[Event, Reason | None]:  # no
             return CHANGED, Reason.CANDIDATE_EXPIRED if born else Reason.PENDING_EXPIRED
         case GI.CONFIRM_PROVEN:
             return CHANGED, Reason.MOVE_ASKED if born else Reason.BIRTH_ASKED
-    return CHANGED, OTHERS[heard]
+        case _:
+            return CHANGED, OTHERS[heard]
 
 
 CLIENT_REASONS: Final = {
@@ -188,7 +196,8 @@ def client(at: Device, heard: CI) -> Device | None:  # noqa: C901, PLR0911, PLR0
             return Device(CS.ATTACHED, session=True, committed=True, draining=True, said=("COMMITTED",))
         case CI.CONFIRM_OVER:
             return at._replace(confirming=False, said=("DROPPED",))
-    return None
+        case _:
+            return None
 
 
 def client_record(at: Device, heard: CI) -> tuple[Event, Reason | None]:

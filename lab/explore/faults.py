@@ -18,18 +18,25 @@ from core.engine.data import DataPlane
 from core.engine.gateway import Gateway
 from core.machine import Machine
 from core.session import reattach
-from core.session.desk import Desk
 from core.session.session import Session
 from core.session.states import Effect, Input, State
-from core.values import CompareAndSet
+from core.values import CompareAndSet, Outcome
 from core.wire.epoch import Epoch
 from core.wire.messages import parse_data
+from lab.explore import claims, together
+from lab.explore.copying import watched
+from lab.explore.playbook import Writer
+from lab.explore.search import Search
 from lab.explore.world import Bounds, QuietStore
 from tests.core.twins import Store
 
 SMALL: Final = Bounds(worlds=20_000)
-FAILING: Final = Bounds(store_faults=1, worlds=30_000)
-TWO: Final = Bounds(gateways=2, waits=1, worlds=30_000)
+BIRTH: Final = Bounds(born=0, moves=0, waits=1, worlds=5_000)
+SPEAKING: Final = Bounds(born=0, moves=0, waits=0, says=1, worlds=5_000)
+FAILING: Final = Bounds(store_faults=1, waits=0, worlds=30_000)
+ORDERED: Final = Bounds(orders=1, waits=0, worlds=30_000)
+UNWRITTEN: Final = Bounds(orders=1, store_faults=1, moves=0, waits=0, memory=0, worlds=5_000)
+TWO: Final = Bounds(gateways=2, moves=2, attempts=2, waits=0, attacker=0, memory=0, worlds=150_000)
 
 
 class Fault(NamedTuple):
@@ -63,9 +70,7 @@ def accept_replayed_reattach(stack: ExitStack) -> None:
         judge(session, *rest)
         if session.state is not State.TERMINATED:
             session.next, session.exchange = kept["next"], None
-            for name in ("chain", "secrets"):
-                if name in kept:
-                    setattr(session, name, kept[name])
+            session.secrets = kept["secrets"]
 
     stack.enter_context(patch.object(core.engine.gateway, "judge_reattach", careless))
 
@@ -74,7 +79,7 @@ def commit_on_reattach(stack: ExitStack) -> None:
     """A proven REATTACH asks for the commit; nobody waits for CONFIRM."""
     judge = reattach.judge_reattach
 
-    def hasty(session: Session, frame: bytes, message: Any, attempt: int, path: Any, now: Any) -> None:  # noqa: ANN401, PLR0913, PLR0917 - as given
+    def hasty(session: Session, frame: bytes, message: Any, attempt: int, path: Any, now: Any) -> None:  # noqa: ANN401 - as given
         judge(session, frame, message, attempt, path, now)
         if session.candidate and not session.commit_ticket:
             session.hear(Input.CONFIRM_PROVEN, now)
@@ -122,21 +127,14 @@ def no_suspension(stack: ExitStack) -> None:
     table({at: row._replace(goes_to=None, effects=(Effect.DROP_CANDIDATE,)) for at, row in cells if row.clause == "G-15"}, stack)
 
 
-def late_commit_ignored(stack: ExitStack) -> None:
-    """A commit that is won after the end leaves the session alive in the store."""
-    answered = Gateway._commit_answered  # noqa: SLF001 - what is broken on purpose
+def failed_end_is_forgotten(stack: ExitStack) -> None:
+    """An end that the store has failed to write is taken for written."""
+    ended = Gateway._ended  # noqa: SLF001 - what is broken on purpose
 
-    def deaf(self: Gateway, session: Session, operation: Any, answer: Any, now: Any) -> None:  # noqa: ANN401 - as given
-        if session.state is not State.TERMINATED:
-            answered(self, session, operation, answer, now)
+    def content(self: Gateway, session: Session, operation: Any, answer: Any, now: Any) -> None:  # noqa: ANN401 - as given
+        ended(self, session, operation, answer._replace(outcome=Outcome.WON), now)
 
-    def forgetful(session: Session, now: Any) -> None:  # noqa: ANN401 - as given
-        wipe(session, now)
-        session.desk.tickets = {number: each for number, each in session.desk.tickets.items() if isinstance(each[1], CompareAndSet)}
-
-    wipe = Session._wipe  # noqa: SLF001 - as above
-    stack.enter_context(patch.object(Gateway, "_commit_answered", deaf))
-    del forgetful
+    stack.enter_context(patch.object(Gateway, "_ended", content))
 
 
 def end_without_tombstone(stack: ExitStack) -> None:
@@ -150,10 +148,8 @@ def promote_before_the_answer(stack: ExitStack) -> None:
 
     def eager(self: Session, now: Any, *rest: Any) -> None:  # noqa: ANN401 - as given
         ask(self, now, *rest)
-        held = self.candidate
         self._promote(now)
         self.acknowledge()
-        del held
 
     stack.enter_context(patch.object(Session, "ask_commit", eager))
 
@@ -185,24 +181,12 @@ def believe_the_answer(stack: ExitStack) -> None:
     stack.enter_context(patch.object(Client, "hear", credulous))
 
 
-def older_attempt_wins(stack: ExitStack) -> None:
-    """The client goes back to an older epoch when DATA under it comes late."""
-    commit = Contact.commit
-
-    def nostalgic(self: Contact, offer: Any, now: Any) -> None:  # noqa: ANN401 - as given
-        kept = list(self.confirming)
-        commit(self, offer, now)
-        self.confirming = kept
-
-    stack.enter_context(patch.object(Contact, "commit", nostalgic))
-
-
 def counter_stands_still(stack: ExitStack) -> None:
     """An epoch seals two runs under one counter."""
     seal = Epoch.seal
 
     def stuck(self: Epoch, inner: Any) -> Any:  # noqa: ANN401 - as given
-        runs, self.counter = seal(self, inner), 1
+        runs, self.counter = seal(self, inner), 0
         return runs
 
     stack.enter_context(patch.object(Epoch, "seal", stuck))
@@ -213,8 +197,8 @@ def candidate_for_ever(stack: ExitStack) -> None:
     stack.enter_context(patch.object(limits, "CANDIDATE_NS", 10**9 * 3_600 * 10**3))
 
 
-def locators_are_forgotten(stack: ExitStack) -> None:
-    """The client loses what the ACK brought, and tries no handshake either."""
+def attempts_are_never_made(stack: ExitStack) -> None:
+    """The client never makes an attempt, and no handshake in its place."""
 
     def mute(self: Contact, *_rest: Any) -> None:  # noqa: ANN401 - as given
         self.at.pop("fresh", None)
@@ -239,7 +223,48 @@ def fact_without_transition(stack: ExitStack) -> None:
     stack.enter_context(patch.object(Session, "take", twice))
 
 
-FAULTS: Final[Mapping[str, Fault]] = MappingProxyType({})
+def _claims(*names: Callable[..., bool]) -> frozenset[str]:
+    return frozenset(each.__name__ for each in names)
+
+
+FAULTS: Final[Mapping[str, Fault]] = MappingProxyType({
+    put.__name__.replace("_", " "): Fault(_claims(*names), bounds, put)
+    for put, bounds, *names in (
+        (accept_replayed_reattach, SMALL, claims.an_attempt_is_accepted_once),
+        (commit_on_reattach, SMALL, claims.reattach_alone_moves_nothing),
+        (promote_before_the_answer, BIRTH, claims.no_invariant_breaks),
+        (believe_the_answer, SMALL, claims.the_client_commits_on_data_alone),
+        (ignore_the_path, SMALL, claims.foreign_paths_change_nothing),
+        (forget_unbind, SMALL, claims.no_invariant_breaks),
+        (index_outlives_its_epoch, SMALL, claims.keys_exist_exactly_while_used),
+        (candidate_for_ever, SMALL, claims.every_wait_ends),
+        (fact_without_transition, SMALL, claims.no_invariant_breaks),
+        (counter_stands_still, SPEAKING, together.a_nonce_is_used_once),
+        (attempts_are_never_made, SMALL, Search.recovers),
+        (no_suspension, FAILING, together.uncertainty_suspends),
+        (failed_end_is_forgotten, UNWRITTEN, together.an_end_reaches_the_store),
+        (end_without_tombstone, ORDERED, claims.each_transition_has_one_record),
+        (resume_without_certainty, TWO, claims.chain_is_not_behind_the_row),
+        (blind_store, TWO, together.the_store_only_grows),
+        (tombstone_by_a_fenced_owner, TWO, claims.only_owners_end_a_session),
+    )
+})  # fmt: skip
+"""What is put in, by name; the cheap ones first."""
+
+
+def caught(fault: Fault) -> tuple[str, int, int, str]:
+    """Return the claim that catches a fault, or nothing; in how many steps, after how many worlds; and the playbook."""
+    with planted(fault.put), watched():
+        search = Search(fault.bounds, recover=1 if Search.recovers.__name__ in fault.claims else 0)
+        report = search.run()
+        if report.found is None:
+            return "", 0, report.worlds, ""
+        return (
+            report.found.claim,
+            len(report.found.actions),
+            report.worlds,
+            Writer(search.stage).text(report.found, fault.put.__doc__ or ""),
+        )
 
 
 @contextmanager
@@ -248,6 +273,3 @@ def planted(put: Callable[[ExitStack], None]) -> Iterator[None]:
     with ExitStack() as stack:
         put(stack)
         yield
-
-
-__all__ = ["Desk"]

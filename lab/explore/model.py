@@ -1,3 +1,4 @@
+# ruff: noqa: N814 - the alphabets of two machines have the same names, and stand side by side here
 """The tables without engines: abstract ends that follow any table given, and what is claimed of every step by what was heard.
 
 A session here is its facts and numbers: attempts for epochs, names for paths. Effects are performed in the order of the row, each as the
@@ -24,7 +25,7 @@ A_MACHINE = Machine[Any, Any, Any, Any]
 
 
 class Session(NamedTuple):
-    """A gateway's session. `active`, `draining`, `candidate`: attempt numbers or None; `version`, `row`: of the binding, here and as read."""
+    """A gateway's session. `active`, `draining`, `candidate`: attempts or None; `version`, `row`: of the binding, here and as read."""
 
     state: Any
     active: int | None = None
@@ -38,11 +39,12 @@ class Session(NamedTuple):
     version: int = 0
     row: int = 0
     retry: bool = False
+    ordered: bool = False
     said: tuple[str, ...] = ()
 
 
 class Device(NamedTuple):
-    """A client. `session`: whether it has one; `committed`, `newborn`, `confirming`: whether it holds such keys; `trying`: messages sent."""
+    """A client: whether it has a session and holds such keys; `trying`: what is under way."""
 
     state: Any
     session: bool = False
@@ -75,13 +77,17 @@ def gateway_effect(at: Session, effect: GE, offer: int) -> Session:  # noqa: C90
         case GE.ASK_CREATE | GE.ASK_MOVE:
             held = at.candidate is not None
             return at._replace(commit=held, said=(*at.said, effect.name if held else "ASKED FOR NOTHING"))
-        case GE.ASK_TOMBSTONE | GE.ASK_ROW:
+        case GE.ASK_ROW:
             return at._replace(retry=True, said=(*at.said, effect.name))
+        case GE.ASK_TOMBSTONE | GE.ASK_END | GE.ASK_AGAIN:
+            ordered = at.ordered if effect is GE.ASK_AGAIN else effect is GE.ASK_TOMBSTONE
+            return at._replace(retry=True, ordered=ordered, said=(*at.said, "END IT" if ordered else "END MINE"))
         case GE.PROMOTE:
             if at.candidate is None:
                 return at._replace(said=(*at.said, "PROMOTED NOTHING"))
-            return at._replace(active=at.candidate, draining=at.active, candidate=None, commit=False, version=at.version + 1, row=at.version + 1,
-                               said=(*at.said, "ROUTE UP"))  # fmt: skip
+            version = at.version + 1
+            at = at._replace(active=at.candidate, draining=at.active, candidate=None, commit=False)
+            return at._replace(version=version, row=version, said=(*at.said, "ROUTE UP"))
         case GE.ACKNOWLEDGE:
             return at._replace(said=(*at.said, f"ACK {at.active}"))
         case GE.UNBIND:
@@ -102,7 +108,7 @@ def gateway_effect(at: Session, effect: GE, offer: int) -> Session:  # noqa: C90
             return at._replace(said=(*at.said, "CLOSE")) if speaks else at
         case GE.WIPE:
             down = ("ROUTE DOWN",) if at.active is not None else ()
-            return Session(at.state, chain=False, version=at.version, row=at.row, said=(*at.said, *down))
+            return Session(at.state, chain=False, version=at.version, row=at.row, ordered=at.ordered, said=(*at.said, *down))
     raise ValueError(effect)
 
 
@@ -111,7 +117,7 @@ def armed(at: Session, effect: GE) -> tuple[str, ...]:
     return (*at.said, effect.name) if effect in {GE.ARM_RECOVERY, GE.ARM_VOLATILE} else at.said
 
 
-def client_effect(at: Device, effect: CE) -> Device:  # noqa: C901, PLR0911, PLR0912 - one case an effect
+def client_effect(at: Device, effect: CE) -> Device:  # noqa: C901, PLR0911 - one case an effect
     """Return a client after one effect, as `core.client` performs it."""
     match effect:
         case CE.OPEN_PATHS:
@@ -183,13 +189,14 @@ def newest(at: Session) -> int:
     return max(at.active or 0, at.candidate or 0)
 
 
-def hears(at: Session) -> Iterator[tuple[GI, Session]]:
+def hears(at: Session) -> Iterator[tuple[GI, Session]]:  # noqa: C901, PLR0912 - one line a source of inputs
     """Yield what a session can hear in this situation, and what it knows by then: the environment, as the engines make it [G-50]."""
     live = at.state not in {GS.PENDING, GS.TERMINATED}
     asked = at.commit
     yield GI.INVARIANT_BROKEN, at
     yield GI.OPERATOR_CLOSE, at
     yield GI.KEY_REVOKED, at
+    yield GI.KEY_OUTDATED, at
     if asked:
         yield GI.COMMIT_WON, at
         yield GI.COMMIT_LOST, at

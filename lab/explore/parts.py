@@ -1,4 +1,4 @@
-"""Parts: an engine in one state, and what it does with one input. A part is never changed; a step is made on a copy, once, and remembered."""
+"""Parts: an engine in one state, and what it does with one input. Parts never change; a step is made on a copy, once, and remembered."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
@@ -20,7 +20,7 @@ Input = tuple[Any, ...]
 
 
 class Did(NamedTuple):
-    """What a step led to: the part that follows, frames sent with their paths, asks of the store, dials, the records, and versions before and after.
+    """What a step led to: the part that follows, frames with their paths, asks, dials, records, and versions before and after.
 
     Versions are blind to digests, so a part has those of whoever reached it first; a step has its own. The client's is at 0.
     """
@@ -89,6 +89,8 @@ class Parts:
         self.entropy.begin(part.name + repr(heard).encode())
         now = Instant(part.now + heard[1]) if heard[0] == "wait" else part.now
         step: Callable[..., tuple[list[Output], int]] = client_step if isinstance(engine, Client) else gateway_step
+        if isinstance(engine, Gateway):
+            engine.desk._ticket = free_ticket(engine.desk.tickets)  # noqa: SLF001 - numbers that only grow would keep equal worlds apart
         before = versions(engine)
         out, address = step(engine, heard, now, part.address)
         return self._did(engine, out, now, address, {at: (before.get(at, 0), after) for at, after in versions(engine).items()})
@@ -108,6 +110,11 @@ class Parts:
                 case _:
                     pass
         return Did(self.add(engine, now, address), tuple(sent), tuple(asks), tuple(dials), tuple(facts), counted)
+
+
+def free_ticket(tickets: Mapping[int, object]) -> int:
+    """Return the least number after which some are free: a ticket that was answered names nothing any more."""
+    return next(number for number in range(len(tickets) * 8 + 8) if not any(number + step in tickets for step in range(1, 8)))
 
 
 def versions(engine: Gateway | Client) -> dict[int, int]:
@@ -197,9 +204,8 @@ def waits_of_client(part: Part) -> list[int]:
         return []
     names = {"handshake", "birth", "fresh", "last chance"}
     at = {due for name, due in client.at.items() if name in names or name.startswith("dial")} | {due for _, due in client.deadlines()}
-    retries = [each.retry.at for each in (*client.attempts.values(), *client.unconfirmed())]
+    retries = [each.retry.at for each in client.attempts.values()] + [each.retry.at for each in client.unconfirmed()]
     at |= {min(retries)} if retries else set()
     if client.state is ClientState.ATTACHED and client.waiting_since is None and "probe" in client.at:
         at.add(client.at["probe"])
     return sorted({due - part.now for due in at if due > part.now})
-

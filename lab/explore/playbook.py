@@ -100,7 +100,7 @@ class Writer:
             lines += ["    " + line for line in self.lines(scene, action)]
             lines += ["    settle()"] if action[0] not in {"perform", "crash", "client crashes"} else []
             scene, did = self.stage.after(scene, action)
-            sender = "client" if did and isinstance(did.part, int) and scene.client == did.part else "gateway"
+            sender = "client" if did and scene.client == did.part else "gateway"
             for frame, _ in did.sent if did else ():
                 self._sent(sender, frame)
         return head + "\n".join(lines) + f"\n    return world  # here {found.claim} does not hold\n"
@@ -115,7 +115,7 @@ class Writer:
         kind = kind_of(frame, sender)
         return f'"{kind}", {self._order[sender, kind].index(frame)}'
 
-    def lines(self, scene: Scene, action: Action) -> list[str]:  # noqa: C901, PLR0911 - one case an action
+    def lines(self, scene: Scene, action: Action) -> list[str]:  # noqa: C901, PLR0911, PLR0912 - one case an action
         """Return the lines of one action."""
         match action:
             case ("up", at, number, attacker):
@@ -153,4 +153,5 @@ class Writer:
                 return ["client()", f"host.opened({path!r})"]
             case ("dial fails" | "close path", path):
                 return ["client()", f"host.does(lambda: host.client.path_event({path!r}, PathEvent.CLOSED, world.now))"]
-        raise ValueError(action)
+            case _:
+                raise ValueError(action)

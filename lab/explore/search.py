@@ -1,4 +1,4 @@
-"""The search: breadth first, so that the first counter-example is a shortest one; and a fair run from a world, to see that it can recover."""
+"""The search: breadth first, so that the first counter-example is a shortest one; and fair runs, to see that worlds can recover."""
 
 import time
 from collections import deque
@@ -7,13 +7,16 @@ from typing import Final, NamedTuple
 
 from core.client.client import Client
 from core.client.states import State as ClientState
-from lab.explore.claims import OF_CLIENT, OF_GATEWAY, OF_WORLD, STEPS_OF_CLIENT, STEPS_OF_GATEWAY, a_nonce_is_used_once, sessions
-from lab.explore.claims import same_twice, the_store_only_grows
+from core.limits import SECOND
+from lab.explore.claims import OF_CLIENT, OF_GATEWAY, STEPS_OF_CLIENT, STEPS_OF_GATEWAY, same_twice, sessions
 from lab.explore.copying import watched
 from lab.explore.parts import Did, as_seen
+from lab.explore.together import OF_WORLD, a_nonce_is_used_once, the_store_only_grows
 from lab.explore.world import Action, Bounds, Scene, Stage
 
 FAIR_STEPS: Final = 3_000
+FAIR_NS: Final = 120 * SECOND
+"""Longer than any wait that a client imposes on itself, and shorter than its patience with a lost session."""
 EVERY: Final = 7  # of this many new steps one is made twice
 
 
@@ -96,14 +99,16 @@ class Search:
             if not claim and not the_store_only_grows(scene.store, after.store):
                 claim = the_store_only_grows.__name__
             if not claim and after not in self._worlds:
-                if self.stage.bounds.attempts < self._attempts(after):
+                if not self._within(after):
                     continue
                 claim = self.judge_world(after)
             yield action, after, claim
 
-    def _attempts(self, scene: Scene) -> int:
+    def _within(self, scene: Scene) -> bool:
+        """Tell whether a world is inside those bounds that are not counted by what is spent."""
         client: Client = self.stage.part(scene.client).engine
-        return client.life.next - 1 if client.life else 0
+        asked = max(len(queue.asks) + len(queue.answers) for queue in scene.queues)
+        return (client.life.next - 1 if client.life else 0) <= self.stage.bounds.attempts and asked <= self.stage.bounds.asks
 
     def judge_step(self, scene: Scene, action: Action, did: Did) -> str:
         """Return the name of the first claim that a step of a part breaks, or nothing. Each step of a part is judged once."""
@@ -150,8 +155,12 @@ class Search:
         """Run on with one gateway, on an honest network and an honest store; clocks of both ends go alike."""
         scene = scene._replace(spent=(-(10**6),) * len(scene.spent))
         up, down, met, owed = list[int](), list[int](), list[tuple[object, ...]](), list[Action]()
+        waited = 0
         for _ in range(FAIR_STEPS):
             client: Client = self.stage.part(scene.client).engine
+            waited += owed[0][1] if owed and owed[0][0] == "client waits" else 0
+            if waited > FAIR_NS:
+                return False
             if client.state is ClientState.CLOSED or self._works(scene, at):
                 self._fair.update(met)
                 return True

@@ -26,6 +26,7 @@ class Bounds(NamedTuple):
     born: int = 1  # whether the world begins with a session
     tcp: int = 0  # whether the client has a second carrier
     attempts: int = 3
+    asks: int = 2  # how many asks and answers of one gateway wait at the store
     waits: int = 2
     longest_ms: int = 20_000  # what is further away is not waited for
     moves: int = 1
@@ -35,6 +36,7 @@ class Bounds(NamedTuple):
     says: int = 0
     orders: int = 0
     attacker: int = 1  # whether frames also come from an address of the adversary
+    memory: int = 1  # whether the adversary has the frames that were sent before the world begins
     worlds: int = 100_000
 
 
@@ -98,7 +100,7 @@ class Stage:
         first = self.parts.add(world.gateway, world.now)
         gateways = (first, *(self.parts.new_gateway(boot, world.now) for boot in range(2, bounds.gateways + 1)))
         store = Stored(tuple(fixed(row) for row in world.store.rows.values()), tuple(map(named, world.store.outbox)))
-        sent = [(each.frame, each.path, each.sender) for each in world.sent if each.kind in {"RESP", "REATTACH_RESP", "CONFIRM", "ACK"}]
+        sent = [(each.frame, each.path, each.sender) for each in world.sent if bounds.memory and each.kind != "PROBE"]
         self.first = [(each.frame, each.path, each.sender) for each in world.sent]
         up = frozenset(self.number(frame, as_seen(path)) for frame, path, sender in sent if sender == "client")
         down = frozenset(self.number(frame, path) for frame, path, sender in sent if sender == "gateway")
@@ -147,7 +149,8 @@ class Stage:
 
     def left(self, scene: Scene, what: str) -> bool:
         """Tell whether the adversary may still do something."""
-        return scene.spent[SPENT.index(what)] < getattr(self.bounds, what)
+        most: int = getattr(self.bounds, what)
+        return scene.spent[SPENT.index(what)] < most
 
     def _client_actions(self, scene: Scene) -> Iterator[Action]:
         part = self.part(scene.client)
@@ -189,6 +192,8 @@ class Stage:
                 part = self.part(scene.client)
                 fresh = self.parts.new_client(part.now, part.address + 1)
                 return self._spend(scene._replace(client=fresh, dials=()), "client_crashes"), None
+            case _:
+                pass
         side, at, heard, spends = self.input_of(scene, action)
         did = self.parts.step(scene.gateways[at] if side == "gateway" else scene.client, heard)
         scene = self._gateway_did(scene, at, did) if side == "gateway" else self._client_did(scene, did)
@@ -201,7 +206,7 @@ class Stage:
                 pass
         return (self._spend(scene, spends) if spends else scene), did
 
-    def input_of(self, scene: Scene, action: Action) -> tuple[str, int, Input, str]:  # noqa: C901, PLR0911 - one case an action
+    def input_of(self, scene: Scene, action: Action) -> tuple[str, int, Input, str]:  # noqa: C901, PLR0911, PLR0912 - one case an action
         """Return which side hears an action, which gateway, what exactly, and what it costs."""
         match action:
             case ("up", int(at), int(number), from_attacker):
@@ -235,7 +240,8 @@ class Stage:
                 return "client", 0, ("closed", path._replace(local=Endpoint(bytes(16), 0))), ""
             case ("connect",):
                 return "client", 0, ("connect",), ""
-        raise ValueError(action)
+            case _:
+                raise ValueError(action)
 
     def _spend(self, scene: Scene, what: str) -> Scene:
         return scene._replace(spent=put(scene.spent, SPENT.index(what), scene.spent[SPENT.index(what)] + 1))

@@ -6,6 +6,10 @@ from typing import Final, NamedTuple
 
 from core.crypto.replay import step
 from core.limits import COUNTER_LIMIT
+from lab.explore import faults, model
+from lab.explore import mutants as cells
+from lab.explore.search import search
+from lab.explore.world import Bounds
 from lab.proofs import models
 from lab.proofs.exhaustive import fixpoint
 from lab.proofs.mutants import EQUIVALENT, judge, mutants
@@ -17,6 +21,27 @@ QUERY_SECONDS: Final = 60.0  # for one question to the solver
 QUERY_SECONDS_LONG: Final = 600.0
 MUTANT_WIDTH: Final = 8
 SMALL: Final = ((4, range(10)), (8, range(14)), (5, range(16)), (4, range(COUNTER_LIMIT - 7, COUNTER_LIMIT + 2)))
+
+EXPLORED: Final = (
+    Bounds(moves=2, waits=0, memory=0),
+    Bounds(born=0, moves=0, waits=1, attacker=0),
+    Bounds(gateways=2, attempts=1, waits=0, memory=0),
+    Bounds(store_faults=1, waits=0, memory=0),
+    Bounds(crashes=1, waits=0, memory=0, attacker=0),
+    Bounds(orders=1, waits=0, memory=0, attacker=0),
+)
+"""Bounds within which everything is looked at in the tests: the engines in production's form, under an adversary."""
+EXPLORED_LONG: Final = (
+    Bounds(waits=1, moves=2, worlds=100_000),
+    Bounds(born=0, waits=2, moves=1, client_crashes=1, crashes=1, store_faults=1, worlds=100_000),
+    Bounds(gateways=2, moves=2, attempts=2, waits=0, attacker=0, memory=0, worlds=300_000),
+    Bounds(crashes=1, store_faults=1, waits=1, memory=0, worlds=100_000),
+    Bounds(orders=1, says=1, waits=1, store_faults=1, memory=0, worlds=100_000),
+    Bounds(tcp=1, waits=2, moves=1, memory=0, worlds=100_000),
+)
+"""Larger ones; where the number of worlds ends the search first, the row says so: then what was looked at is all that is shorter."""
+RECOVER: Final = 10
+RECOVER_LONG: Final = 500
 
 
 class Result(NamedTuple):
@@ -65,8 +90,36 @@ def protocol_models(long: bool) -> Iterator[Task]:  # noqa: ARG001, FBT001 - the
     yield Task("what the models describe", _wire)
 
 
+def explored(long: bool) -> Iterator[Task]:  # noqa: FBT001 - the signature of a suite
+    """The running engines, breadth first under an adversary."""
+    for bounds in EXPLORED + (EXPLORED_LONG if long else ()):
+        given = {name: value for name, value in bounds._asdict().items() if value != Bounds._field_defaults[name] and name != "worlds"}
+        name, recover = ", ".join(f"{key} {value}" for key, value in given.items()), RECOVER if bounds in EXPLORED else RECOVER_LONG
+        yield Task(name, lambda bounds=bounds, recover=recover: _explored(bounds, recover))  # type: ignore[misc]  # as above
+
+
+def tables(long: bool) -> Iterator[Task]:  # noqa: ARG001, FBT001 - the signature of a suite
+    """Both tables against what the specification says of each input, and each of their mutants."""
+    yield Task("tables, as expected", _tables)
+    yield Task("nothing is stuck", _stuck)
+
+
+def planted(long: bool) -> Iterator[Task]:  # noqa: ARG001, FBT001 - the signature of a suite
+    """Each fault that is put into the engines is caught by the claim that names it."""
+    for name, fault in faults.FAULTS.items():
+        yield Task(name, lambda fault=fault: _planted(fault))  # type: ignore[misc]  # as above
+
+
 SUITES: Final[Mapping[str, Suite]] = MappingProxyType(
-    {"window": window, "small windows": small_windows, "broken windows": broken_windows, "protocol models, as recorded": protocol_models}
+    {
+        "window": window,
+        "small windows": small_windows,
+        "broken windows": broken_windows,
+        "protocol models, as recorded": protocol_models,
+        "tables": tables,
+        "explored": explored,
+        "planted faults": planted,
+    }
 )
 
 
@@ -107,3 +160,28 @@ def _model(name: str) -> Result:
 def _wire() -> Result:
     faults = models.faults_of_wire()
     return Result(not faults, "; ".join(faults) or "messages and key derivation are those that the models were compared with")
+
+
+def _explored(bounds: Bounds, recover: int) -> Result:
+    report = search(bounds, recover)
+    broken = f"{report.found.claim} after {report.found.actions}" if report.found else ""
+    reached = "all within the bounds" if report.complete else f"stopped at this number: all up to {report.depth} actions"
+    return Result(not broken, broken or f"{report.worlds:,} worlds, {report.edges:,} edges, {reached}; {report.recovered:,} recovered")
+
+
+def _tables() -> Result:
+    judged, listed = cells.judge(), cells.accepted()
+    survive = {name for name, claim in judged.mutants.items() if not claim}
+    wrong = [*judged.broken, *sorted(survive ^ listed.keys())]
+    told = f"{judged.situations} situations, {judged.steps:,} steps; {len(judged.mutants):,} mutants, {len(survive):,} of them accepted"
+    return Result(not wrong, "; ".join(wrong) or told)
+
+
+def _stuck() -> Result:
+    found = model.stuck()
+    return Result(not found, "; ".join(found) or "each situation that is not final has a clock, and a way to a session or an end")
+
+
+def _planted(fault: faults.Fault) -> Result:
+    claim, steps, worlds, _ = faults.caught(fault)
+    return Result(claim in fault.claims, f"{claim or 'NOT CAUGHT'}, in {steps} actions, after {worlds:,} worlds")

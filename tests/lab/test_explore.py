@@ -1,0 +1,170 @@
+"""The explorer: it reaches what can happen, sees what is broken, says how to get there, and stops where it says that it stops."""
+
+import json
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from core.session.states import Input, State
+from core.session.table import MACHINE
+from lab.explore import __main__ as command
+from lab.explore import faults, model, mutants
+from lab.explore.claims import sessions
+from lab.explore.copying import copied, digest, watched
+from lab.explore.search import Search, search
+from lab.explore.world import Bounds, Stage
+from lab.proofs.suites import EXPLORED
+from tests.core.world import World
+
+
+@pytest.mark.parametrize("bounds", EXPLORED, ids=lambda bounds: ",".join(f"{key}={value}" for key, value in bounds._asdict().items()))
+def test_every_claim_holds_within_small_bounds(bounds: Bounds) -> None:
+    """An adversary would bring running engines where a claim of the protocol does not hold."""
+    report = search(bounds, recover=10)
+    assert report.found is None
+    assert report.complete
+    assert report.worlds > 10
+
+
+@pytest.mark.parametrize("name", faults.FAULTS)
+def test_a_planted_fault_is_caught_by_the_claim_that_names_it(name: str) -> None:
+    """The search would find nothing because it can find nothing."""
+    fault = faults.FAULTS[name]
+    found, steps, _, playbook = faults.caught(fault)
+    assert found in fault.claims
+    assert playbook.count("settle()") >= steps - playbook.count("    perform(") > 0
+
+
+def play(text: str) -> World:
+    """Run a playbook as a person would, and return its world."""
+    namespace: dict[str, Any] = {}
+    exec(compile(text, "playbook", "exec"), namespace)  # noqa: S102 - printed by the explorer itself
+    world: World = namespace["found"]()
+    return world
+
+
+def test_a_printed_playbook_shows_the_fault() -> None:
+    """A person would paste a playbook that does something else than what was found."""
+    fault = faults.FAULTS["believe the answer"]
+    playbook = faults.caught(fault)[3]
+    with faults.planted(fault.put):
+        world = play(playbook)
+    assert world.client.committed
+    assert world.client.committed.attempt not in {fact.attempt for fact in world.store.outbox}
+    sound = play(playbook)
+    assert sound.client.committed
+    assert sound.client.committed.attempt in {fact.attempt for fact in sound.store.outbox}
+
+
+def test_a_playbook_of_the_store_shows_the_fault() -> None:
+    """What the store was asked, and in which order it answered, would be lost between search and playbook."""
+    fault = faults.FAULTS["no suspension"]
+    playbook = faults.caught(fault)[3]
+    with faults.planted(fault.put):
+        world = play(playbook)
+        (row,) = world.store.rows.values()
+        assert (world.session.active is not None, world.session.binding_version < row.binding_version) == (True, True)
+    assert play(playbook).session.suspended
+
+
+def test_one_step_leaves_other_worlds_alone() -> None:
+    """Two worlds would share a window or a table, and what happens in one would have happened in the other."""
+    with watched():
+        stage = Stage(Bounds())
+        before = [digest(part.engine, part.now) for part in stage.parts.known]
+        for action in stage.actions(stage.start):
+            stage.after(stage.start, action)
+        assert [digest(part.engine, part.now) for part in stage.parts.known][: len(before)] == before
+
+
+@pytest.mark.parametrize("change", ["next", "binding_version", "bitmap", "heard_at", "retired"])
+def test_a_digest_tells_states_apart(change: str) -> None:
+    """Two worlds would be called one, and what follows from the second would never be seen."""
+    with watched():
+        part = Stage(Bounds()).parts.known[0]
+        twin = copied(part.engine, {})
+        assert digest(twin, part.now) == digest(part.engine, part.now)
+        (session,) = twin.desk.sessions.values()
+        owner = twin.desk if change == "retired" else session.active if change == "bitmap" else session
+        setattr(owner, change, {7: None} if change == "retired" else getattr(owner, change) + 1)
+        assert digest(twin, part.now) != digest(part.engine, part.now)
+
+
+def test_a_bound_that_is_hit_is_said() -> None:
+    """A search that was cut off would be called complete."""
+    report = search(Bounds(worlds=20))
+    assert not report.complete
+    assert report.found is None
+
+
+def test_the_start_is_judged_too() -> None:
+    """A world that is broken from the beginning would pass, as nothing new is reached."""
+    with watched():
+        looked = Search(Bounds(moves=0, waits=0))
+        (session,) = sessions(looked.stage.part(looked.stage.start.gateways[0])).values()
+        session.suspended = True
+        found = looked.run().found
+    assert found is not None
+    assert (found.claim, found.actions) == ("claims_of_the_table_hold", ())
+
+
+def test_the_tables_are_what_the_specification_says_and_every_mutant_is_judged() -> None:
+    """A cell could be changed, and no claim would notice; or the list of what is accepted would grow old."""
+    judged = mutants.judge()
+    assert not judged.broken
+    assert {name for name, claim in judged.mutants.items() if not claim} == mutants.accepted().keys()
+    assert len(judged.mutants) > 7_000
+    assert all(mutants.accepted().values())
+
+
+def test_nothing_is_stuck_in_the_model() -> None:
+    """A state would have no clock that ends it, or nothing would lead from it to a session or an end."""
+    assert not model.stuck()
+
+
+def test_a_state_without_a_way_out_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The look for what is stuck would see nothing."""
+    monkeypatch.setattr(model, "CLOCKS", frozenset())
+    assert len(model.stuck()) > 50
+
+
+def test_a_dropped_row_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison with the specification would compare the table with itself."""
+    cells = {at: row for at, row in MACHINE.cells.items() if at != (State.RECOVERING, Input.RECOVERY_OVER)}
+    monkeypatch.setattr(mutants, "GATEWAY", MACHINE._replace(cells=cells))
+    assert any("RECOVERING RECOVERY_OVER" in each for each in mutants.judge().broken)
+
+
+def test_a_list_that_is_not_exact_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A survivor without a reason would pass, or a reason without a survivor."""
+    listed = dict(mutants.accepted())
+    removed = next(iter(listed))
+    del listed[removed]
+    monkeypatch.setattr(mutants, "accepted", lambda: {**listed, "gateway nobody: dropped": "stale"})
+    assert command.main(["--mutants"]) == 1
+    said = capsys.readouterr().out
+    assert f"SURVIVES {removed}" in said
+    assert "STALE gateway nobody: dropped" in said
+
+
+def test_the_command_says_what_it_saw(capsys: pytest.CaptureFixture[str]) -> None:
+    """A program that reads the command's output would find no numbers, or a wrong bound would be taken in silence."""
+    assert command.main(["--bounds", "moves=1,waits=0", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["complete"], told["found"], told["playbook"]) == (True, None, "")
+    assert told["bounds"]["waits"] == 0
+    assert told["edges"] > told["worlds"] > 10
+    with pytest.raises(SystemExit) as wrong:
+        command.main(["--bounds", "wishes=3"])
+    assert wrong.value.code == 2
+
+
+def test_the_command_prints_a_playbook(capsys: pytest.CaptureFixture[str]) -> None:
+    """A counter-example would be found and not shown."""
+    with ExitStack() as stack:
+        faults.ignore_the_path(stack)
+        assert command.main(["--bounds", "worlds=100"]) == 1
+    said = capsys.readouterr().out
+    assert "BROKEN" in said
+    assert "def found() -> World:" in said
