@@ -7,6 +7,7 @@ clocks as distances from now, traffic keys by their bytes, sets and dictionaries
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from enum import Enum
 from functools import cache
 from hashlib import sha256, shake_256
@@ -108,7 +109,8 @@ def copied(value: Any, memo: dict[int, Any]) -> Any:  # noqa: ANN401, PLR0911 - 
             return value
         return type(value)._make(inside) if hasattr(value, "_make") else tuple(inside)
     if isinstance(value, dict):
-        twin: dict[Any, Any] = {}
+        twin = copy(value)  # of its kind: a Counter and a defaultdict answer for what they lack
+        twin.clear()
         memo[id(value)] = twin
         twin.update((copied(key, memo), copied(each, memo)) for key, each in value.items())
         return twin

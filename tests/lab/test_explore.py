@@ -1,6 +1,7 @@
 """The explorer: it reaches what can happen, sees what is broken, says how to get there, and stops where it says that it stops."""
 
 import json
+from collections import Counter, deque
 from contextlib import ExitStack
 from typing import Any
 
@@ -76,6 +77,12 @@ def test_one_step_leaves_other_worlds_alone() -> None:
         for action in stage.actions(stage.start):
             stage.after(stage.start, action)
         assert [digest(part.engine, part.now) for part in stage.parts.known][: len(before)] == before
+
+
+def test_a_copy_keeps_the_kind_of_what_it_copies() -> None:
+    """A count of nobody would be an error in a copy, and none in the engine."""
+    twin = copied([Counter("a"), deque([1], maxlen=2)], {})
+    assert (twin[0]["b"], twin[1].maxlen) == (0, 2)
 
 
 @pytest.mark.parametrize("change", ["next", "binding_version", "bitmap", "heard_at", "retired"])
