@@ -72,21 +72,9 @@ def every_wait_ends(gateway: Gateway, now: int) -> bool:
     return True
 
 
-def chain_is_not_behind_the_row(gateway: Gateway, now: int) -> bool:  # noqa: ARG001 - as above
-    """A session never goes on from a row that knows later attempts than its own chain."""
-    return all(each.next >= each.row.next for each in gateway.desk.sessions.values() if each.row and each.state is not State.TERMINATED)
-
-
 def a_bound_session_owns_its_row(gateway: Gateway, now: int) -> bool:  # noqa: ARG001 - as above
-    """A session with an active epoch has a row that names this process, this attempt and this version."""
-    me = gateway.desk.identity
-    return all(
-        each.row is not None
-        and (each.row.node, each.row.boot) == (me.node, me.boot)
-        and (each.row.attempt, each.row.binding_version) == (each.active.attempt, each.binding_version)
-        for each in gateway.desk.sessions.values()
-        if each.active
-    )
+    """A session with an active epoch was the last to write its row, as far as it knows, and goes by that row's version."""
+    return all(each.owned and each.stored == each.binding_version for each in gateway.desk.sessions.values() if each.active)
 
 
 def client_claims_of_the_table_hold(client: Client, now: int) -> bool:  # noqa: ARG001 - as above
@@ -173,7 +161,8 @@ def an_attempt_is_accepted_once(before: Part, heard: Input, did: Did, after: Par
     for handle, session in sessions(after).items():
         known, held = sessions(before).get(handle), session.candidate
         if held and held.epoch.attempt and (known is None or known.candidate is None or known.candidate.epoch.index != held.epoch.index):
-            burnt = known.next if known else session.row.next if session.row else 1
+            read = heard[1].row if heard[0] == "answer" else None
+            burnt = known.next if known else read.next if read else 1
             if held.epoch.attempt < burnt or session.next != held.epoch.attempt + 1:
                 return False
     return True
@@ -306,7 +295,7 @@ def same_twice(first: Did, again_: Did, one: Part, other: Part) -> bool:
 
 
 OF_GATEWAY: Final[tuple[Callable[[Gateway, int], bool], ...]] = (
-    claims_of_the_table_hold, candidate_is_newer, keys_exist_exactly_while_used, every_wait_ends, chain_is_not_behind_the_row,
+    claims_of_the_table_hold, candidate_is_newer, keys_exist_exactly_while_used, every_wait_ends,
     a_bound_session_owns_its_row,
 )  # fmt: skip
 OF_CLIENT: Final[tuple[Callable[[Client, int], bool], ...]] = (client_claims_of_the_table_hold, every_wait_of_the_client_ends)

@@ -66,11 +66,11 @@ def accept_replayed_reattach(stack: ExitStack) -> None:
     judge = reattach.judge_reattach
 
     def careless(session: Session, *rest: Any) -> None:  # noqa: ANN401 - as given
-        kept = dict(vars(session))
+        following, secrets = session.next, session.secrets
         judge(session, *rest)
         if session.state is not State.TERMINATED:
-            session.next, session.exchange = kept["next"], None
-            session.secrets = kept["secrets"]
+            session.next, session.exchange = following, None
+            session.secrets = secrets
 
     stack.enter_context(patch.object(core.engine.gateway, "judge_reattach", careless))
 
@@ -109,8 +109,8 @@ def resume_without_certainty(stack: ExitStack) -> None:
     """Whatever the row says, it is called ours."""
 
     def sure(_self: Gateway, session: Session, answer: Any) -> bool:  # noqa: ANN401 - as given
-        session.row = answer.row
-        return answer.row is not None
+        session.stored, session.owned = answer.row.binding_version, True
+        return True
 
     stack.enter_context(patch.object(Gateway, "_certain", sure))
 
@@ -244,7 +244,7 @@ FAULTS: Final[Mapping[str, Fault]] = MappingProxyType({
         (no_suspension, FAILING, together.uncertainty_suspends),
         (failed_end_is_forgotten, UNWRITTEN, together.an_end_reaches_the_store),
         (end_without_tombstone, ORDERED, claims.each_transition_has_one_record),
-        (resume_without_certainty, TWO, claims.chain_is_not_behind_the_row),
+        (resume_without_certainty, TWO, together.chain_is_not_behind_the_row),
         (blind_store, TWO, together.the_store_only_grows),
         (tombstone_by_a_fenced_owner, TWO, claims.only_owners_end_a_session),
     )

@@ -31,6 +31,20 @@ def one_binding_over_all_gateways(stage: Stage, scene: Scene) -> bool:
     return len(set(bound)) == len(bound) and all(handle in rows and rows[handle].binding_version >= version for handle, version in bound)
 
 
+def chain_is_not_behind_the_row(stage: Stage, scene: Scene) -> bool:
+    """A live session that goes by its row knows all attempts that the row knows; bound, it is what the row names."""
+    rows = {row.handle: row for row in scene.store.rows}
+    for at in scene.gateways:
+        desk = stage.part(at).engine.desk
+        for handle, session in sessions(stage.part(at)).items():
+            row = rows.get(handle)
+            if row is None or row.state != ROW_LIVE or session.secrets is None or session.stored != row.binding_version:
+                continue
+            if session.next < row.next or (session.active and not (desk.owns(row) and row.attempt == session.active.attempt)):
+                return False
+    return True
+
+
 def both_ends_have_the_same_keys(stage: Stage, scene: Scene) -> bool:
     """Where the client speaks to an active epoch of a gateway, each end's sending key is the other's receiving key, in one session."""
     client: Client = stage.part(scene.client).engine
@@ -125,6 +139,6 @@ def key(epoch: Epoch, place: int) -> bytes:
 
 
 OF_WORLD: Final[tuple[Callable[[Stage, Scene], bool], ...]] = (
-    the_client_believes_only_the_store, one_binding_over_all_gateways, both_ends_have_the_same_keys, uncertainty_suspends,
-    an_end_reaches_the_store, evidence_is_one_story,
+    the_client_believes_only_the_store, one_binding_over_all_gateways, chain_is_not_behind_the_row, both_ends_have_the_same_keys,
+    uncertainty_suspends, an_end_reaches_the_store, evidence_is_one_story,
 )  # fmt: skip

@@ -82,7 +82,7 @@ def test_one_step_leaves_other_worlds_alone() -> None:
 def test_a_copy_keeps_the_kind_of_what_it_copies() -> None:
     """A count of nobody would be an error in a copy, and none in the engine."""
     twin = copied([Counter("a"), deque([1], maxlen=2)], {})
-    assert (twin[0]["b"], twin[1].maxlen) == (0, 2)
+    assert (twin[0], twin[0]["b"], twin[1].maxlen) == ({"a": 1}, 0, 2)
 
 
 @pytest.mark.parametrize("change", ["next", "binding_version", "bitmap", "heard_at", "retired"])
