@@ -1,13 +1,14 @@
 """Parts: an engine in one state, and what it does with one input. Parts never change; a step is made on a copy, once, and remembered."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from core.client.client import Client
 from core.client.states import State as ClientState
 from core.engine.gateway import Gateway
 from core.reasons import Carrier
-from core.session.desk import Desk, Identity
+from core.session.desk import Desk
 from core.session.timers import deadlines
 from core.values import Ask, Connect, Dial, Endpoint, Fact, Instant, Output, Path, PathEvent, Record, Transmit
 from lab.explore.copying import Drawn, DrawnKem, copied, digest
@@ -64,8 +65,7 @@ class Parts:
     def new_gateway(self, boot: int, now: Instant) -> int:
         """Return a gateway that has just started and knows nothing but its keys."""
         world = self._world
-        of = world.desk.identity
-        identity = Identity(of.static, of.node, boot.to_bytes(8, "big"), of.locator_keys, of.kek, of.kek_hour, of.wall_ns)
+        identity = replace(world.desk.identity, boot=boot.to_bytes(8, "big"))
         desk = Desk(identity, world.policy, world.devices, self.entropy)
         return self.add(Gateway(desk, DrawnKem(self.entropy)), now)
 
