@@ -126,6 +126,7 @@ def test_one_row_a_cell() -> None:
     """Two rows would claim one cell, and the order of the file would decide."""
     with pytest.raises(Invariant, match="one row a cell"):
         index((*ROWS, ROWS[0]._replace(clause="G-99")))
+    assert index(ROWS) == TABLE
 
 
 def test_clauses_are_names() -> None:

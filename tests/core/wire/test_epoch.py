@@ -5,6 +5,7 @@ import pytest
 from core import limits
 from core.crypto.secret import Secret
 from core.errors import Invariant, PeerFault
+from core.reasons import Reason
 from core.values import Endpoint, Instant, Path
 from core.wire.epoch import Epoch
 from tests.core.frames import packet, v4
@@ -65,3 +66,42 @@ def test_an_idle_session_holds_no_ciphers() -> None:
     world.run(limits.KEEPALIVE_NS // limits.MILLISECOND + 1_000)
     assert epoch.received > heard  # it was asked whether it is there, and its health was not sampled since
     assert (epoch._send, epoch._receive) == (None, None)
+
+
+def test_a_key_is_used_up_exactly_at_its_limit() -> None:
+    """[D-1] [W-3] A frame is sealed that every peer has to refuse, or the last good counters are given away."""
+    mine, _ = pair()
+    mine.counter = limits.COUNTER_LIMIT - 2
+    assert len(mine.seal([b"one", b"two"])[0].frames) == 2
+    with pytest.raises(PeerFault) as refused:
+        mine.seal([b"three"])
+    assert refused.value.reason is Reason.KEY_EXPIRED
+    mine.counter = limits.COUNTER_LIMIT - 2
+    with pytest.raises(PeerFault):
+        mine.seal([b"one", b"two", b"three"])
+
+
+def test_a_forged_frame_has_its_reason() -> None:
+    """A refusal would be recorded without saying what was wrong."""
+    mine, theirs = pair()
+    (frame,) = mine.seal([b"one"])[0].frames
+    with pytest.raises(PeerFault) as refused:
+        theirs.open(frame[:-1] + bytes((frame[-1] ^ 1,)), 0)
+    assert refused.value.reason is Reason.DATA_TAG_WRONG
+
+
+def test_traffic_is_counted_since_the_last_sample() -> None:
+    """[G-23] Health records would show bytes twice, or those of one direction as the other's."""
+    mine, theirs = pair()
+    assert mine.traffic() == (0, 0, 0, 0)
+    counter = 0
+    for sent, expected in (([b"1", b"22"], (3, 2)), ([b"4444"], (4, 1)), ([b"333", b"1"], (4, 2))):
+        for run in mine.seal(sent):
+            for frame in run.frames:
+                theirs.open(frame, counter)
+                counter += 1
+        assert mine.traffic() == (0, expected[0], 0, expected[1])
+        assert theirs.traffic() == (expected[0], 0, expected[1], 0)
+        mine.sample()
+        theirs.sample()
+        assert mine.traffic() == theirs.traffic() == (0, 0, 0, 0)

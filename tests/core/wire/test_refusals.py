@@ -3,9 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.errors import PeerFault
 from core.reasons import Reason
 from core.values import Endpoint, Instant
-from core.wire.refusals import Tally
+from core.wire.layout import Defect, Malformed
+from core.wire.refusals import Tally, reason_of
 
 INTERVAL, BURST = 1_000, 3
 REASONS = (Reason.UNBOUND_PATH, Reason.COUNTER_STALE)
@@ -33,3 +35,25 @@ def test_each_refusal_is_in_one_record(arrivals: list[tuple[int, int, Reason]]) 
             offered = len([1 for _, other, why in arrivals if (other, why) == (key, reason)])
             assert sum(times for other, why, times in told if (other, why) == (key, reason)) == offered
         assert len([1 for other, _, _ in told if other == key]) <= (BURST + len(REASONS)) * (now // INTERVAL + 1)
+
+
+def test_what_each_record_of_refusals_says() -> None:
+    """[D-21] A record would have another source, time or number, or come a moment late."""
+    told: list[tuple[object, Reason, int, Endpoint | None, Instant]] = []
+    tally = Tally(lambda *said: told.append(said), 2, INTERVAL)
+    here, there, now = Endpoint(bytes(16), 1), Endpoint(bytes(16), 2), Instant(5)
+    for remote in (here, there, here, there):
+        tally.add("key", REASONS[0], remote, now)
+    assert told == [("key", REASONS[0], 1, here, now), ("key", REASONS[0], 1, there, now)]
+    assert tally.deadline() == now + INTERVAL
+    tally.flush(Instant(now + INTERVAL - 1))
+    assert len(told) == 2
+    tally.flush(end := Instant(now + INTERVAL))
+    assert told[2:] == [("key", REASONS[0], 2, there, end)]
+    assert tally.deadline() is None
+
+
+def test_the_reason_of_a_refusal_of_either_kind() -> None:
+    """Bytes that are not JVP/1 would stop the gateway's loop instead of being counted."""
+    assert reason_of(PeerFault(Reason.UNBOUND_PATH)) is Reason.UNBOUND_PATH
+    assert reason_of(Malformed(Defect.TYPE)) is Reason.TYPE_UNKNOWN
