@@ -1,6 +1,6 @@
 """The gateway's front door: handshakes, admitted cheaply first and held as pending records until the client confirms."""
 
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 
 from core import limits
 from core.crypto.chain import born
@@ -145,7 +145,7 @@ class Counts:
         """Begin with nothing."""
         self._networks: dict[Session, bytes] = {}
         self._crowds: Counter[bytes] = Counter()
-        self._births: defaultdict[bytes, deque[Instant]] = defaultdict(lambda: deque(maxlen=limits.BIRTHS_PER_MINUTE))
+        self._births: dict[bytes, tuple[Instant, ...]] = {}
 
     def __len__(self) -> int:
         """Return how many sessions are pending."""
@@ -157,7 +157,7 @@ class Counts:
 
     def exhausted(self, device: bytes, now: Instant) -> bool:
         """Tell whether a device had all the births of a minute: sessions that this process asked the store for [H-28]."""
-        births = self._births[device]
+        births = self._births.get(device, ())
         return len(births) == limits.BIRTHS_PER_MINUTE and now - births[0] < limits.MINUTE
 
     def came(self, session: Session, remote: Endpoint) -> None:
@@ -172,7 +172,8 @@ class Counts:
             if not self._crowds[network]:
                 del self._crowds[network]
             if session.commit_serial:
-                self._births[session.device.public].append(now)
+                device = session.device.public
+                self._births[device] = (*self._births.get(device, ())[1 - limits.BIRTHS_PER_MINUTE :], now)
 
 
 def prefix(remote: Endpoint) -> bytes:
