@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env services demo demo-siem test check proofs format format-check lint types imports bandit docs docs-check lock fuzz timing bench-core clean
+.PHONY: help env services demo demo-siem test check proofs format format-check lint types imports bandit docs docs-check lock fuzz timing bench-core mutants coverage clean
 
 export PYTHON
 BIN := .venv/bin
@@ -60,6 +60,13 @@ timing: env ## time the functions on secrets, a million calls a run (about ten m
 
 bench-core: env ## the core on one processor, against its bars (some minutes); writes docs/evidence/bench-core.*
 	@$(BIN)/python -m lab.bench.core $(ARGS)
+
+mutants: env ## mutation testing of the core, hours; can be stopped and taken up again; ARGS="--plan NAME --minutes N"
+	@$(BIN)/python -m lab.mutants $(ARGS)
+
+coverage: env ## branches of the core that its own tests take; fails below 100 %
+	@$(BIN)/python -m coverage run --source=core -m pytest tests/core tests/abuse $(ARGS)
+	@$(BIN)/python -m coverage report --fail-under=100
 
 fuzz: env ## the long form: ten million inputs to parsers and engines; can be stopped and taken up again; writes docs/evidence/fuzz.*
 	@$(BIN)/python -m lab.fuzz --runs 10000000 --resume --evidence $(ARGS)

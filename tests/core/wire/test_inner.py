@@ -265,3 +265,9 @@ def test_any_bytes(mtu: int, number: int, length: int, rest: bytes) -> None:
             continue
         kind, body = parse(plain, mtu)
         assert encode(kind, body, len(plain)) == plain
+
+
+@pytest.mark.parametrize("mtu", MTUS)
+def test_a_packet_as_long_as_the_link_allows(mtu: int) -> None:
+    """[I-3] Every full packet of a download would be refused."""
+    assert parse(encode_ip(ipv4(mtu)), mtu) == (Kind.IP, ipv4(mtu))
