@@ -54,11 +54,11 @@ def test_keys_are_judged_each_interval() -> None:
     asked: list[int] = []
     done: list[object] = []
 
-    def admission(_own: bytes, _devices: object, _wall_s: int, now: int, _sure_s: int) -> Admission:
+    def admission(_own: list[bytes], _devices: object, _wall_s: int, now: int, _sure_s: int) -> Admission:
         asked.append(now // limits.SECOND)
         return Admission()
 
-    desk = SimpleNamespace(admission=Admission(), identity=SimpleNamespace(static=SimpleNamespace(public=bytes(32))))
+    desk = SimpleNamespace(admission=Admission(), statics=[SimpleNamespace(public=bytes(32))])
     process = cast("Any", SimpleNamespace(
         _past=lambda: 0, _hourly=lambda _hour: None, _compare_clocks=lambda _at: None, _judge_at=0, _devices={},
         _keys=SimpleNamespace(admission=admission),
