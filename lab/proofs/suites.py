@@ -32,12 +32,12 @@ EXPLORED: Final = (
 )
 """Bounds within which everything is looked at in the tests: the engines in production's form, under an adversary."""
 EXPLORED_LONG: Final = (
-    Bounds(waits=1, moves=2, worlds=100_000),
-    Bounds(born=0, waits=2, moves=1, client_crashes=1, crashes=1, store_faults=1, worlds=100_000),
     Bounds(gateways=2, moves=2, attempts=2, waits=0, attacker=0, memory=0, worlds=300_000),
-    Bounds(crashes=1, store_faults=1, waits=1, memory=0, worlds=100_000),
-    Bounds(orders=1, says=1, waits=1, store_faults=1, memory=0, worlds=100_000),
-    Bounds(tcp=1, waits=2, moves=1, memory=0, worlds=100_000),
+    Bounds(waits=1, moves=2, worlds=15_000),
+    Bounds(born=0, waits=2, moves=1, client_crashes=1, crashes=1, store_faults=1, worlds=15_000),
+    Bounds(crashes=1, store_faults=1, waits=1, memory=0, worlds=15_000),
+    Bounds(orders=1, says=1, waits=1, store_faults=1, memory=0, worlds=15_000),
+    Bounds(tcp=1, waits=2, moves=1, memory=0, worlds=3_000),
 )
 """Larger ones; where the number of worlds ends the search first, the row says so: then what was looked at is all that is shorter."""
 RECOVER: Final = 10
