@@ -66,16 +66,17 @@ def as_markdown(run: dict[str, Any]) -> str:
     on = run["machine"]
     libraries = ", ".join(f"{name} {number}" for name, number in on["libraries"].items())
     changed = f", with changes in {', '.join(line[3:] for line in run['changed_since_commit'])}" if run["changed_since_commit"] else ""
-    judgement = "Everything is proved" if run["proved"] else "NOT everything is proved"
+    judgement = "Everything holds" if run["proved"] else "NOT everything holds"
     lines = [
         "# Proofs: the last run of `make proofs`",
         "",
         f"{run['date']}, commit {run['commit'][:12]}{changed}. {on['cores']} cores, {on['cpu']}; Python {on['python']}, {libraries}.",
         "What is claimed, and what is trusted: [docs/proofs](../proofs/README.md).",
         "",
-        f"**{judgement}**: {sum(row['proved'] for row in run['rows'])} of {len(run['rows'])} rows.",
+        f"**{judgement}**: {sum(row['proved'] for row in run['rows'])} of {len(run['rows'])} rows. A row of *explored* that",
+        "stopped at a number is a search that found nothing so far, and no proof; nor is a model that was only compared with its log.",
         "",
-        "| suite | row | proved | seconds | |",
+        "| suite | row | holds | seconds | |",
         "|---|---|---|---|---|",
         *("| " + " | ".join(cell.replace("|", "/") for cell in _cells(row)) + " |" for row in run["rows"]),
     ]

@@ -305,7 +305,7 @@ def test_a_run_is_written_for_people_and_programs(tmp_path: Path) -> None:
     assert run["machine"]["libraries"]["z3-solver"] == ".".join(map(str, z3.get_version()))
     text = (tmp_path / "run.md").read_text()
     assert "| a suite | a/row | yes | 1.2 | seen |" in text
-    assert "NOT everything is proved" in text
+    assert "NOT everything holds" in text
 
 
 def test_the_committed_evidence_is_about_this_window() -> None:
