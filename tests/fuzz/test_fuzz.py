@@ -12,6 +12,7 @@ from lab.fuzz.driver import COMMITTED, TARGETS, Result, available, fuzz, inputs,
 from lab.fuzz.engines import Wrong
 from lab.fuzz.reader import Reader
 from lab.fuzz.targets import MAKERS, same
+from tests.support import MISSING
 
 RUNS = 3_000
 FILES_MAX, BYTES_MAX = 200, 200 * 1024
@@ -21,7 +22,7 @@ FILES_MAX, BYTES_MAX = 200, 200 * 1024
 def fuzzer() -> None:
     """Skip where there is no fuzzer, and say why."""
     if why := available():
-        pytest.skip(f"missing atheris: {why}")
+        pytest.skip(f"{MISSING}atheris: {why}")
 
 
 @pytest.mark.parametrize("target", TARGETS)

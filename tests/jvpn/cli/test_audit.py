@@ -120,7 +120,6 @@ def test_a_directory_that_is_no_log(jvpn: Jvpn, tmp_path: Path) -> None:
 
 def test_a_report(jvpn: Jvpn, log: Path, tmp_path: Path) -> None:
     """Whoever decides would get no page, or one about a forged log without being told."""
-    pytest.importorskip("matplotlib")
     out = tmp_path / "report.html"
     said = jvpn("audit", "report", log, "--out", out, "--json")
     assert (said.status, said.json["report"], said.json["logs"][0]["verdict"]) == (0, str(out), "VERIFIED")
