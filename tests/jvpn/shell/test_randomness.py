@@ -57,7 +57,7 @@ def drawn(watch: Watch, raw: bytes, sizes: tuple[int, ...]) -> None:
         (biased(4096), (1,), "times among 512"),
         (biased(4096), KEYS, "times among 512"),
         (bytes(byte & 3 for byte in stream(4096)), KEYS, "."),
-        (stream(32) * 128, (4096,), "16 bytes that came before"),
+        (bytes(range(32)) * 128, (4096,), "16 bytes that came before"),
         (stream(32) * 128, (32,), "16 bytes that came before"),
         (stream(124) * 33, KEYS, "16 bytes that came before"),
         (stream(4096) * 2, (4096,), "16 bytes that came before"),
