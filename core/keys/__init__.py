@@ -1,6 +1,1 @@
-"""Keys and what is said about them: signed documents, and the life of one key.
-
-Words: *role key*: an Ed25519 key that signs documents; *static key*: the X25519 key of a device or gateway; *fingerprint*: SHA-256 of the
-32 bytes of a public key; *digest*: SHA-256 of a document's payload; *floor*: the highest version of a role that was ever accepted, with its
-digest; *trust*: the documents that are accepted now, and the floors.
-"""
+"""The life of a key as a table: its states and its rows. What makes it happen is in `jvpn/keys`."""

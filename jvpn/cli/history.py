@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from core.keys.envelope import Role
-from core.keys.life import Key
 from core.keys.states import Kind
 from core.reasons import Reason
 from core.values import Fact
+from jvpn.keys.envelope import Role
+from jvpn.keys.life import Key
 from jvpn.shell.audit_link import AuditLink, Writer
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.clock import boottime, wall

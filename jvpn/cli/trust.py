@@ -11,17 +11,17 @@ import typer
 from core import limits
 from core.crypto.primitives import sha256
 from core.errors import PeerFault
-from core.keys import envelope
-from core.keys.documents import Revoked, read_keyset, read_revocations, read_root
-from core.keys.envelope import Envelope, Role
-from core.keys.life import Validity
 from core.keys.states import Input, Kind
-from core.keys.trust import Trust
 from core.reasons import Reason
 from core.values import Fact
 from jvpn.cli.history import History
 from jvpn.cli.keys import Passphrase
 from jvpn.cli.output import Exit, Json, answer, pairs, say, table
+from jvpn.keys import envelope
+from jvpn.keys.documents import Revoked, read_keyset, read_revocations, read_root
+from jvpn.keys.envelope import Envelope, Role
+from jvpn.keys.life import Validity
+from jvpn.keys.trust import Trust
 from jvpn.shell import keyfile
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.clock import boottime, wall

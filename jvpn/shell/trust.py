@@ -18,12 +18,12 @@ import structlog
 
 from core import limits
 from core.errors import Invariant, PeerFault, require
-from core.keys.envelope import Role
-from core.keys.life import Key, Validity
 from core.keys.states import Kind
-from core.keys.trust import Floor, Trust
 from core.reasons import Event, Reason
 from core.values import Admission, Fact, Instant
+from jvpn.keys.envelope import Role
+from jvpn.keys.life import Key, Validity
+from jvpn.keys.trust import Floor, Trust
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.config import TrustConfig
 from jvpn.shell.errors import Unavailable

@@ -21,7 +21,7 @@ NOT_HERE: Final = "tests/core/crypto/test_secret.py::test_no_secret_is_where_it_
 VERDICTS: Final = {1: "killed", 3: "killed", 0: "survived", 24: "killed", -24: "killed", 36: "killed", None: "not run"}  # 24, 36: time-outs
 CONFIG: Final = """
 [tool.mutmut]
-source_paths = ["core"]
+source_paths = ["core", "jvpn/keys"]
 only_mutate = {patterns}
 also_copy = ["audit", "observability", "jvpn", "lab", "schemas", "docs", "threat-model", "requirements", "tools", "README.md"]
 pytest_add_cli_args_test_selection = {tests}
@@ -41,7 +41,7 @@ PLANS: Final = {
         ("core/machine.py", "core/session/table.py", "core/wire/*", "core/crypto/*", "core/errors.py"),
         ("tests/core/wire", "tests/core/crypto", "tests/core/session", "tests/core/client/test_table.py"),
     ),
-    "keys": Plan(("core/keys/*",), ("tests/core/keys",)),
+    "keys": Plan(("core/keys/*", "jvpn/keys/*"), ("tests/jvpn/keys",)),
     "sessions": Plan(("core/session/*",), ("tests/core/session", "tests/core/engine")),
     "engines": Plan(("core/engine/*",), ("tests/core/engine",)),
     "clients": Plan(("core/client/*",), ("tests/core/client", "tests/core/engine")),

@@ -21,8 +21,8 @@ from typing import Final
 import pytest
 
 from core.reasons import Event, Reason
-from tests.core.keys import making
-from tests.core.keys.making import NOW
+from tests.jvpn.keys import making
+from tests.jvpn.keys.making import NOW
 from tests.jvpn.shell.test_trust import Place
 
 EMPTY: Final = making.changed(making.revocations(2), lambda fields: fields["revoked"].clear())

@@ -12,9 +12,9 @@ import pytest
 from audit.verify import verify as verify_log
 from jvpn.shell.control import ask
 from jvpn.shell.forms import key_text
-from tests.core.keys import making
 from tests.jvpn.cli.calling import Jvpn, Process, until
 from tests.jvpn.cli.test_serving import free_port, state
+from tests.jvpn.keys import making
 
 
 def events(log: Path) -> list[tuple[str, str]]:

@@ -9,16 +9,16 @@ from typing import Final
 import pytest
 
 from core import limits
-from core.keys.envelope import Role
 from core.reasons import Event, Reason
 from core.values import Fact, Instant
+from jvpn.keys.envelope import Role
 from jvpn.shell import trust
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.config import TrustConfig
 from jvpn.shell.errors import Unavailable
 from jvpn.shell.trust import Documents, Keys
-from tests.core.keys import making
-from tests.core.keys.making import DAY, NOW
+from tests.jvpn.keys import making
+from tests.jvpn.keys.making import DAY, NOW
 
 NODE: Final = bytes.fromhex("0011223344556677")
 NOW_: Final = Instant(1)

@@ -6,13 +6,13 @@ from typing import Any, Final
 import pytest
 
 from core.errors import Invariant
-from core.keys.documents import Revoked
-from core.keys.life import Key, Validity
 from core.keys.states import Effect, Input, Kind, State
 from core.keys.table import MACHINE, ROWS, TABLE, Facts, Row
 from core.reasons import Event, Reason
 from core.values import Fact, Instant
-from tests.core.keys.making import NOW, static
+from jvpn.keys.documents import Revoked
+from jvpn.keys.life import Key, Validity
+from tests.jvpn.keys.making import NOW, static
 
 P, A, R, D, C, X = State
 WAYS: Final[dict[State, tuple[Input, ...]]] = {

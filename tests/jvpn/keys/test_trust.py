@@ -10,12 +10,12 @@ import pytest
 from core import limits
 from core.crypto.primitives import SigningKey
 from core.errors import PeerFault
-from core.keys import envelope
-from core.keys.envelope import Envelope, Role
-from core.keys.trust import Floor, Trust
 from core.reasons import Reason
-from tests.core.keys import making
-from tests.core.keys.making import NOW
+from jvpn.keys import envelope
+from jvpn.keys.envelope import Envelope, Role
+from jvpn.keys.trust import Floor, Trust
+from tests.jvpn.keys import making
+from tests.jvpn.keys.making import NOW
 
 PIN = bytes.fromhex(making.PIN)
 TWO = making.document("root", making.body(making.root(2, keyset=["keyset 2"])), "root a", "root b")

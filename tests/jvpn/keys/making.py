@@ -1,6 +1,6 @@
 """Signed documents written down once more, over PyNaCl and by string: no code shared with `core`. They make `schemas/vectors/keys/`.
 
-`vectors()` has the valid courses and one failure each; `python -m tests.core.keys.making` writes the files.
+`vectors()` has the valid courses and one failure each; `python -m tests.jvpn.keys.making` writes the files.
 """
 
 import base64

@@ -8,10 +8,10 @@ import jsonschema
 import pytest
 
 from core.errors import PeerFault
-from core.keys.envelope import Role
-from core.keys.trust import Trust
 from core.reasons import Reason
-from tests.core.keys import making
+from jvpn.keys.envelope import Role
+from jvpn.keys.trust import Trust
+from tests.jvpn.keys import making
 from tests.support import ROOT
 
 VECTORS: Final = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(making.FOLDER.glob("*.json"))}

@@ -10,9 +10,9 @@ from typing import NamedTuple
 from core import limits
 from core.crypto.primitives import sha256
 from core.errors import PeerFault
-from core.keys.documents import Document, Keyset, Revocations, Revoked, Root, read_keyset, read_revocations, read_root
-from core.keys.envelope import Envelope, Role, parse
 from core.reasons import Reason
+from jvpn.keys.documents import Document, Keyset, Revocations, Revoked, Root, read_keyset, read_revocations, read_root
+from jvpn.keys.envelope import Envelope, Role, parse
 
 
 class Floor(NamedTuple):

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from core.errors import require
-from core.keys.documents import RETIRED, Revoked
 from core.keys.states import PRIORITY, Effect, Input, Kind, State
 from core.keys.table import MACHINE, TABLE, Facts, Row
 from core.machine import Actor
 from core.reasons import Event, Reason
 from core.values import Fact, Instant
+from jvpn.keys.documents import RETIRED, Revoked
 
 
 class Validity(NamedTuple):

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, NoReturn
 
 from core import limits
 from core.errors import PeerFault
-from core.keys.envelope import PUBLIC_LENGTH, Role
 from core.reasons import Reason
+from jvpn.keys.envelope import PUBLIC_LENGTH, Role
 
 NUMBER_MAX = 2**53 - 1  # beyond it readers that use doubles would round
 DEVICE, GATEWAY = "device", "gateway"
