@@ -1,7 +1,7 @@
 # ruff: noqa: E701, E702, D101 - records of few fields, each described above its line; thirty class bodies would hide them
 """The values that cross the core's border: in as arguments, out as outputs. All frozen, all sized."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from types import MappingProxyType
 from typing import Any, NamedTuple, NewType
@@ -10,6 +10,9 @@ from core.reasons import Event, Reason
 
 Instant = NewType("Instant", int)
 """Nanoseconds of CLOCK_BOOTTIME, which counts suspended time."""
+
+Entropy = Callable[[int], bytes]
+"""So many fresh random bytes."""
 
 NO_CORRELATION, NO_DEVICE = bytes(16), bytes(32)
 ROW_LIVE, ROW_TOMBSTONE = 1, 2
@@ -60,10 +63,14 @@ class Live(NamedTuple): device: bytes
 # The answer to one ticket; `row` is the stored row where there is one, `rows` the device's live sessions on FULL and to Live.
 class Answer(NamedTuple): ticket: int; outcome: Outcome; row: Row | None = None; rows: tuple[Row, ...] = ()
 
+# An entry of the allow list: X25519 public key (32 bytes) and the inner addresses (4 and 16 bytes) that it owns.
+class Device(NamedTuple): public: bytes; inner4: bytes; inner6: bytes
+
 # Orders. To a gateway: end this session; to a client with handle 0: end its own.
 class CloseSession(NamedTuple): session: int = 0
 # To a gateway: these devices and no others, by public key; sessions of the others end.
-class AllowList(NamedTuple): devices: Mapping[bytes, Any]
+class AllowList(NamedTuple): devices: Mapping[bytes, Device]
+# To a gateway: serve under these keys, the newest first; sessions of a static key that is not among them end.
 class Keyring(NamedTuple): statics: tuple[Any, ...]; locator_keys: tuple[Any, ...]
 # To a gateway: why nobody may come in now (None: they may), and which keys, of devices or its own, are accepted no more, and why.
 class Admission(NamedTuple): refusal: Reason | None = None; ended: Mapping[bytes, Reason] = MappingProxyType({})

@@ -10,14 +10,13 @@ from core.crypto.primitives import BadPublicKey, Kem, PrivateKey, TagMismatch, s
 from core.crypto.secret import Holder
 from core.errors import PeerFault
 from core.reasons import Cause, Reason, Status
-from core.values import Instant, Path
+from core.values import Entropy, Instant, Path
 from core.wire.epoch import Epoch
 from core.wire.layout import Change, Malformed
 from core.wire.macs import cookie_proof, k1, mac
 from core.wire.messages import init_header, reattach_header
 from core.wire.records import Cookie, InitPayload, ReattachPayload, ReattachResp, ReattachRespPayload, Resp, RespPayload, pack, unpack
 
-Entropy = Callable[[int], bytes]
 P = TypeVar("P", RespPayload, ReattachRespPayload)
 W = TypeVar("W", bound="Waiting")
 

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from core import limits
-from core.client.attempts import Attempt, Confirming, Entropy, Hand, Keys, Life, Newborn
+from core.client.attempts import Attempt, Confirming, Hand, Keys, Life, Newborn
 from core.client.states import Effect, Input, State
 from core.client.table import MACHINE, Facts
 from core.errors import given
 from core.machine import Actor
 from core.reasons import STATUS_REASON, Carrier, Cause, Event, Reason
-from core.values import NO_CORRELATION, Dial, Endpoint, Fact, Instant, Output, Path, Record, Route, Transmit
+from core.values import NO_CORRELATION, Dial, Endpoint, Entropy, Fact, Instant, Output, Path, Record, Route, Transmit
 from core.wire.epoch import Epoch
 from core.wire.inner import encode
 from core.wire.layout import Change, Kind

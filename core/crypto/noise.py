@@ -25,11 +25,6 @@ class Pattern(NamedTuple):
 # fmt: off
 IKHFS  = Pattern(b"Noise_IKhfs_25519+MLKEM768_ChaChaPoly_SHA256", "r",  ("e", "es", "e1", "s", "ss"), ("e", "ee", "ekem1", "se"))  # [H-1]
 KKPSK0 = Pattern(b"Noise_KKpsk0_25519_ChaChaPoly_SHA256",         "ir", ("psk", "e", "es", "ss"),     ("e", "ee", "se"))
-VECTORS_ONLY = (  # not spoken: published vectors for these run through the same interpreter
-    Pattern(b"Noise_IK_25519_ChaChaPoly_SHA256",                  "r",  ("e", "es", "s", "ss"),       ("e", "ee", "se")),
-    Pattern(b"Noise_KK_25519_ChaChaPoly_SHA256",                  "ir", ("e", "es", "ss"),            ("e", "ee", "se")),
-    Pattern(b"Noise_IKpsk2_25519_ChaChaPoly_SHA256",              "r",  ("e", "es", "s", "ss"),       ("e", "ee", "se", "psk")),
-)
 # fmt: on
 
 _STATIC, _KEM_PUBLIC, _KEM_CIPHERTEXT = KEY_LENGTH + TAG_LENGTH, 1184 + TAG_LENGTH, 1088 + TAG_LENGTH  # as sealed

@@ -9,10 +9,10 @@ from core.crypto.primitives import BadPublicKey, Kem, PrivateKey, TagMismatch
 from core.crypto.secret import Secret
 from core.errors import PeerFault
 from core.reasons import STATUS_REASON, Carrier, Cause, Event, Reason, Status
-from core.session.desk import Desk, Device
+from core.session.desk import Desk
 from core.session.session import Candidate, Session
 from core.session.states import Input, State
-from core.values import Endpoint, Fact, Instant, Path, Record, Transmit
+from core.values import Device, Endpoint, Fact, Instant, Path, Record, Transmit
 from core.wire.epoch import Epoch
 from core.wire.layout import INIT_MAC1, INIT_MAC2, Change, Malformed
 from core.wire.macs import check_mac, cookie_for, cookie_proof, k1

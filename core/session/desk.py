@@ -1,9 +1,9 @@
 """What all sessions of one gateway share: identity, policy, keys of the row, indices, tickets, and the list of outputs."""
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from core import limits
 from core.crypto.chain import Locators, next_kek, seal, unseal
@@ -11,24 +11,16 @@ from core.crypto.primitives import PrivateKey, TagMismatch
 from core.crypto.secret import Holder, Secret
 from core.errors import given
 from core.reasons import Event, Reason
-from core.values import Admission, Ask, Endpoint, Fact, Instant, Operation, Output, Path, Record, Row
+from core.values import Admission, Ask, Device, Endpoint, Entropy, Fact, Instant, Operation, Output, Path, Record, Row
 from core.wire.refusals import Tally
 
 if TYPE_CHECKING:
     from core.session.session import Session
     from core.wire.epoch import Epoch
 
-Entropy = Callable[[int], bytes]
 HOUR_S: Final = 3_600
-BOUND: Final = struct.Struct("<QQB8s8sQQ32s32sQQ4s16sQ")  # the fields of a Row in their order, without the sealed one
-
-
-class Device(NamedTuple):
-    """An entry of the allow list: X25519 public key (32 bytes) and the inner addresses (4 and 16 bytes) that it owns."""
-
-    public: bytes
-    inner4: bytes
-    inner6: bytes
+BOUND: Final = struct.Struct("<QQB8s8sQQ32s32sQQ4s16sQ")
+"""Every field of a Row but the sealed one, as associated data: what the store says of a session is what was sealed [K-5]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +64,7 @@ class Keks(Holder):
 
     def seal(self, row: Row, nonce: bytes, secrets: tuple[Secret, Secret]) -> Row:
         """Return `row` with its sealed part; `secrets` are (session id, chain) and `nonce` is 12 fresh bytes [K-5]."""
-        return row._replace(sealed=seal(given(self._at(row.kek), "the KEK of this hour exists"), nonce, *secrets, _bound(row)))
+        return row._replace(sealed=seal(given(self._at(row.kek), "the KEK of this hour exists"), nonce, *secrets, BOUND.pack(*row[:-1])))
 
     def unseal(self, row: Row, hour: int) -> tuple[Secret, Secret] | None:
         """Return (session id, chain) of a row; None when it is not as it was sealed, or its key is destroyed.
@@ -81,7 +73,7 @@ class Keks(Holder):
         """
         kek = self._at(row.kek) if row.kek <= hour + 1 else None
         try:
-            return unseal(kek, row.sealed, _bound(row)) if kek is not None else None
+            return unseal(kek, row.sealed, BOUND.pack(*row[:-1])) if kek is not None else None
         except (TagMismatch, struct.error):  # what does not fit the layout was never sealed
             return None
 
@@ -92,11 +84,6 @@ class Keks(Holder):
             self._newest += 1
             self._keys.pop(self._newest - limits.LIFETIME_S_MAX // HOUR_S - 2, None)
         return self._keys.get(hour)
-
-
-def _bound(row: Row) -> bytes:
-    """Return every field of a row but the sealed one, as associated data: what the store says of a session is what was sealed [K-5]."""
-    return BOUND.pack(*row[:-1])
 
 
 @dataclass(slots=True)

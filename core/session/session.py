@@ -9,10 +9,10 @@ from core.crypto.secret import Secret
 from core.errors import given
 from core.machine import Actor
 from core.reasons import CAUSE_REASON, CLOSE_REASON, Cause, CloseCode, Event, Reason
-from core.session.desk import Desk, Device
+from core.session.desk import Desk
 from core.session.states import DECIDES_WHILE_ASKED, PRIORITY, Effect, Input, State
 from core.session.table import BORN, ENDED, EVIDENCE, MACHINE, MOVED, Facts, Row
-from core.values import ROW_LIVE, CompareAndSet, Create, Fact, Get, Instant, Path, Record, Route, Tombstone
+from core.values import ROW_LIVE, CompareAndSet, Create, Device, Fact, Get, Instant, Path, Record, Route, Tombstone
 from core.values import Row as StoreRow
 from core.wire.epoch import Epoch
 from core.wire.inner import Ack, encode

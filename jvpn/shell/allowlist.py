@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 import orjson
 
-from core.session.desk import Device
+from core.values import Device
 from jvpn.shell.checked import Checked, Misconfigured, parse_json, schema_of
 from jvpn.shell.files import OTHERS_WRITE, create, locked, read_private, replace
 from jvpn.shell.forms import key_bytes, key_text

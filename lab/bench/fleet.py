@@ -12,7 +12,7 @@ from core.crypto.primitives import PrivateKey
 from core.crypto.secret import Secret
 from core.engine.gateway import Gateway
 from core.reasons import Carrier, Cause, Status
-from core.session.desk import Desk, Device, Identity, Policy
+from core.session.desk import Desk, Identity, Policy
 from core.session.states import State
 from core.values import Answer, Ask, CompareAndSet, Create, Endpoint, Instant, Operation, Outcome, Output, Path, Row, Transmit
 from core.wire.epoch import Epoch

@@ -18,10 +18,10 @@ from core.crypto.primitives import Kem, PrivateKey
 from core.crypto.secret import Secret
 from core.engine.gateway import Gateway
 from core.reasons import Carrier, Event, Reason
-from core.session.desk import Desk, Device, Identity, Policy
+from core.session.desk import Desk, Identity, Policy
 from core.session.session import Session
 from core.session.states import State as SessionState
-from core.values import Ask, Connect, Deliver, Dial, Endpoint, Fact, Instant, Output, Path, PathEvent, Record, Route, Transmit
+from core.values import Ask, Connect, Deliver, Device, Dial, Endpoint, Fact, Instant, Output, Path, PathEvent, Record, Route, Transmit
 from tests.core.frames import Sent, kind_of, packet, v4
 from tests.core.recorded import recorded
 from tests.core.twins import Entropy, Store, TwinKem

@@ -14,13 +14,14 @@ from typing import NamedTuple
 
 import pytest
 
-from core.crypto.noise import IKHFS, KKPSK0, VECTORS_ONLY, Handshake, Pattern
+from core.crypto.noise import IKHFS, KKPSK0, Handshake, Pattern
 from core.crypto.primitives import BadPublicKey, PrivateKey, TagMismatch
 from core.crypto.secret import Secret
 from core.errors import PeerFault
 from core.values import Endpoint, Instant, Path
 from core.wire.epoch import Epoch
 from core.wire.messages import data_header
+from jvpn.shell.published import VECTORS_ONLY
 from tests.interop.peers import ModulesError, Peer, RefusedError, flynn, noiseprotocol
 from tests.support import MISSING, requires
 

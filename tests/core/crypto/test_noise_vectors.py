@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from core.crypto import chain
-from core.crypto.noise import IKHFS, KKPSK0, VECTORS_ONLY, Handshake
+from core.crypto.noise import IKHFS, KKPSK0, Handshake
 from core.crypto.primitives import MlKem768, PrivateKey, hmac_sha256, new_cipher, nonce
 from core.crypto.secret import Secret
+from jvpn.shell.published import VECTORS_ONLY
 from tests.core.crypto import independent
 from tests.core.crypto.independent import DerandomisedKem
 from tests.core.crypto.pairs import drawn, unhex

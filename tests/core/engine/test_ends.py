@@ -9,10 +9,10 @@ from core import limits
 from core.client.attempts import Life
 from core.client.states import State as ClientState
 from core.reasons import Event, Reason
-from core.session.desk import Device, Policy
+from core.session.desk import Policy
 from core.session.session import Session
 from core.session.states import State
-from core.values import ROW_LIVE, ROW_TOMBSTONE, Admission, AllowList, CloseSession, PathEvent, Settle
+from core.values import ROW_LIVE, ROW_TOMBSTONE, Admission, AllowList, CloseSession, Device, PathEvent, Settle
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import here, payloads, there
 from tests.core.frames import v4

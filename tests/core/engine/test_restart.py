@@ -9,9 +9,9 @@ from core import limits
 from core.crypto.primitives import PrivateKey
 from core.crypto.secret import Secret
 from core.reasons import Carrier, Event, Reason
-from core.session.desk import Device, Policy
+from core.session.desk import Policy
 from core.session.states import State
-from core.values import ROW_TOMBSTONE, CloseSession, Get, Path
+from core.values import ROW_TOMBSTONE, CloseSession, Device, Get, Path
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import arrive, here, knock, payloads
 from tests.core.frames import v4

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.session.desk import Device
+from core.values import Device
 from jvpn.shell import allowlist
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.files import create
