@@ -4,7 +4,7 @@ from collections.abc import Callable, Container, Iterable
 from typing import NamedTuple, TypeVar
 
 from core import limits
-from core.crypto.chain import Birth, attempt_keys, born, correlation_of, reattach_prologue
+from core.crypto.chain import Birth, born, correlation_of, later, mac_key, psk_of, reattach_prologue
 from core.crypto.noise import IKHFS, KKPSK0, Handshake
 from core.crypto.primitives import BadPublicKey, Kem, PrivateKey, TagMismatch, same
 from core.crypto.secret import Holder
@@ -134,14 +134,14 @@ class Attempt(Waiting):
     ) -> None:  # fmt: skip
         """Use up one attempt of `life`: its number, its locator and its link of the chain. Its index is none of those `taken`."""
         super().__init__(entropy, path, now, taken)
-        self.number, self.change, self.cause, links = life.next, change, cause, attempt_keys(life.chain)
+        self.number, self.change, self.cause, chain = life.next, change, cause, life.chain
         header = reattach_header(self.index, life.locators.pop(self.number))
-        life.chain, life.next = links.next, life.next + 1
+        life.chain, life.next = later(chain, 1), life.next + 1
         prologue = reattach_prologue(life.session_id, self.number, header)
-        self._handshake = Handshake(KKPSK0, initiator=True, prologue=prologue, static=keys.static, remote=keys.gateway, psk=links.psk,
+        self._handshake = Handshake(KKPSK0, initiator=True, prologue=prologue, static=keys.static, remote=keys.gateway, psk=psk_of(chain),
                                     entropy=entropy)  # fmt: skip
         head = header + self._handshake.write(pack(ReattachPayload(change, path.carrier, life.binding_version, cause, outage_ms)))
-        self.frame = head + mac(links.mac, head)
+        self.frame = head + mac(mac_key(chain), head)
         self.retry = Retry(now, limits.REATTACH_RETRY_NS)
 
     def answer(self, message: ReattachResp, now: Instant) -> tuple[Epoch | None, Status, int]:

@@ -79,8 +79,6 @@ class Client(Contact):
                 self.hear(Input.OPERATOR_CLOSE, now)
             case Settle():
                 self.refusals.flush(now, everything=True)
-            case _:
-                pass
         return self._finish()
 
     def tick(self, now: Instant) -> list[Output]:

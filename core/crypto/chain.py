@@ -21,28 +21,6 @@ class Birth(Holder):
     chain: Secret
 
 
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class AttemptKeys(Holder):
-    """Keys of one attempt, 32 bytes each, made when asked for: a wrong mac costs the making of one."""
-
-    chain: Secret
-
-    @property
-    def mac(self) -> Secret:
-        """The key of the outer mac. Leaks: nothing."""
-        return expand(self.chain, b"mac", 32)
-
-    @property
-    def psk(self) -> Secret:
-        """The pre-shared key of KKpsk0. Leaks: nothing."""
-        return expand(self.chain, b"psk", 32)
-
-    @property
-    def next(self) -> Secret:
-        """The chain of the next attempt. Leaks: nothing."""
-        return later(self.chain, 1)
-
-
 def born(handshake: Handshake) -> Birth:
     """Return what a finished handshake gives (protocol section 2) [H-10, H-11, H-12]; drop the handshake afterwards. Leaks: nothing."""
     k_up, k_down, root = handshake.split3()
@@ -57,9 +35,14 @@ def later(chain: Secret, steps: int) -> Secret:
     return chain
 
 
-def attempt_keys(chain: Secret) -> AttemptKeys:
-    """Return the keys of the attempt that `chain` (32 bytes) stands at (protocol section 3) [R-3]. Leaks: nothing."""
-    return AttemptKeys(chain)
+def mac_key(chain: Secret) -> Secret:
+    """Return the key of the outer mac of the attempt that `chain` stands at, 32 bytes (protocol section 3) [R-3]. Leaks: nothing."""
+    return expand(chain, b"mac", 32)
+
+
+def psk_of(chain: Secret) -> Secret:
+    """Return the pre-shared key of KKpsk0 of the attempt that `chain` stands at, 32 bytes [R-3]. Leaks: nothing."""
+    return expand(chain, b"psk", 32)
 
 
 def correlation_of(session_id: Secret) -> bytes:

@@ -8,14 +8,8 @@ from enum import Enum
 
 from core.limits import COUNTER_LIMIT, WINDOW_PACKETS
 
-
-class Verdict(Enum):
-    """What the window says of a counter; stale and replayed are told apart [W-5]."""
-
-    ACCEPT = 1
-    STALE = 2  # below the window: whether it was seen is not known
-    REPLAY = 3  # seen
-    LIMIT = 4  # the key is used up
+Verdict = Enum("Verdict", "ACCEPT STALE REPLAY LIMIT")
+"""What the window says of a counter: new; below the window, so that nobody knows; seen [W-5]; not of this key, which is used up."""
 
 
 def step(top: int, bitmap: int, counter: int, width: int = WINDOW_PACKETS) -> tuple[Verdict, int, int]:

@@ -1,9 +1,10 @@
 """R1 of the reattach: cheap before dear, unproven before proven, and nothing changes before the proof."""
 
 from core import limits
-from core.crypto.chain import AttemptKeys, attempt_keys, later, reattach_prologue
+from core.crypto.chain import later, mac_key, psk_of, reattach_prologue
 from core.crypto.noise import KKPSK0, Handshake
 from core.crypto.primitives import BadPublicKey, TagMismatch
+from core.crypto.secret import Secret
 from core.errors import PeerFault, given
 from core.reasons import STATUS_REASON, VOLUNTARY, Cause, Event, Reason, Status
 from core.session.desk import HOUR_S, Desk
@@ -57,13 +58,13 @@ def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: i
     if known:
         session.desk.out.append(Transmit(path, [known.reply]))  # [R-30]: identical request, identical answer
         return
-    keys = _check_chain(session, frame, attempt)
+    chain = _check_chain(session, frame, attempt)
     if busy:
         raise PeerFault(Reason.NO_TRANSITION)  # of this session, as its mac is right
     session_id, _ = given(session.secrets, "a session that is not TERMINATED has its chain")
     prologue = reattach_prologue(session_id, attempt, reattach_header(message.sender_index, message.locator))
-    handshake = Handshake(KKPSK0, initiator=False, prologue=prologue, static=session.static, remote=session.device.public, psk=keys.psk,
-                          entropy=session.desk.entropy)  # fmt: skip
+    handshake = Handshake(KKPSK0, initiator=False, prologue=prologue, static=session.static, remote=session.device.public,
+                          psk=psk_of(chain), entropy=session.desk.entropy)  # fmt: skip
     try:
         payload = unpack(ReattachPayload, handshake.read(message.noise))
         change, cause = Change(payload.kind), Cause(payload.cause)
@@ -76,7 +77,10 @@ def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: i
     if session.handle not in session.desk.sessions:
         _take_over(session, now)
     rekey = session.active is not None and session.active.path == path  # whatever it calls itself
-    session.next, session.secrets = attempt + 1, (session_id, keys.next)  # [R-15]: all up to this one are burnt, whatever the policy says
+    session.next, session.secrets = (
+        attempt + 1,
+        (session_id, later(chain, 1)),
+    )  # [R-15]: all up to this one are burnt, whatever the policy says
     status, retry_after = _policy(session, cause, now, rekey=rekey)
     index = session.desk.new_index()
     remaining_ms = max(0, session.expires - session.desk.wall_s(now)) * 1_000
@@ -95,17 +99,17 @@ def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: i
     session.desk.out.append(Transmit(path, [answer]))
 
 
-def _check_chain(session: Session, frame: bytes, attempt: int) -> AttemptKeys:
-    """Return the keys of an attempt when the outer mac fits; raise PeerFault [R-11] [R-12]."""
+def _check_chain(session: Session, frame: bytes, attempt: int) -> Secret:
+    """Return the chain of an attempt when the outer mac fits; raise PeerFault [R-11] [R-12]."""
     if attempt < session.next:
         raise PeerFault(Reason.ATTEMPT_BURNT)
     if attempt >= min(session.next + limits.LOOKAHEAD_ATTEMPTS, limits.ATTEMPT_MAX + 1):
         raise PeerFault(Reason.ATTEMPT_TOO_FAR)
     _, chain = given(session.secrets, "a session that is not TERMINATED has its chain")
-    keys = attempt_keys(later(chain, attempt - session.next))
-    if not check_mac(frame, REATTACH_MAC, keys.mac):
+    chain = later(chain, attempt - session.next)
+    if not check_mac(frame, REATTACH_MAC, mac_key(chain)):
         raise PeerFault(Reason.REATTACH_MAC_WRONG)
-    return keys
+    return chain
 
 
 def _take_over(session: Session, now: Instant) -> None:

@@ -23,14 +23,10 @@ def deadlines(session: Session) -> list[tuple[Instant, Input]]:
             if session.active.path.carrier != Carrier.TCP:  # a connection says itself when it ends
                 armed.append((Instant(session.heard_at + limits.SILENCE_NS), Input.PATH_SILENT))
         else:
-            armed.append((Instant(session.unbound_at + _patience(session)), Input.TRANSPORT_LOST))
+            patience = session.desk.policy.transport_loss_ns  # one that never moved here waits until its owner's keys have expired [G-55]
+            patience = patience if session.owned else max(patience, limits.BOUND_NS)
+            armed.append((Instant(session.unbound_at + patience), Input.TRANSPORT_LOST))
     return [(at, heard) for at, heard in armed if at is not None]
-
-
-def _patience(session: Session) -> int:
-    """Return how long a session stays without a path; one that never moved here until the keys of its owner have expired [G-55]."""
-    patience = session.desk.policy.transport_loss_ns
-    return patience if session.owned else max(patience, limits.BOUND_NS)
 
 
 def next_deadline(session: Session) -> Instant | None:

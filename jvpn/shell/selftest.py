@@ -159,13 +159,13 @@ def _kkpsk0() -> None:
     """Both sides of each attempt, byte by byte."""
     for case in _vector("reattach")["cases"]:
         given, wanted = case["inputs"], case["outputs"]
-        keys = chain.attempt_keys(_secret(given["chain"]))
+        psk = chain.psk_of(_secret(given["chain"]))
         client_key, gateway_key = (p.PrivateKey(_hex(given[f"{side}_static_seed"])) for side in ("client", "gateway"))
         seeds = {side: {32: _hex(given[f"{side}_ephemeral_seed"])} for side in ("client", "gateway")}
         client = Handshake(KKPSK0, initiator=True, prologue=_hex(wanted["prologue"]), static=client_key, remote=gateway_key.public,
-                           psk=keys.psk, entropy=seeds["client"].__getitem__)  # fmt: skip
+                           psk=psk, entropy=seeds["client"].__getitem__)  # fmt: skip
         gateway = Handshake(KKPSK0, initiator=False, prologue=_hex(wanted["prologue"]), static=gateway_key, remote=client_key.public,
-                            psk=keys.psk, entropy=seeds["gateway"].__getitem__)  # fmt: skip
+                            psk=psk, entropy=seeds["gateway"].__getitem__)  # fmt: skip
         request = client.write(_hex(given["reattach_payload"]))
         _equal(request, wanted["reattach"][48:-32])
         _equal(gateway.read(request), given["reattach_payload"])
@@ -179,8 +179,8 @@ def _kkpsk0() -> None:
 def _chain() -> None:
     vector = _vector("chain")
     for attempt in vector["attempts"]:
-        keys = chain.attempt_keys(_secret(attempt["chain"]))
-        _equal(_joined((keys.mac, keys.psk, keys.next)), attempt["mac"] + attempt["psk"] + attempt["next"])
+        link = _secret(attempt["chain"])
+        _equal(_joined((chain.mac_key(link), chain.psk_of(link), chain.later(link, 1))), attempt["mac"] + attempt["psk"] + attempt["next"])
     locators = chain.Locators(_secret(vector["locators"]["key"]))
     for case in vector["locators"]["cases"]:
         _equal(locators.mint(case["handle"], case["attempt"]), case["locator"])

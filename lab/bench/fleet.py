@@ -14,7 +14,7 @@ from core.engine.gateway import Gateway
 from core.reasons import Carrier, Cause, Status
 from core.session.desk import Desk, Identity, Policy
 from core.session.states import State
-from core.values import Answer, Ask, CompareAndSet, Create, Endpoint, Instant, Operation, Outcome, Output, Path, Row, Transmit
+from core.values import Answer, Ask, CompareAndSet, Create, Device, Endpoint, Instant, Operation, Outcome, Output, Path, Row, Transmit
 from core.wire.epoch import Epoch
 from core.wire.inner import encode
 from core.wire.layout import INIT_MAC1, SIZES, Change, Kind, Type

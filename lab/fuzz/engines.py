@@ -9,7 +9,7 @@ from typing import Final
 
 from core import limits
 from core.client.attempts import Attempt, Hand
-from core.crypto.chain import attempt_keys, later, reattach_prologue
+from core.crypto.chain import later, mac_key, psk_of, reattach_prologue
 from core.crypto.noise import IKHFS, KKPSK0, Handshake
 from core.engine.gateway import Gateway
 from core.reasons import Reason
@@ -217,7 +217,7 @@ def moves(run: Run) -> list[Output]:
     if session is None or session.secrets is None:
         return []
     ahead, (session_id, chain) = run.reader.byte() % 70, session.secrets
-    attempt, keys = session.next + ahead, attempt_keys(later(chain, ahead))
+    attempt, link = session.next + ahead, later(chain, ahead)
     if attempt >= 2**16:
         return []
     header = reattach_header(run.reader.number(4), world.desk.locators[0].mint(session.handle, attempt))
@@ -226,10 +226,10 @@ def moves(run: Run) -> list[Output]:
     else:
         prologue = reattach_prologue(session_id, attempt, header)
         handshake = Handshake(KKPSK0, initiator=True, prologue=prologue, static=world.host.key, remote=world.static.public,
-                              psk=keys.psk, entropy=world.entropy)  # fmt: skip
+                              psk=psk_of(link), entropy=world.entropy)  # fmt: skip
         noise = handshake.write(run.reader.take(16).ljust(16, b"\0"))
     frame = header + noise
-    return run.takes(frame + mac(keys.mac, frame))
+    return run.takes(frame + mac(mac_key(link), frame))
 
 
 def says(run: Run) -> list[Output]:
@@ -290,13 +290,13 @@ def permits(run: Run) -> list[Output]:
     if not isinstance(attempt, Attempt) or session is None or attempt.number < session.next or session.secrets is None:
         return []
     session_id, chain = session.secrets
-    keys = attempt_keys(later(chain, attempt.number - session.next))
+    link = later(chain, attempt.number - session.next)
     message = parse(attempt.frame)
     if not isinstance(message, Reattach):
         raise Wrong("a client's REATTACH is none")
     prologue = reattach_prologue(session_id, attempt.number, attempt.frame[:24])
     handshake = Handshake(KKPSK0, initiator=False, prologue=prologue, static=run.world.static, remote=run.world.host.key.public,
-                          psk=keys.psk, entropy=run.world.entropy)  # fmt: skip
+                          psk=psk_of(link), entropy=run.world.entropy)  # fmt: skip
     handshake.read(message.noise)
     payload = run.reader.take(24).ljust(24, b"\0")
     index = int.from_bytes(payload[4:8], "little") if run.reader.byte() % 4 else run.reader.number(4)

@@ -92,7 +92,7 @@ def run(folder: Path, seconds: int, keys: Iterable[str] = ()) -> None:
 def results(folder: Path) -> list[Mutant]:
     """Return all mutants of a workspace with what is known of them."""
     found: list[Mutant] = []
-    for meta in sorted((folder / "mutants" / "core").rglob("*.py.meta")):
+    for meta in sorted((folder / "mutants").rglob("*.py.meta")):
         source = meta.with_suffix("").read_text(encoding="utf-8")
         codes: dict[str, int | None] = json.loads(meta.read_text(encoding="utf-8"))["exit_code_by_key"]
         found += of_module(meta.relative_to(folder / "mutants").with_suffix("").as_posix(), source, codes)

@@ -16,7 +16,7 @@ from tests.support import ROOT
 LINES_OF_A_MODULE_MAX = 350
 LINES_OF_A_FUNCTION_MAX = 60
 # Of the trusted part, docs/adr/0011: what is judged (code: no blank lines, comments or docstrings, nothing generated), and what is read.
-CODE_OF_THE_CORE_MAX, LINES_OF_THE_CORE_MAX = 3200, 4600  # where it stands, not where it has to be: 4,000 lines, keys included
+CODE_OF_THE_CORE_MAX, LINES_OF_THE_CORE_MAX = 2750, 4000
 GENERATED = {"core/reasons.py"}  # from schemas/registry.toml
 NO_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 

@@ -80,7 +80,6 @@ def test_what_a_secret_tells() -> None:
     "holder",
     [
         chain.Birth(Secret(RAW), Secret(RAW), Secret(RAW[:16]), Secret(RAW)),
-        chain.attempt_keys(Secret(RAW)),
         chain.Locators(Secret(RAW)),
         AesBlock(Secret(RAW)),
         Life(chain.Birth(Secret(RAW), Secret(RAW), Secret(RAW[:16]), Secret(RAW)), Instant(0)),
