@@ -79,6 +79,8 @@ class Client(Contact):
                 self.hear(Input.OPERATOR_CLOSE, now)
             case Settle():
                 self.refusals.flush(now, everything=True)
+            case _:
+                pass
         return self._finish()
 
     def tick(self, now: Instant) -> list[Output]:

@@ -262,6 +262,8 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
                 self.attempt(int(carrier), Change.MOVE, self.cause, now)
             case ["health"]:
                 self._sample_health(now)
+            case _:
+                pass
 
     def _probe(self, now: Instant) -> None:
         """Ask the committed path for a sign of life: often while traffic is outstanding, seldom otherwise [C-40]."""

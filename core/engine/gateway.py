@@ -107,10 +107,12 @@ class Gateway(DataPlane):
             case values.Settle():
                 self.desk.refusals.flush(now, everything=True)
                 self.desk.strangers.flush(now, everything=True)
+            case _:
+                pass
         return self._finish(now)
 
     def answer(self, answers: Sequence[Answer], now: Instant) -> list[Output]:
-        """Take the store's answers to earlier asks; one that nobody waits for changes nothing."""
+        """Take the store's answers to earlier asks."""
         for answer in answers:
             asker, operation = self.desk.tickets.pop(answer.ticket, (None, None))
             self._loads.pop(answer.ticket, None)
@@ -125,6 +127,8 @@ class Gateway(DataPlane):
                     self._ended(asker, operation, answer, now)
                 case Session(), (values.Create() | values.CompareAndSet()):
                     self._commit_answered(asker, operation, answer, now)
+                case _:
+                    pass  # a ticket that nobody waits for
         return self._finish(now)
 
     def tick(self, now: Instant) -> list[Output]:

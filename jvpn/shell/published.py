@@ -341,15 +341,9 @@ def _handshake(name: str, vector: Case) -> bool:
     return all(transported) and _joined(sides[0].split()) == _joined(sides[1].split())
 
 
-def _side(pattern: Any, vector: Case, role: str) -> Handshake:  # noqa: ANN401 - a row of core.crypto.noise
+def _side(pattern: Pattern, vector: Case, role: str) -> Handshake:
     remote, psks = vector.get(f"{role}_remote_static"), vector.get(f"{role}_psks") or [vector.get(f"{role}_psk")]
-    ephemeral = bytes.fromhex(vector[f"{role}_ephemeral"])
-    return Handshake(
-        pattern,
-        initiator=role == "init",
-        prologue=bytes.fromhex(vector[f"{role}_prologue"]),
-        static=p.PrivateKey(bytes.fromhex(vector[f"{role}_static"])),
-        remote=bytes.fromhex(remote) if remote else None,
-        psk=Secret(bytes.fromhex(psks[0])) if psks[0] else None,
-        entropy=lambda _n: ephemeral,
-    )
+    static, prologue, ephemeral = _hex(vector, f"{role}_static", f"{role}_prologue", f"{role}_ephemeral")
+    return Handshake(pattern, initiator=role == "init", prologue=prologue, static=p.PrivateKey(static),
+                     remote=bytes.fromhex(remote) if remote else None, psk=Secret(bytes.fromhex(psks[0])) if psks[0] else None,
+                     entropy=lambda _n: ephemeral)  # fmt: skip
