@@ -36,7 +36,14 @@ EXPOSED_IN: Final[Mapping[str, frozenset[str]]] = {
     "core.crypto.primitives": frozenset({"AesBlock.__init__", "argon2id", "hkdf", "hmac_sha256", "new_cipher"}),
     "jvpn.shell.keyfile": frozenset({"ratchet"}),
 }
-SHELL: Final = ("forks", "gateway", "keyfile", "vault")  # where secrets pass in the shell; the self-test's are published answers
+SHELL: Final = (
+    "exported",
+    "forks",
+    "gateway",
+    "keyfile",
+    "keytext",
+    "vault",
+)  # where secrets pass in the shell; the self-test's are published answers
 
 
 class Finding(NamedTuple):

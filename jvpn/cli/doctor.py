@@ -15,7 +15,7 @@ import core
 import jvpn
 from audit.vocabulary import SCHEMAS
 from jvpn.cli.output import Exit, Json, answer, table
-from jvpn.shell import allowlist, keyfile, selftest
+from jvpn.shell import allowlist, keyfile, keytext, selftest
 from jvpn.shell.config import ClientConfig, GatewayConfig, is_client, load_client, load_gateway
 from jvpn.shell.control import NAME, ask
 from jvpn.shell.errors import Unavailable
@@ -152,7 +152,7 @@ def _configured(path: Path) -> Iterator[Check]:
         yield Check("configuration", MISSING, str(path), str(error))
         return
     yield Check("configuration", OK, str(path))
-    kind = keyfile.GATEWAY if isinstance(config, GatewayConfig) else keyfile.DEVICE
+    kind = keytext.GATEWAY if isinstance(config, GatewayConfig) else keytext.DEVICE
     yield _tried("key", lambda: key_text(keyfile.public_of(config.key, kind, vault_of(config.key_passphrase))))
     if isinstance(config, ClientConfig):
         yield _tried("gateway's name", lambda: _found(load_client(path)))

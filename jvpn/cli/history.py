@@ -35,8 +35,8 @@ class History:
         """Record that a document was made."""
         self.facts.append(judged(role, Reason.DOCUMENT_ACCEPTED, version, self.serial(), boottime()))
 
-    def write(self) -> None:
-        """Write all of it, durably; Misconfigured when the log does not take it."""
+    def write(self, so_far: str = "the change is made, but") -> None:
+        """Write all of it, durably; Misconfigured when the log does not take it, which tells what was done `so_far`."""
         if self._directory is None or not self.facts:
             return
         self._directory.parent.mkdir(parents=True, exist_ok=True, mode=DIRECTORY)
@@ -44,4 +44,4 @@ class History:
         for fact in self.facts:
             link.record(fact)
         if not link.close():
-            raise Misconfigured(f"{self._directory}: the change is made, but the audit log did not take it: `jvpn audit verify` says more")
+            raise Misconfigured(f"{self._directory}: {so_far} the audit log did not take it: `jvpn audit verify` says more")

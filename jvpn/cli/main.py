@@ -10,7 +10,7 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
-from jvpn.cli import audit, checks, doctor, keys, serving, shipping, state, trust
+from jvpn.cli import audit, checks, doctor, exporting, keys, serving, shipping, state, trust
 from jvpn.cli.output import Exit, complain, say
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.errors import Unavailable
@@ -50,6 +50,10 @@ KEYS: Final[tuple[Row, ...]] = (
     ("revoke", trust.revoke, ("jvpn keys revoke --dir trust --key revocations.key",)),
     ("verify", trust.verify, ("jvpn keys verify trust/revocations.signed --json",)),
     ("status", trust.status, ("jvpn keys status --config /etc/jvpn/gateway.toml",)),
+    ("export", exporting.export, ("jvpn keys export gateway.key --out copy.key --audit history/",
+                                  "jvpn keys export d.key --out c.key --audit h/ --json")),
+    ("import", exporting.import_, ("jvpn keys import copy.key --out gateway.key --audit history/",
+                                   "jvpn keys import c.key --out d.key --audit h/ --json")),
     ("destroy", trust.destroy, ("jvpn keys destroy old.key --yes",)),
 )
 AUDIT: Final[tuple[Row, ...]] = (
@@ -88,7 +92,7 @@ def _group(rows: Sequence[Row], text: str, epilog: str = "") -> typer.Typer:
 
 app = _group(COMMANDS, "A VPN whose session is the anchor and whose transport is volatile.", EPILOG)
 app.add_typer(_group(KEYGEN, "Make and renew key files. Secrets are never printed."), name="keygen")
-app.add_typer(_group(KEYS, "Sign, revoke, verify: signed documents about keys."), name="keys")
+app.add_typer(_group(KEYS, "Sign, revoke, verify: signed documents about keys. Export, import, destroy keys."), name="keys")
 app.add_typer(_group(AUDIT, "Verify, read and report on audit logs."), name="audit")
 
 

@@ -8,7 +8,7 @@ import typer
 
 from jvpn.cli.checks import pass_or_exit
 from jvpn.cli.output import say
-from jvpn.shell import allowlist, keyfile
+from jvpn.shell import allowlist, keyfile, keytext
 from jvpn.shell.audit_link import Writer
 from jvpn.shell.clock import boottime
 from jvpn.shell.config import ClientConfig, GatewayConfig, load_client, load_gateway
@@ -31,7 +31,7 @@ def gateway(config: File, *, check: Check = False) -> None:
     settings = load_gateway(config)
     pass_or_exit(_recorder(settings, "gateway") if not check else lambda: None)
     if check:
-        keyfile.public_of(settings.key, keyfile.GATEWAY, vault_of(settings.key_passphrase))
+        keyfile.public_of(settings.key, keytext.GATEWAY, vault_of(settings.key_passphrase))
         allowlist.load(settings.devices)
         say(f"{config}: good")
         return
@@ -53,7 +53,7 @@ def client(config: File, *, check: Check = False) -> None:
     settings = load_client(config)
     pass_or_exit(_recorder(settings, "client") if not check else lambda: None)
     if check:
-        keyfile.public_of(settings.key, keyfile.DEVICE, vault_of(settings.key_passphrase))
+        keyfile.public_of(settings.key, keytext.DEVICE, vault_of(settings.key_passphrase))
         say(f"{config}: good")
         return
     from jvpn.shell.client import serve  # noqa: PLC0415 - only the service pays for it

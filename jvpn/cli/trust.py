@@ -22,7 +22,7 @@ from jvpn.keys.documents import Revoked, read_keyset, read_revocations, read_roo
 from jvpn.keys.envelope import Envelope, Role
 from jvpn.keys.life import Validity
 from jvpn.keys.trust import Trust
-from jvpn.shell import keyfile
+from jvpn.shell import keyfile, keytext
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.clock import boottime, wall
 from jvpn.shell.config import load_gateway
@@ -37,7 +37,7 @@ READERS: Final[dict[Role, Callable[[bytes], Any]]] = {
     Role.ROOT: read_root, Role.KEYSET: read_keyset, Role.REVOCATIONS: read_revocations,
 }  # fmt: skip
 SIGNERS: Final = ("root-a", "root-b", "root-c", "keyset", "revocations")
-KINDS: Final = {keyfile.DEVICE: Kind.DEVICE, keyfile.GATEWAY: Kind.GATEWAY, keyfile.ROLE: Kind.ROLE}
+KINDS: Final = {keytext.DEVICE: Kind.DEVICE, keytext.GATEWAY: Kind.GATEWAY, keytext.ROLE: Kind.ROLE}
 Audit = Annotated[
     Path | None,
     typer.Option("--audit", metavar="DIR", help="Record what is changed in this audit log, made if missing.", show_default=False),

@@ -14,7 +14,7 @@ from core.crypto.chain import next_kek
 from core.crypto.primitives import PrivateKey
 from core.crypto.secret import Secret
 from core.session.desk import Keks
-from jvpn.shell import files, keyfile
+from jvpn.shell import files, keyfile, keytext
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.errors import Unavailable
 from jvpn.shell.forms import key_text
@@ -218,7 +218,8 @@ def test_seeds_are_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         wiped.append(bytes(buffer))
         real(buffer)
 
-    monkeypatch.setattr(keyfile, "wipe", watch)
+    for module in (keyfile, keytext):
+        monkeypatch.setattr(module, "wipe", watch)
     path = tmp_path / "device.key"
     keyfile.create_device(path, lambda n: b"\x07" * n)
     wiped.clear()
@@ -243,4 +244,4 @@ def test_secrets_are_not_shown(gateway: Path, caplog: pytest.LogCaptureFixture) 
 @given(st.binary(min_size=32, max_size=32))
 def test_seeds_are_decoded_as_everywhere(raw: bytes) -> None:
     """A device would compute another key than the one in its file."""
-    assert keyfile._decoded(bytearray(key_text(raw).encode())) == raw
+    assert keytext.decoded(bytearray(key_text(raw).encode())) == raw

@@ -10,7 +10,7 @@ import pytest
 from core.crypto import primitives
 from core.crypto.primitives import argon2id
 from core.crypto.secret import Secret
-from jvpn.shell import keyfile, vault
+from jvpn.shell import keyfile, keytext, vault
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.randomness import Faulty
 from jvpn.shell.vault import PLAIN, Costs, Vault, judged_passphrase, read_passphrase, sealed_fields, vault_of
@@ -88,7 +88,7 @@ def test_without_a_passphrase_it_says_what_is_needed(gateway: Path) -> None:
     ("names", "value", "said"),
     [
         (("public",), "A" * 43 + "=", "another one, or the file is damaged"),
-        (("kind",), keyfile.DEVICE, "another one, or the file is damaged"),
+        (("kind",), keytext.DEVICE, "another one, or the file is damaged"),
         (("nonce",), "AAAAAAAAAAAAAAAA", "another one, or the file is damaged"),
         (("kdf", "salt"), "AAAAAAAAAAAAAAAAAAAAAA==", "another one, or the file is damaged"),
         (("kdf", "passes"), 3, "another one, or the file is damaged"),
