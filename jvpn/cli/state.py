@@ -16,13 +16,17 @@ Socket = Annotated[Path | None, typer.Option("--socket", metavar="PATH", help="I
 def status(config: Config = None, socket: Socket = None, *, json: Json = False) -> None:
     """Show what a gateway or client does now.
 
-    Sessions by their correlation ids, as in the audit log; carriers; counters since the start.
+    Sessions by their correlation ids, as in the audit log; carriers; counters since the start; of a gateway also since when its store
+    fails, and how much evidence waits to be written.
     """
     said = _ask(config, socket, {"order": "status"})
     if json:
         answer(said)
         return
     table(("service", str(said.pop("role", ""))), pairs(said))
+    store = said.get("store")
+    if isinstance(store, dict) and store.get("state") == "failing":
+        complain(f"the store fails since {store['failing_since']}: {store['error']}: no session is born or moves before this is mended")
     sessions = said.get("sessions")
     if isinstance(sessions, list) and sessions:
         say("")

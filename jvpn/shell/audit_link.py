@@ -23,7 +23,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -160,6 +160,11 @@ class AuditLink:
             except OSError as error:
                 log.warning("audit_writer_not_started", error=error.strerror)
                 self._restart = Instant(now + self._backoff)
+
+    def status(self) -> dict[str, object]:
+        """Return the counters, how many records no writer has taken yet, and whether there is a writer."""
+        waiting = len(self._batch) + _waiting(self._reading) // RECORD_BYTES
+        return asdict(self.counters) | {"waiting": waiting, "writer": "missing" if self._process is None else "running"}
 
     def deadline(self) -> Instant | None:
         """Return when `tick` has something to do, unless the descriptor says so before."""

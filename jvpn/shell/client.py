@@ -157,5 +157,5 @@ class ClientProcess(Parts):
             "sent_bytes": epoch.sent_bytes if epoch else 0,
             "inner": self.driver.counters,
             "transports": counters,
-            "audit": {name: getattr(self.link.counters, name) for name in self.link.counters.__slots__},
+            "audit": self.link.status(),
         }

@@ -1,6 +1,7 @@
 """The gateway process: the core's gateway engine, its carriers, TUN, store, audit writer and control socket."""
 
 import resource
+from datetime import UTC, datetime
 from ipaddress import ip_address
 from typing import Any, Final
 
@@ -138,10 +139,17 @@ class GatewayProcess(Parts):
         return {"devices": len(devices), "static_keys": len(keys.statics)}
 
     def _second(self, now: Instant) -> None:
+        self._still_stored()
         self._hourly(self._past())
         self._compare_clocks(wall() - now)
         if now >= self._judge_at:
             self._judge_keys(now)
+
+    def _still_stored(self) -> None:
+        """End when the store's file is not where it was: this process would bind sessions that nobody else can see [O-26]."""
+        if why := self.store.health().displaced:
+            self.ending = Reason.STORE_DISPLACED
+            raise Unavailable(f"{why}; put it back, or start again: without it clients make new sessions")
 
     def _compare_clocks(self, at_zero: int) -> None:
         """Tell the operator that somebody set the wall clock: rows count from the one at the start, the store purges by the one that is."""
@@ -200,7 +208,20 @@ class GatewayProcess(Parts):
             else None
         )
         return {"role": "gateway", "sessions": sessions, "trust": trust, "inner": self.driver.counters, "transports": counters,
-                "audit": {name: getattr(self.link.counters, name) for name in self.link.counters.__slots__}}  # fmt: skip
+                "store": self._store_status(), "audit": self.link.status()}  # fmt: skip
+
+    def _store_status(self) -> dict[str, object]:
+        """Return whether what is decided is kept, and how much evidence of it is not in the log yet."""
+        health = self.store.health()
+        since = None if health.failing_since is None else datetime.fromtimestamp(health.failing_since // limits.SECOND, UTC).isoformat()
+        return {
+            "state": "well" if since is None else "failing",
+            "failing_since": since,
+            "error": health.error or None,
+            "operations_failed": health.operations_failed,
+            "operations_waiting": health.operations_waiting,
+            "evidence_waiting": health.evidence_waiting,
+        }
 
 
 def policy(config: GatewayConfig) -> Policy:

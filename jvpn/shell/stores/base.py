@@ -8,6 +8,7 @@ The driver hands over what the core asks and takes answers when the descriptor i
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, Protocol
 
 from core.errors import CallerFault
@@ -26,6 +27,18 @@ INTEGERS: Final = ("binding_version", "attempt", "next", "born", "expires", "kek
 
 WallClock = Callable[[], int]
 """Nanoseconds since 1970, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a store is (O-27)."""
+
+    failing_since: int | None  # wall ns of the first failure that no commit followed
+    error: str  # that failure, empty when all is well
+    displaced: str  # why no commit can ever follow, empty while one can (O-26)
+    operations_failed: int  # since the start
+    operations_waiting: int
+    evidence_waiting: int  # records that the audit writer has not yet acknowledged
 
 
 class Store(Protocol):

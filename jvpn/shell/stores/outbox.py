@@ -26,6 +26,7 @@ class Drain:
     """One stream of evidence to one writer at a time."""
 
     def __init__(self) -> None:
+        self.waiting = 0  # records in the outbox that are not acknowledged
         self.acknowledged = 0  # every id up to here is in the log
         self.deletable = 0  # how many of them are still in the outbox
         self._socket: socket.socket | None = None
@@ -33,6 +34,7 @@ class Drain:
         self._flight: deque[int] = deque()
         self._blocked = False
         self._more = True  # the outbox may hold what was not sent yet
+        self._counted = False  # whether `waiting` is known
 
     def swap(self, writer: socket.socket | None) -> None:
         """Go on with another writer, or none: what is not acknowledged is sent again (O-19)."""
@@ -45,9 +47,14 @@ class Drain:
         self._flight.clear()
         self._blocked, self._more = False, True
 
-    def grew(self) -> None:
-        """Hear that a committed transaction may have added evidence."""
-        self._more = True
+    def grew(self, records: int) -> None:
+        """Hear that a committed transaction added so much evidence."""
+        self.waiting += records
+        self._more = self._more or records > 0
+
+    def recount(self) -> None:
+        """Hear that a commit which was taken for failed may have happened."""
+        self._counted, self._more = False, True
 
     def deleted(self) -> None:
         """Hear that what is acknowledged is no longer in the outbox."""
@@ -66,6 +73,8 @@ class Drain:
     def turn(self, tables: Tables) -> None:
         """Take acknowledgements and send as much as the window and the socket hold; never blocks."""
         self._receive()
+        if not self._counted:
+            self.waiting, self._counted = tables.waiting(self.acknowledged), True
         self._blocked = False
         while self._more and not self._blocked and self._socket is not None:
             room = min(IN_FLIGHT - len(self._flight), NOT_DELETED - self.deletable - len(self._flight), RECORDS_PER_PACKET)
@@ -111,6 +120,7 @@ class Drain:
     def _acknowledge(self, number: int) -> None:
         while self._flight and self._flight[0] <= number:
             self._flight.popleft()
+            self.waiting -= 1
             self.deletable += 1
         self.acknowledged = max(self.acknowledged, number)
 

@@ -23,14 +23,14 @@ import structlog
 from core.errors import CallerFault
 from core.values import Answer, Ask, Get, Live, Outcome
 from jvpn.shell.clock import boottime, past
-from jvpn.shell.stores.base import OWNER_GRACE_S, PURGE_EVERY_S, SECOND_NS, WallClock
+from jvpn.shell.stores.base import OWNER_GRACE_S, PURGE_EVERY_S, SECOND_NS, Health, WallClock
 from jvpn.shell.stores.outbox import DELETE_AT, Drain
-from jvpn.shell.stores.tables import Tables
+from jvpn.shell.stores.tables import Displaced, Tables
 
 GROUP: Final = 64  # operations a transaction
 QUEUE: Final = 65_536  # operations that wait; more are answered FAILED
 RETRY_MS: Final = 1_000  # housekeeping that failed, or that waits for a quiet moment
-IDLE_MS: Final = 60_000  # how often the wall clock is looked at without any operation
+LOOK_MS: Final = 1_000  # how often the file's name and the wall clock are looked at without any operation (O-26)
 FAREWELL_NS: Final = SECOND_NS  # at the end: how long the writer is given to acknowledge
 JOIN_S: Final = 5.0  # at the end: how long a disk that hangs is waited for
 BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
@@ -56,7 +56,9 @@ class SqliteStore:
         self._closing = False
         self._purged = self._past() // SECOND_NS
         self._purging, self._live_until = True, 0  # live rows stay until this process has seen an hour pass
-        self._trouble = False
+        self._wall = wall
+        self._trouble: tuple[int, str] | None = None  # since when (wall ns), and the first error
+        self._failed, self._displaced = 0, ""
         self._ready = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
@@ -68,6 +70,7 @@ class SqliteStore:
             room = 0 if self._closing else max(0, QUEUE - len(self._queue))
             self._queue.extend(asks[:room])
             self._answers.extend(Answer(ask.ticket, Outcome.FAILED) for ask in asks[room:])
+            self._failed += len(asks[room:])
             if self._ready >= 0:
                 os.eventfd_write(self._wake, 1)
                 if asks[room:]:
@@ -97,6 +100,12 @@ class SqliteStore:
             self._writers.append(writer)
             os.eventfd_write(self._wake, 1)
 
+    def health(self) -> Health:
+        """Return how the store is, as of a moment ago."""
+        with self._lock:
+            since, error = self._trouble or (None, "")
+            return Health(since, error, self._displaced, self._failed, len(self._queue), self._drain.waiting)
+
     def close(self) -> None:
         """Finish what was submitted, give the writer a moment to acknowledge, close the file. Answers can still be taken."""
         with self._lock:
@@ -122,6 +131,7 @@ class SqliteStore:
     def _run(self) -> None:
         while not (self._closing and not self._queue):
             self._wait()
+            self._housekeep(self._tables.look)
             self._housekeep(self._purge)
             group = self._take()
             if group:
@@ -137,7 +147,7 @@ class SqliteStore:
         if self._queue or self._closing or (more and not self._trouble):
             timeout = 0
         else:
-            timeout = RETRY_MS if self._trouble or self._drain.deletable else IDLE_MS
+            timeout = RETRY_MS if self._trouble or self._drain.deletable else LOOK_MS
         quiet = not self._poll(timeout, self._drain.interest())
         with self._lock:
             writers = list(self._writers)
@@ -171,6 +181,7 @@ class SqliteStore:
             answers = self._one_by_one(group, error)
         with self._lock:
             self._answers.extend(answers)
+            self._failed += sum(answer.outcome is Outcome.FAILED for answer in answers)
             os.eventfd_write(self._ready, 1)
 
     def _commit(self, group: list[Ask]) -> list[Answer]:
@@ -182,7 +193,7 @@ class SqliteStore:
                 self._tables.forget(self._drain.acknowledged)
         if write:
             self._drain.deleted()
-            self._drain.grew()
+            self._drain.grew(self._tables.kept)
             self._well()
         return answers
 
@@ -244,11 +255,17 @@ class SqliteStore:
             if operations == 1:
                 log.error("store_operation_refused", fault=str(error))
             return
+        if isinstance(error, Displaced) and not self._displaced:
+            log.error("store_displaced", error=str(error))
+            self._displaced = str(error)
         if not self._trouble:
-            log.error("store_failed", error=f"{type(error).__name__}: {error}", operations=operations)
-        self._trouble = True
+            self._trouble = self._wall(), f"{type(error).__name__}: {error}"
+            log.error("store_failed", error=self._trouble[1], operations=operations)
 
     def _well(self) -> None:
+        if not self._tables.wrote:
+            return
         if self._trouble:
             log.info("store_recovered")
-        self._trouble = False
+            self._drain.recount()
+        self._trouble = None

@@ -46,18 +46,29 @@ END: Final = """UPDATE sessions SET state = 2, binding_version = binding_version
     WHERE handle = :handle AND state = 1 AND (:device IS NULL OR device = :device) AND (:expect IS NULL OR binding_version = :expect)"""
 PURGE: Final = """DELETE FROM sessions WHERE handle IN
     (SELECT handle FROM sessions WHERE expires < ? AND (state = 2 OR expires < ?) LIMIT ?)"""
+BESIDE: Final = ("", "-wal", "-shm")  # what SQLite keeps open: the file, and the two that it puts beside it
+
+
+class Displaced(Exception):
+    """Under the file's name, or under one of those beside it, is not what this process has open (O-26)."""
 
 
 class Tables:
-    """One connection. Methods raise sqlite3.Error; `judge`, `outbox` and `forget` belong inside `transaction`."""
+    """One connection. Methods raise sqlite3.Error or Displaced; `judge`, `outbox` and `forget` belong inside `transaction`."""
 
     def __init__(self, path: Path, node: bytes, boot: bytes, wall: WallClock) -> None:
-        self._node, self._boot, self._wall = node, boot, wall
+        self._path, self._node, self._boot, self._wall = path, node, boot, wall
         self._connection = _open(path)
+        self._places = _places(path)
+        self._displaced = ""
+        self.kept = 0  # records of evidence that this transaction, or the last one, leaves
+        self.wrote = False  # whether the last transaction changed anything: one that did not says nothing about the disk
 
     @contextlib.contextmanager
     def transaction(self, *, write: bool) -> Iterator[None]:
         """Commit at the end, or roll back and raise; `write` takes the one write lock at the start, before anything is read (O-14)."""
+        self.look()
+        self.kept, self.wrote, before = 0, False, self._connection.total_changes
         self._connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
         try:
             yield
@@ -66,6 +77,15 @@ class Tables:
             if self._connection.in_transaction:  # after some errors SQLite has rolled back already
                 self._connection.execute("ROLLBACK")
             raise
+        self.wrote = self._connection.total_changes > before
+        self.look()  # what was committed into a file without a name counts for nobody
+
+    def look(self) -> None:
+        """Raise Displaced, from the first time on for ever, when the file was removed, moved or replaced (O-26); OSError: nobody knows."""
+        if not self._displaced:
+            self._displaced = _difference(self._path, self._places)
+        if self._displaced:
+            raise Displaced(self._displaced)
 
     def judge(self, ticket: int, operation: Operation) -> Answer:
         """Perform one operation; the answer counts once the transaction is committed. CallerFault for one that nobody may ask for."""
@@ -89,6 +109,11 @@ class Tables:
         """Return (id, record) of this node's evidence after an id, oldest first."""
         query = "SELECT id, record FROM outbox WHERE id > ? AND node = ? ORDER BY id LIMIT ?"
         return self._connection.execute(query, (after, self._node, limit)).fetchall()
+
+    def waiting(self, after: int) -> int:
+        """Return how much of this node's evidence stands after an id."""
+        (count,) = self._connection.execute("SELECT count(*) FROM outbox WHERE id > ? AND node = ?", (after, self._node)).fetchone()
+        return int(count)
 
     def forget(self, upto: int) -> None:
         """Delete this node's evidence up to an id: the log has it (O-18)."""
@@ -154,6 +179,7 @@ class Tables:
     def _keep(self, fact: Fact) -> None:
         """Leave the evidence of a change, in the transaction of the change (O-10)."""
         self._connection.execute("INSERT INTO outbox (node, record) VALUES (?, ?)", (self._node, pack(fact, self._wall(), self._boot)))
+        self.kept += 1
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -193,6 +219,28 @@ def _guard(path: Path) -> None:
         raise Unavailable(f"cannot open the store {path}: {error.strerror}") from error
     if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
         raise Unavailable(f"the store {path} must be a regular file, no link, of this user and with mode 0600")
+
+
+def _places(path: Path) -> tuple[tuple[int, int] | None, ...]:
+    """Return which file, by device and inode, is under each name that SQLite uses; None for a name that is not there."""
+    found: list[tuple[int, int] | None] = []
+    for beside in BESIDE:
+        try:
+            there = os.lstat(f"{path}{beside}")
+        except FileNotFoundError:
+            found.append(None)
+        else:
+            found.append((there.st_dev, there.st_ino))
+    return tuple(found)
+
+
+def _difference(path: Path, places: tuple[tuple[int, int] | None, ...]) -> str:
+    """Say what became of the first file that is not where it was; nothing when all are."""
+    for beside, before, now in zip(BESIDE, places, _places(path), strict=True):
+        if now != before:
+            what = "was removed or moved away" if now is None else "was replaced by another file"
+            return f"{path}{beside} {what} while this process used it"
+    return ""
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

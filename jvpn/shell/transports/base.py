@@ -10,6 +10,7 @@ raises for what a peer or the network does, never calls back into the driver, an
     transport.tick(now)                                 # not later than transport.deadline()
 """
 
+import errno
 import select
 import socket
 from collections.abc import Callable, Sequence
@@ -26,6 +27,13 @@ UNKNOWN: Final = Endpoint(bytes(16), 0)  # the local end of a path that never op
 AT_ONCE: Final = Instant(0)
 CLIENT_PATHS: Final = 4  # open paths of one client carrier; dialling one more closes the oldest
 POLL_EVENTS: Final = 256  # descriptors a turn
+
+FAULTS: Final = {  # whose fault it is that a server cannot listen
+    errno.EADDRINUSE: "another program has this port: end that one, or choose another port",
+    errno.EADDRNOTAVAIL: "the configuration names an address that this machine does not have (yet)",
+    errno.EACCES: "this process may not: ports below 1024 need the capability CAP_NET_BIND_SERVICE",
+    errno.EAFNOSUPPORT: "the configuration names an IPv6 address, and this machine has no IPv6",
+}
 
 SockAddr = tuple[str, int] | tuple[str, int, int, int]
 
@@ -208,13 +216,13 @@ def bound_socket(kind: socket.SocketKind, bind: Endpoint) -> socket.socket:
     """Return a non-blocking server socket bound to `bind`; `::` takes IPv4 as well.
 
     Raises:
-        Unavailable: the address is taken, not of this machine, or its port needs a permission.
+        Unavailable: the address is taken, not of this machine, or its port needs a permission; the message says which, and whose fault.
     """
     family = socket.AF_INET if is_ipv4(bind) else socket.AF_INET6
     try:
         server = socket.socket(family, kind | socket.SOCK_NONBLOCK)
     except OSError as error:
-        raise Unavailable(f"no {family.name} {kind.name} socket: {error.strerror}") from error
+        raise _not_listening(kind, bind, error) from error
     try:
         if family == socket.AF_INET6:
             server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(any(bind.address)))
@@ -223,9 +231,14 @@ def bound_socket(kind: socket.SocketKind, bind: Endpoint) -> socket.socket:
         server.bind(sockaddr(bind))
     except OSError as error:
         server.close()
-        host, port = sockaddr(bind)[:2]
-        raise Unavailable(
-            f"cannot bind {kind.name} to {host} port {port}: {error.strerror}; choose an address of this machine, a free port, "
-            "and for ports below 1024 the capability CAP_NET_BIND_SERVICE"
-        ) from error
+        raise _not_listening(kind, bind, error) from error
     return server
+
+
+def _not_listening(kind: socket.SocketKind, bind: Endpoint, error: OSError) -> Unavailable:
+    """Return the error in an operator's words: protocol, address, port, what the kernel says, and whose fault it is."""
+    host, port = sockaddr(bind)[:2]
+    protocol = "TCP" if kind == socket.SOCK_STREAM else "UDP"
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    whose = FAULTS.get(error.errno or 0, "the kernel refuses it")
+    return Unavailable(f"cannot listen for {protocol} at {where}: {error.strerror}: {whose}")

@@ -196,4 +196,5 @@ def test_a_service_that_cannot_start_says_why(jvpn: Jvpn, tmp_path: Path) -> Non
         jvpn("enroll", "d", "--gateway-config", config, "--out", tmp_path / "d")
         said = jvpn("gateway", "--config", config)
     assert said.status == 1
-    assert "choose an address of this machine, a free port" in said.err
+    assert said.err.startswith("jvpn: cannot listen for UDP at 127.0.0.1:")
+    assert "another program has this port" in said.err

@@ -105,6 +105,7 @@ def test_a_wrong_reading_destroys_no_key(tmp_path: Path) -> None:
     process._config, process._vault = SimpleNamespace(key=path), PLAIN
     process._hourly = lambda at: GatewayProcess._hourly(process, at)
     process._compare_clocks = lambda _at_zero: None
+    process._still_stored = lambda: None  # the store is looked at elsewhere
     process._judge_at = 2**63  # documents are judged elsewhere
     second: Callable[[], None] = lambda: GatewayProcess._second(process, cast("Any", clocks.since()))  # noqa: E731 - of this test alone
     before = path.read_bytes()

@@ -1,5 +1,6 @@
 """Addresses in one form, servers on the address that was asked for, and the one wait."""
 
+import errno
 import os
 import socket
 
@@ -54,17 +55,47 @@ def test_which_socket_has_which_address(bound: str, local: str, yes: bool) -> No
     assert not covers(endpoint(bound, 2), endpoint(local, 1))
 
 
-def test_a_taken_port_is_a_precise_error() -> None:
-    """An operator who starts the gateway twice must read what is taken and what to do, not a traceback."""
-    said = r"cannot bind SOCK_DGRAM to 127\.0\.0\.1 port \d+: Address already in use; choose"
-    with bound_socket(socket.SOCK_DGRAM, endpoint("127.0.0.1", 0)) as first, pytest.raises(Unavailable, match=said):
-        bound_socket(socket.SOCK_DGRAM, from_sockaddr(first.getsockname()))
+@pytest.mark.parametrize(("kind", "protocol"), [(socket.SOCK_DGRAM, "UDP"), (socket.SOCK_STREAM, "TCP")])
+def test_a_taken_port_is_a_precise_error(kind: socket.SocketKind, protocol: str) -> None:
+    """An operator who starts the gateway twice must read what is taken and what to do, not a traceback or a name from C."""
+    with bound_socket(kind, endpoint("127.0.0.1", 0)) as first:
+        if kind == socket.SOCK_STREAM:
+            first.listen()  # SO_REUSEADDR lets two that do not listen share a port
+        port = first.getsockname()[1]
+        with pytest.raises(Unavailable) as refused:
+            bound_socket(kind, endpoint("127.0.0.1", port))
+    assert str(refused.value) == (
+        f"cannot listen for {protocol} at 127.0.0.1:{port}: Address already in use: another program has this port: "
+        "end that one, or choose another port"
+    )
 
 
-def test_a_foreign_address_is_a_precise_error() -> None:
-    """The same for an address that this machine does not have."""
-    with pytest.raises(Unavailable, match="address of this machine"):
-        bound_socket(socket.SOCK_STREAM, endpoint("192.0.2.1", 0))
+@pytest.mark.parametrize(("host", "shown"), [("192.0.2.1", "192.0.2.1:7"), ("2001:db8::1", "[2001:db8::1]:7")])
+def test_a_foreign_address_is_a_precise_error(host: str, shown: str) -> None:
+    """The same for an address that this machine does not have: the fault is the configuration's."""
+    with pytest.raises(Unavailable) as refused:
+        bound_socket(socket.SOCK_STREAM, endpoint(host, 7))
+    assert str(refused.value).startswith(f"cannot listen for TCP at {shown}: ")
+    assert str(refused.value).endswith("the configuration names an address that this machine does not have (yet)")
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "whose"),
+    [
+        ("bind", errno.EACCES, "this process may not"),
+        ("__init__", errno.EAFNOSUPPORT, "no IPv6"),
+        ("bind", errno.EIO, "the kernel refuses"),
+    ],
+)
+def test_what_this_machine_forbids_is_a_precise_error(call: str, number: int, whose: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has no capability, or no IPv6, would be told to choose another port."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(socket, "socket", type("Refusing", (socket.socket,), {call: refuse}))
+    with pytest.raises(Unavailable, match=rf"UDP at \[::1\]:53: {os.strerror(number)}: .*{whose}"):
+        bound_socket(socket.SOCK_DGRAM, endpoint("::1", 53))
 
 
 @pytest.fixture
