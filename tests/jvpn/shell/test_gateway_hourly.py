@@ -60,7 +60,8 @@ def test_keys_are_judged_each_interval() -> None:
 
     desk = SimpleNamespace(admission=Admission(), statics=[SimpleNamespace(public=bytes(32))])
     process = cast("Any", SimpleNamespace(
-        _past=lambda: 0, _hourly=lambda _hour: None, _compare_clocks=lambda _at: None, _judge_at=0, _devices={},
+        _past=lambda: 0, _hourly=lambda _hour: None, _compare_clocks=lambda _at: None, _still_stored=lambda: None,
+        _judge_at=0, _devices={},
         _keys=SimpleNamespace(admission=admission),
         engine=SimpleNamespace(desk=desk, command=lambda order, _now: [order]), driver=SimpleNamespace(execute=done.extend),
     ))  # fmt: skip
