@@ -76,7 +76,7 @@ def test_a_workspace_is_laid_out_once_for_a_commit(tmp_path: Path) -> None:
     """A run that is taken up again would begin anew, or go on with the sources of another commit."""
     prepare(tmp_path, PLANS["ground"], ("tests/core/wire",), "HEAD")
     project = (tmp_path / "pyproject.toml").read_text()
-    assert '[tool.mutmut]\nsource_paths = ["core"]\nonly_mutate = ["core/machine.py"' in project
+    assert '[tool.mutmut]\nsource_paths = ["core", "jvpn/keys"]\nonly_mutate = ["core/machine.py"' in project
     assert 'selection = ["tests/core/wire"]' in project
     (tmp_path / "pyproject.toml").write_text("touched")
     prepare(tmp_path, PLANS["ground"], ("tests/core/wire",), "HEAD")
