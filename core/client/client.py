@@ -89,8 +89,8 @@ class Client(Contact):
         if due is not None and now - due > limits.STALL_NS and self.waiting_since is not None:
             self.waiting_since = now  # this process stood still, so the silence proves nothing about the path [C-42]
         for name in [name for name, at in self.at.items() if at <= now]:
-            del self.at[name]
-            self.timer(name, now)
+            if self.at.pop(name, None) is not None:  # what was due before it may have ended everything
+                self.timer(name, now)
         self.repeat(now)
         self.refusals.flush(now)
         for heard in sorted({heard for heard, at in self.deadlines() if at <= now}, key=PRIORITY.index):
@@ -178,7 +178,7 @@ class Client(Contact):
             case Effect.SAY_CLOSE:
                 if self.committed:
                     self.out += self.committed.seal([encode(Kind.CLOSE, pack(Close(CloseCode.GOING)))])
-            case Effect.WIPE:
+            case Effect.WIPE:  # pragma: no branch - the last effect there is, as mypy sees
                 self.wipe()
 
     def _data(self, frame: bytes, path: Path, packets: list[bytes], now: Instant) -> None:
@@ -263,8 +263,7 @@ class Client(Contact):
                     self.hear(Input.REFUSED, now)
                     return
                 self.newborn = answer
-                if not self.hear(Input.ANSWER_PROVEN, now):
-                    self.newborn = None
+                self.hear(Input.ANSWER_PROVEN, now)
             case Cookie():
                 hand = waiting_for(message, self.hands.values(), path)
                 if self.cookies >= limits.COOKIES_PER_HANDSHAKE:

@@ -117,8 +117,6 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
             return
         lame = self.newborn.epoch.path.carrier if self.newborn else 0  # it answered, but does not carry CONFIRM and ACK
         self.newborn, self.hand_tries = None, self.hand_tries + 1
-        if self.state not in {State.CONNECTING, State.SEEKING}:
-            return
         if self.hand_tries >= limits.HANDSHAKE_TRIES:
             self.hands.clear()
             if not self.hear(Input.HANDSHAKE_OVER, now):

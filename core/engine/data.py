@@ -46,7 +46,7 @@ class DataPlane:
             if epoch is session.active:
                 session.heard_at = now
                 if session.quality_at is None:
-                    watch_quality(session, now)
+                    watch_quality(session, epoch, now)
                     self.desk.changed.add(session)
                 self.inner(session, kind, body, packets.setdefault(session.handle, []), now)
             elif session.candidate and epoch is session.candidate.epoch:

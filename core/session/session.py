@@ -171,7 +171,7 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
                 self.volatile_at = Instant(now + limits.VOLATILE_NS) if effect is Effect.ARM_VOLATILE else None
             case Effect.SAY_CLOSE:
                 self._say_close(reason)
-            case Effect.WIPE:
+            case Effect.WIPE:  # pragma: no branch - the last effect there is, as mypy sees
                 self._wipe(now)
 
     def hold(self, offer: Candidate) -> None:
@@ -245,12 +245,11 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
 
     def acknowledge(self) -> None:
         """Answer a CONFIRM on the active path: binding, addresses, and locators for the attempts after this epoch's [R-22]."""
-        if self.active:
-            first, policy, mint = self.active.attempt + 1, self.desk.policy, self.desk.locators[0].mint
-            last = min(first + limits.LOCATORS_PER_ACK, limits.ATTEMPT_MAX + 1)
-            locators = tuple(mint(self.handle, attempt) for attempt in range(first, last))
-            ack = Ack(self.binding_version, policy.mtu, self.device.inner4, self.device.inner6, policy.resolver, locators)
-            self.desk.out += self.active.seal([encode(Kind.ACK, ack.pack())])
+        active, policy, mint = given(self.active, "what is acknowledged is bound"), self.desk.policy, self.desk.locators[0].mint
+        last = min(active.attempt + 1 + limits.LOCATORS_PER_ACK, limits.ATTEMPT_MAX + 1)
+        locators = tuple(mint(self.handle, attempt) for attempt in range(active.attempt + 1, last))
+        ack = Ack(self.binding_version, policy.mtu, self.device.inner4, self.device.inner6, policy.resolver, locators)
+        self.desk.out += active.seal([encode(Kind.ACK, ack.pack())])
 
     def _unbind(self, now: Instant) -> None:
         if self.active:

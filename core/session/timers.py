@@ -73,14 +73,12 @@ def _judge_quality(session: Session, now: Instant) -> None:
     elif session.state in {State.VOLATILE, State.DEGRADED} and now - session.good_since >= limits.STABLE_NS:
         session.hear(Input.QUALITY_STABLE, now)
     if session.active is epoch and session.state is not State.ATTACHED:
-        watch_quality(session, now)
+        watch_quality(session, epoch, now)
 
 
-def watch_quality(session: Session, now: Instant) -> None:
-    """Open a window of quality on the active path, unless one is open."""
-    if session.quality_at is None and session.active:
-        session.quality_at = Instant(now + limits.LOSS_WINDOW_NS)
-        session.quality_from = (session.active.top, session.active.received)
+def watch_quality(session: Session, epoch: Epoch, now: Instant) -> None:
+    """Open a window of quality on the active path."""
+    session.quality_at, session.quality_from = Instant(now + limits.LOSS_WINDOW_NS), (epoch.top, epoch.received)
 
 
 def _sample_health(session: Session, epoch: Epoch, now: Instant) -> None:

@@ -52,7 +52,7 @@ class Key(Actor[State, Input, Effect, Facts, None]):
                     self.offered = False
                 case Effect.REFUSE:
                     self.offered = self.accepted = False
-                case Effect.ERASE:
+                case Effect.ERASE:  # pragma: no branch - the last effect there is, as mypy sees
                     self.held = False
         require(row.reason is not None, "each row of a key's table has its reason")
         self._tell(row.reason or Reason.INVARIANT_BROKEN, before, now)

@@ -304,3 +304,12 @@ def test_secrets_do_not_leave_their_object(secret: Holder) -> None:
     for leave in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError):
             leave(secret)
+
+
+def test_argon2id_is_that_of_the_standard() -> None:
+    """Files are sealed under another key than Argon2id's, and no other program could ever open them.
+
+    The answer is that of the reference implementation's test suite for version 1.3: argon2id, t = 2, m = 65,536, p = 1.
+    """
+    key = p.argon2id(Secret(b"password"), b"somesalt", 65_536, 2, 1)
+    assert key.expose().hex() == "09316115d5cf24ed5a15a31a3ba326e5cf32edc24702987c02b6566f61913cf7"

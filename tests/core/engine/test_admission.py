@@ -2,8 +2,9 @@
 
 import pytest
 
+from core import limits
 from core.reasons import Event, Reason
-from core.values import ROW_LIVE, ROW_TOMBSTONE, Admission, AllowList, Live
+from core.values import ROW_LIVE, ROW_TOMBSTONE, Admission, AllowList, Answer, Live, Outcome, Tombstone
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.frames import v4
 from tests.core.world import World
@@ -107,6 +108,22 @@ def test_a_row_that_is_read_meanwhile_is_refused() -> None:
     world.run(1_000)
     assert not world.desk.sessions
     assert Reason.KEY_REVOKED in refused(world)
+
+
+def test_a_row_whose_session_is_held_is_ended_by_its_session_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """[K-34] An end that the store did not take at once would be asked for twice, and recorded under two names."""
+    world = World().connected()
+    execute = world.store.execute
+    monkeypatch.setattr(
+        world.store, "execute", lambda ask: Answer(ask.ticket, Outcome.FAILED) if isinstance(ask.operation, Tombstone) else execute(ask)
+    )
+    ordered(world, revoking(world))
+    asked = [ask.operation for ask in world.store.asked if isinstance(ask.operation, Live | Tombstone)]
+    assert [type(each) for each in asked] == [Tombstone, Live]
+    monkeypatch.undo()
+    world.run(limits.TOMBSTONE_RETRY_NS / limits.MILLISECOND + 50)
+    assert states(world) == [ROW_TOMBSTONE]
+    assert world.reasons(Event.SESSION_ENDED) == [Reason.KEY_REVOKED]
 
 
 def test_a_store_that_fails_is_asked_again_and_one_that_answered_is_not() -> None:

@@ -5,6 +5,7 @@ from random import Random
 import pytest
 
 from core import limits
+from core.client.contact import ClientPolicy
 from core.reasons import Carrier, CloseCode, Event, Reason
 from core.session.desk import Policy
 from core.session.states import State
@@ -135,13 +136,16 @@ def test_what_only_the_other_end_may_say_is_refused() -> None:
     assert Reason.UNEXPECTED_MESSAGE in world.reasons(UNPROVEN)
 
 
-def test_a_wrong_mtu_is_never_confirmed() -> None:
-    """A session would be born with two ideas of what fits."""
-    world = World().connected()
+@pytest.mark.parametrize(("mine", "other"), [(1_280, 1_380), (1_380, 1_280)])
+def test_a_wrong_mtu_is_never_confirmed(mine: int, other: int) -> None:
+    """R-20: a session would be born with two ideas of what fits; a CONFIRM of a smaller M shows only that a smaller frame is carried."""
+    world = World(policy=Policy(mtu=mine), client_policy=ClientPolicy(mtu=mine)).connected()
     epoch = proven(world, here(world.host, 777))
-    says(world, epoch, encode(Kind.CONFIRM, pack(Confirm(1_380))))
+    says(world, epoch, encode(Kind.CONFIRM, pack(Confirm(other))))
     assert not world.session.commit_ticket
     assert world.reasons(REFUSED) == [Reason.INNER_MALFORMED]
+    says(world, epoch, confirm(world))
+    assert world.session.commit_ticket
 
 
 def test_quality_goes_down_with_loss_and_up_without() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from core.crypto import primitives
-from core.crypto.primitives import argon2id
 from core.crypto.secret import Secret
 from jvpn.shell import keyfile, keytext, vault
 from jvpn.shell.checked import Misconfigured
@@ -41,15 +40,6 @@ def changed(path: Path, *names: str, value: object) -> None:
         within = within[name]
     within[names[-1]] = value
     path.write_text(json.dumps(fields))
-
-
-def test_argon2id_is_that_of_the_standard() -> None:
-    """Files are sealed under another key than Argon2id's, and no other program could ever open them.
-
-    The answer is that of the reference implementation's test suite for version 1.3: argon2id, t = 2, m = 65,536, p = 1.
-    """
-    key = argon2id(Secret(b"password"), b"somesalt", 65_536, 2, 1)
-    assert key.expose().hex() == "09316115d5cf24ed5a15a31a3ba326e5cf32edc24702987c02b6566f61913cf7"
 
 
 def test_a_sealed_file_opens_with_its_passphrase(gateway: Path) -> None:
