@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from jvpn.shell.clock import wall
 from lab import evidence
-from lab.mutants.work import ALL_TESTS, FOLDER, PLANS, prepare, results, run, tally, text_only
+from lab.mutants.work import ALL_TESTS, FOLDER, PLANS, Mutant, hurry, prepare, results, run, tally, text_only
 
 NAME: Final = "mutants"
 EXPLAINED: Final = Path(__file__).with_name("survivors.toml")
+FIRST: Final = "*__mutmut_1"  # of each function
 SCORE: Final = 90.0  # per cent of the mutants that are not of a text
 
 
@@ -46,25 +48,37 @@ def known() -> dict[str, Any]:
 
 
 def of_plan(name: str, seconds: int) -> dict[str, Any]:
-    """Run one plan for at most so long, then its survivors with all tests of the core; return what is written down."""
+    """Run one plan for at most so long: quick tests first, then for what survived them and is not explained all tests of the core.
+
+    Return what is written down. A mutant of a text is not run.
+    """
     plan, folder = PLANS[name], FOLDER / name
-    wide = folder.with_name(f"{name}-wide")
+    wide, until = folder.with_name(f"{name}-wide"), wall() + seconds * evidence.SECOND_NS
     made = evidence.circumstances("mutmut", "pytest")
+
+    def left() -> int:
+        return max(1, (until - wall()) // evidence.SECOND_NS)
+
     if seconds:
-        prepare(folder, plan, plan.tests, made["commit"])
-        run(folder, seconds)
+        new = prepare(folder, plan, plan.tests, made["commit"])
+        if new or not results(folder):
+            run(folder, left(), [FIRST])  # makes all
+        hurry(folder)
+        due = {"not run", "survived"} if new else {"not run"}
+        if todo := [each.key for each in results(folder) if each.verdict in due and not text_only(each.before, each.after)]:
+            run(folder, left(), todo)
     mutants = results(folder)
-    again = [each.key for each in mutants if each.verdict == "survived" and not text_only(each.before, each.after)]
+    again = [each.key for each in mutants if each.verdict == "survived" and needs_a_reason(each)]
     if seconds and again:
         prepare(wide, plan, ALL_TESTS, made["commit"])
-        run(wide, seconds, again)
+        run(wide, left(), again)
     second = {each.key: each.verdict for each in results(wide) if each.key in again}
     mutants = [each._replace(verdict="killed") if second.get(each.key) == "killed" else each for each in mutants]
     survivors = [each.plain() for each in mutants if each.verdict == "survived" and not text_only(each.before, each.after)]
     ran_at = (folder / "COMMIT").read_text(encoding="ascii").split()[0]
     return {
-        "commit": ran_at, "tests": list(plan.tests), "modules": tally(mutants), "survivors": survivors,
-        "made": made,
+        "commit": ran_at, "seconds": seconds - left() if seconds else 0, "tests": list(plan.tests), "modules": tally(mutants),
+        "survivors": survivors, "made": made,
     }  # fmt: skip
 
 
@@ -80,10 +94,20 @@ def explanations() -> list[dict[str, str]]:
     return found
 
 
+def needs_a_reason(mutant: Mutant) -> bool:
+    """Tell whether a mutant is neither of a text nor explained."""
+    return not text_only(mutant.before, mutant.after) and mutant.plain() not in reasons(explanations())
+
+
+def reasons(explained: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return which changes are explained."""
+    return [{name: each[name] for name in ("module", "function", "before", "after")} for each in explained]
+
+
 def unexplained(document: dict[str, Any], explained: list[dict[str, str]]) -> list[dict[str, str]]:
     """Return the survivors that no explanation is of."""
-    reasons = [{name: each[name] for name in ("module", "function", "before", "after")} for each in explained]
-    return [each for plan in document["plans"].values() for each in plan["survivors"] if each not in reasons]
+    known_reasons = reasons(explained)
+    return [each for plan in document["plans"].values() for each in plan["survivors"] if each not in known_reasons]
 
 
 def page(document: dict[str, Any]) -> list[str]:

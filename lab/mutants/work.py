@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple
 from lab.evidence import ROOT
 
 FOLDER: Final = ROOT / ".cache" / "mutants"
-ALL_TESTS: Final = ("tests/core",)
+ALL_TESTS: Final = ("tests/core", "tests/abuse", "tests/jvpn/keys")
+QUICK_S: Final = 0.2  # a test that takes longer is left to the second look
 # Looks where secrets are in memory, and finds the frames of mutmut's own.
 NOT_HERE: Final = "tests/core/crypto/test_secret.py::test_no_secret_is_where_it_must_not_be"
 VERDICTS: Final = {1: "killed", 3: "killed", 0: "survived", 24: "killed", -24: "killed", 36: "killed", None: "not run"}  # 24, 36: time-outs
@@ -25,7 +26,7 @@ source_paths = ["core", "jvpn/keys"]
 only_mutate = {patterns}
 also_copy = ["audit", "observability", "jvpn", "lab", "schemas", "docs", "threat-model", "requirements", "tools", "README.md"]
 pytest_add_cli_args_test_selection = {tests}
-pytest_add_cli_args = ["-p", "no:cacheprovider", "--deselect", "{not_here}"]
+pytest_add_cli_args = ["-p", "no:cacheprovider", "--timeout", "60", "--deselect", "{not_here}"]
 """
 
 
@@ -63,12 +64,15 @@ class Mutant(NamedTuple):
         return {"module": self.module, "function": self.function, "before": self.before, "after": self.after}
 
 
-def prepare(folder: Path, plan: Plan, tests: Sequence[str], commit: str) -> None:
-    """Lay the commit's files out, with the plan's configuration; mutmut keeps the results of functions that are as they were."""
+def prepare(folder: Path, plan: Plan, tests: Sequence[str], commit: str) -> bool:
+    """Lay the commit's files out, with the plan's configuration; return False where they lie there already.
+
+    Of functions that are as they were mutmut keeps the results.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     stamp, wanted = folder / "COMMIT", f"{commit} {plan.patterns} {tests}"
     if stamp.exists() and stamp.read_text(encoding="ascii") == wanted:
-        return
+        return False
     made = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True, timeout=60).stdout
     with tarfile.open(fileobj=BytesIO(made)) as archive:
         archive.extractall(folder, filter="data")
@@ -76,6 +80,7 @@ def prepare(folder: Path, plan: Plan, tests: Sequence[str], commit: str) -> None
     with (folder / "pyproject.toml").open("a", encoding="utf-8") as project:
         project.write(config)
     stamp.write_text(wanted, encoding="ascii")
+    return True
 
 
 def run(folder: Path, seconds: int, keys: Iterable[str] = ()) -> None:
@@ -87,6 +92,16 @@ def run(folder: Path, seconds: int, keys: Iterable[str] = ()) -> None:
         except subprocess.TimeoutExpired:
             process.terminate()
             process.wait(60)
+
+
+def hurry(folder: Path) -> None:
+    """Leave the slow tests out, for functions that quick ones reach too: a mutant that survives costs the time of all of its tests."""
+    path = folder / "mutants" / "mutmut-stats.json"
+    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    seconds, reached = known["duration_by_test"], known["tests_by_mangled_function_name"]
+    for function, tests in reached.items():
+        reached[function] = [test for test in tests if seconds[test] <= QUICK_S] or tests
+    path.write_text(json.dumps(known), encoding="utf-8")
 
 
 def results(folder: Path) -> list[Mutant]:
@@ -150,5 +165,5 @@ def tally(mutants: Iterable[Mutant]) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, Any]] = {}
     for mutant in mutants:
         of = counts.setdefault(mutant.module, {"killed": 0, "survived": 0, "text": 0, "not run": 0})
-        of["text" if mutant.verdict == "survived" and text_only(mutant.before, mutant.after) else mutant.verdict] += 1
+        of["text" if text_only(mutant.before, mutant.after) else mutant.verdict] += 1
     return counts
