@@ -16,8 +16,14 @@ from core.crypto import primitives as p
 from core.crypto.noise import IKHFS, KKPSK0, Handshake
 from core.crypto.replay import Verdict, step
 from core.crypto.secret import Secret
-from core.errors import require
+from core.errors import PeerFault, require
 from core.limits import COUNTER_LIMIT
+from core.reasons import Carrier
+from core.values import Endpoint, Instant, Path
+from core.wire.epoch import Epoch
+from core.wire.inner import encode, parse
+from core.wire.layout import DATA_HEADER, Kind
+from core.wire.messages import parse_data
 from jvpn.shell import second
 from jvpn.shell.entropy import entropy, start_up
 
@@ -193,6 +199,32 @@ def _chain() -> None:
     _equal(chain.next_kek(_secret(vector["kek"][0])).expose(), vector["kek"][1])
 
 
+def _packets() -> None:
+    """Both libraries seal each packet to the same bytes and open it; the core builds nonce, associated data and padding; forgeries fail."""
+    vector = _vector("data")
+    for case in vector["frames"]:
+        sender, receiver = _ends(vector["session"], case["from"])
+        sender.counter, frame = int.from_bytes(_hex(case["counter"]), "little"), _hex(case["frame"])
+        kind = Kind(case["kind"])
+        inner = encode(kind, _hex(case["body"]), None if kind in {Kind.CONFIRM, Kind.ACK} else case["length"])
+        _equal(b"".join(sender.seal([inner])[0].frames), case["frame"])
+        require(parse(receiver.open(frame, parse_data(frame)[1])) == (kind, _hex(case["body"])), "what was sealed opens")
+        other = second.Cipher(_hex(vector["session"]["k_up" if case["from"] == "client" else "k_down"]))
+        _equal(other.encrypt(_hex(case["nonce"]), inner, frame[:DATA_HEADER]), case["frame"][2 * DATA_HEADER :])
+    for case in vector["refused"]:
+        frame = _hex(case["frame"])
+        _refused(partial(_ends(vector["session"], "client")[1].open, frame, parse_data(frame)[1]), PeerFault)
+
+
+def _ends(session: dict[str, str], by: str) -> tuple[Epoch, Epoch]:
+    """Return the vector's epochs of who sends and of who receives."""
+    path = Path(Carrier.UDP, 0, Endpoint(bytes(16), 0), Endpoint(bytes(16), 0))
+    up, down = _secret(session["k_up"]), _secret(session["k_down"])
+    client, gateway = (int.from_bytes(_hex(session[f"{end}_index"]), "little") for end in ("client", "gateway"))
+    ends = Epoch(client, gateway, (up, down), path, 0, Instant(0)), Epoch(gateway, client, (down, up), path, 0, Instant(0))
+    return ends if by == "client" else ends[::-1]
+
+
 def _replay() -> None:
     """Each verdict once, and that a refusal changes nothing."""
     verdict, top, bitmap = step(0, 0, 5)
@@ -250,6 +282,7 @@ TESTS: Final[tuple[tuple[str, str, Callable[[], None]], ...]] = (
     ("handshake IKhfs", "schemas/vectors/ikhfs.json", _ikhfs),
     ("reattach KKpsk0", "schemas/vectors/reattach.json", _kkpsk0),
     ("chain, locators, rows", "schemas/vectors/chain.json", _chain),
+    ("packets", "schemas/vectors/data.json; libsodium", _packets),
     ("anti-replay window", "RFC 4303", _replay),
     ("SHA-256, random", "libsodium", second.sha256),
     ("comparison, random", "libsodium", second.comparison),

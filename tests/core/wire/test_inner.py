@@ -182,7 +182,7 @@ def test_confirm_of_no_m(mtu: int, size: int) -> None:
 @pytest.mark.parametrize("kind", ROOMY)
 @pytest.mark.parametrize("mtu", MTUS)
 def test_probes_of_every_length(kind: Kind, mtu: int) -> None:
-    """The path's MTU could not be looked for."""
+    """[I-1] [I-6] The path's MTU could not be looked for, or a probe longer than L(M) would be taken."""
     body = bytes(12 if kind is Kind.PROBE else 36)
     most = confirm_length(mtu) - 32
     for size in range(padded(3 + len(body)), most + 1, 16):
@@ -192,7 +192,7 @@ def test_probes_of_every_length(kind: Kind, mtu: int) -> None:
 
 @pytest.mark.parametrize("kind", PLAIN)
 def test_the_rest_has_one_length(kind: Kind) -> None:
-    """A frame would have many forms, and padding could carry what nobody sees."""
+    """[I-1] A frame would have many forms, and padding could carry what nobody sees."""
     body = bytes(1 if kind is Kind.CLOSE else 80)
     plain = encode(kind, body)
     parse(plain)

@@ -14,7 +14,8 @@ from core.crypto.replay import Verdict, step
 from core.crypto.secret import Secret
 from core.errors import Invariant
 from core.limits import COUNTER_LIMIT
-from jvpn.shell import selftest
+from core.wire import epoch
+from jvpn.shell import second, selftest
 from tests.support import ROOT
 
 
@@ -148,6 +149,10 @@ BREAKS: dict[str, tuple[object, str, Any, str]] = {
     "another comparison than libsodium's": (p, "same", lambda a, b: True, "comparison, random"),
     "another cipher than libsodium's": (p, "new_cipher", lambda key: ChaCha20Poly1305(key.expose()[::-1]), "ChaCha20-Poly1305, random"),
     "another curve than libsodium's": (p, "PrivateKey", lambda seed: Real(seed[::-1]), "X25519, random"),
+    "another packet": (selftest, "encode", lambda kind, body, pad_to: bytes((kind,)) + bytes(pad_to or 1_296)[1:], "packets"),
+    "another packet than libsodium's": (second.Cipher, "encrypt", lambda *_: bytes(48), "packets"),
+    "another seal": (epoch, "new_cipher", lambda key: ChaCha20Poly1305(key.expose()[::-1]), "packets"),
+    "a tag of a packet that nobody checks": (epoch, "new_cipher", Careless, "packets"),
     "a window that forgets": (selftest, "step", no_replay, "anti-replay window"),
     "a window without an end": (selftest, "step", no_limit, "anti-replay window"),
 }
