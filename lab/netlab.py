@@ -64,14 +64,15 @@ class _Holder:
 
     def close(self) -> None:
         """End the holder by ending its input; it ends whoever is left in its namespace."""
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe is not None:
-                pipe.close()
+        if self.process.stdin is not None:
+            self.process.stdin.close()
         try:
             self.process.wait(END_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        if self.process.stdout is not None:  # not before: what nobody waits for any more, after Ctrl-C, it still answers
+            self.process.stdout.close()
 
     def _answer(self, do: str) -> None:
         answers = self.process.stdout

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from lab import end_with_parent
+from lab import command, end_with_parent
 from lab.opensearch_fetch import VERSION, FetchError, fetch, java_home
 
 START_SECONDS: Final = 180.0  # a start takes 10 s; on a busy machine 60 s were seen
@@ -330,7 +330,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=600.0, help="end it after this time (default: %(default)s)")
     parser.add_argument("--directory", type=Path, help="keep its data here (default: a temporary directory, removed at the end)")
     given = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         with Node(fetch(), directory=given.directory) as node:
             sys.stdout.write(f"{node.url}\n")
@@ -338,8 +338,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if node.wait(given.seconds):
                 sys.stderr.write(f"OpenSearch ended by itself:\n{node.console()}\n")
                 return 1
-    except KeyboardInterrupt:
-        return 0
+    except KeyboardInterrupt as error:
+        error.add_note("the node")
+        raise
     except (FetchError, NodeError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -347,4 +348,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main, "lab.opensearch_node")

@@ -26,6 +26,8 @@ from mypy.nodes import Expression, MypyFile
 from mypy.options import Options
 from mypy.types import Instance, ProperType, TupleType, Type, UnionType, get_proper_type
 
+from lab import command
+
 ROOT: Final = Path(__file__).resolve().parents[1]
 SECRET: Final = "core.crypto.secret.Secret"  # noqa: S105 - the name of a type
 EXPOSE: Final = "expose"
@@ -267,4 +269,4 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command.run(main, "lab.secrecy")

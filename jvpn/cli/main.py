@@ -5,11 +5,13 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
 import typer
 
+from jvpn import interrupt
 from jvpn.cli import audit, checks, doctor, exporting, keys, serving, shipping, state, trust
 from jvpn.cli.output import Exit, complain, say
 from jvpn.shell.checked import Misconfigured
@@ -124,8 +126,8 @@ def main(arguments: Sequence[str]) -> int:
         return Exit.SELF_TEST
     except Unavailable as error:
         complain(str(error))
-    except (KeyboardInterrupt, typer.Abort):
-        return Exit.INTERRUPTED
+    except (KeyboardInterrupt, typer.Abort) as error:
+        return _interrupted(arguments, error)
     except OSError as error:
         complain(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or type(error).__name__)
         _explain(error)
@@ -134,12 +136,15 @@ def main(arguments: Sequence[str]) -> int:
         complain(f"internal error: {type(error).__name__} in {Path(where.filename).name}, line {where.lineno}; JVPN_TRACEBACK=1 shows more")
         _explain(error)
     else:
+        if status == Exit.INTERRUPTED:  # typer makes this of a KeyboardInterrupt
+            return _interrupted(arguments)
         return Exit.USAGE if not arguments else status if isinstance(status, int) else Exit.DONE
     return Exit.FAILED
 
 
 def run() -> NoReturn:
     """Be the console script."""
+    interrupt.heard()
     status = main(sys.argv[1:])
     try:
         sys.stdout.flush()
@@ -148,6 +153,12 @@ def run() -> NoReturn:
     ):  # told already, by the command that wrote it; the interpreter would try once more at its end, and complain in its own words
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
+
+
+def _interrupted(arguments: Sequence[str], error: BaseException | None = None) -> Exit:
+    """Say which command was stopped; return the exit status."""
+    complain(interrupt.told(error, f"jvpn {' '.join(takewhile(str.isalpha, arguments))}"))
+    return Exit.INTERRUPTED
 
 
 def _explain(error: Exception) -> None:

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from jvpn import interrupt
+
 WIDE: Final = 240  # columns of a table that no window cuts
 COLOURS: Final = {"ok": "green", "passed": "green", "VERIFIED": "green", "note": "yellow", "missing": "red", "FAILED": "red"}
 
@@ -22,7 +24,7 @@ class Exit(IntEnum):
     FAILED = 1
     USAGE = 2
     SELF_TEST = 3
-    INTERRUPTED = 130
+    INTERRUPTED = interrupt.STATUS
 
 
 Json = Annotated[bool, typer.Option("--json", help="Answer with one line of JSON.")]

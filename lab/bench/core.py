@@ -9,13 +9,12 @@ is not met, which is a result; another when something did not run.
 import argparse
 import json
 import os
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 from rich.console import Console
 
-from lab import evidence
+from lab import command, evidence
 from lab.bench import memory, storm
 from lab.bench.figures import Bar, Series, in_turns
 from lab.bench.subjects import SESSIONS, Curve, Data, Door, bars, shown
@@ -148,4 +147,4 @@ def _number(value: float, unit: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command.run(main, "lab.bench.core")

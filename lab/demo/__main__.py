@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from lab import netns
+from lab import command, netns
 from lab.demo import siem
 from lab.demo.loopback import Loopback
 from lab.demo.scene import Failed, Scene
@@ -172,4 +172,4 @@ def print_outcome(console: Console, outcome: Outcome, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main, "lab.demo")

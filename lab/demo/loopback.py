@@ -31,6 +31,7 @@ class Loopback(Stage):
     """One machine, no privileges: what the kernel would do with packets, programs of the laboratory do."""
 
     mode = "loopback"
+    stands_on = "the relay, the traffic"
     label = "No namespaces: loopback sockets and a packet pump instead of TUN; nftables not used."
     not_shown = (
         "a kernel that routes packets into the tunnel; programs of the laboratory make the IP packets, and the download is not TCP",

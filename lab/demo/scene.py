@@ -63,6 +63,8 @@ class Stage(ABC):
     """One word for the summary."""
     label: str
     """What is real here, in one sentence."""
+    stands_on: str
+    """What else runs, and ends with the stage."""
     not_shown: tuple[str, ...] = ()
     """What a place like this cannot show."""
     address_step: str
@@ -116,6 +118,8 @@ class Stage(ABC):
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.close()
+        if error is not None:
+            error.add_note(f"client, gateway and {self.stands_on}")
 
     def close(self) -> None:
         """End client, then gateway, then what they stand on; again changes nothing."""
@@ -196,6 +200,7 @@ class Scene(Stage):
     """Two network namespaces and a cable: TUN devices, nftables, addresses of its own."""
 
     mode = "namespaces"
+    stands_on = "both namespaces with the traffic in them"
     label = "Two network namespaces, real TUN devices, UDP dropped by nftables."
     address_step = "the client's address is replaced: the session follows"
     jumps = (frozenset({"MOVED_PATH_DEAD"}), frozenset({"MOVED_BETTER"}), frozenset({"MOVED_ADDRESS_CHANGED"}))

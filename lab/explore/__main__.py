@@ -13,10 +13,10 @@ Exit status 0: all claims hold, every fault and mutant is caught or accepted; 1:
 
 import argparse
 import json
-import sys
 import time
 from typing import Any
 
+from lab import command
 from lab.explore import claims, faults, mutants, together
 from lab.explore.copying import watched
 from lab.explore.playbook import Writer
@@ -128,4 +128,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command.run(main, "lab.explore")

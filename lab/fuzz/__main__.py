@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Final
 
+from lab import command
 from lab.fuzz import evidence
 from lab.fuzz.driver import COMMITTED, TARGETS, WORKING, Missing, Result, available, fuzz, shares
 
@@ -102,13 +103,15 @@ def main(argv: list[str]) -> int:
         print(why, file=sys.stderr)
         return 2
     results = evidence.begin(resume=given.resume)
+    interrupted: KeyboardInterrupt | None = None
     try:
         run(given, results)
     except Missing as missing:
         print(missing, file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("stopped; --resume goes on", file=sys.stderr)
+    except KeyboardInterrupt as error:  # what was done counts
+        error.add_note("the fuzzer; --resume goes on")
+        interrupted = error
     if given.evidence:
         evidence.write(results)
     told = evidence.summary(results)
@@ -120,8 +123,10 @@ def main(argv: list[str]) -> int:
                 crashed = ", ".join(each.crashes) or "none"
                 print(f"{each.target:12} {each.executions:12,} inputs {each.seconds:8.1f} s {each.edges:6} edges, crashes: {crashed}")
         print(f"{told['executions']:,} inputs, {told['crashes']} crashes; what crashed is kept in {WORKING / 'crashes'}")
+    if interrupted:
+        raise interrupted
     return 1 if told["crashes"] else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command.run(main, "lab.fuzz")

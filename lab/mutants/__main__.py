@@ -7,14 +7,13 @@ Writes docs/evidence/mutants.*: of each plan the last run, and at which commit. 
 
 import argparse
 import json
-import sys
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from jvpn.shell.clock import wall
-from lab import evidence
+from lab import command, evidence
 from lab.mutants.work import ALL_TESTS, FOLDER, PLANS, Mutant, hurry, prepare, results, run, tally, text_only
 
 NAME: Final = "mutants"
@@ -137,4 +136,4 @@ def page(document: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command.run(main, "lab.mutants")

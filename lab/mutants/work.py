@@ -2,7 +2,9 @@
 
 import ast
 import json
+import os
 import re
+import signal
 import subprocess
 import sys
 import tarfile
@@ -86,12 +88,24 @@ def prepare(folder: Path, plan: Plan, tests: Sequence[str], commit: str) -> bool
 def run(folder: Path, seconds: int, keys: Iterable[str] = ()) -> None:
     """Run what has no result yet, or these mutants, one at a time; mutmut shows its progress. After `seconds` it stops where it is."""
     command = [str(Path(sys.executable).with_name("mutmut")), "run", "--max-children", "1", *keys]
-    with subprocess.Popen(command, cwd=folder, stdout=sys.stderr) as process:
+    with subprocess.Popen(command, cwd=folder, stdout=sys.stderr, start_new_session=True) as process:  # Ctrl-C is for us; we end it
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
-            process.terminate()
-            process.wait(60)
+            _end(process)
+        except KeyboardInterrupt as error:
+            _end(process)
+            error.add_note("mutmut; the next run goes on")
+            raise
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End mutmut and the tests that it runs just now; what has a result is kept."""
+    os.killpg(process.pid, signal.SIGTERM)  # not reaped yet, so the number is still its own
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def hurry(folder: Path) -> None:

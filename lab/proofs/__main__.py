@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from lab import command
 from lab.proofs import evidence
 from lab.proofs.evidence import Row
 from lab.proofs.suites import SUITES
@@ -60,4 +61,4 @@ def table(rows: list[Row]) -> Table:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    command.run(main, "lab.proofs")

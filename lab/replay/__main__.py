@@ -20,6 +20,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
+from lab import command
 from lab.replay.judge import Cell, feed
 from lab.replay.states import names, stage, true_frames
 
@@ -138,4 +139,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command.run(main, "lab.replay")

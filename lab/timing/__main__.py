@@ -13,7 +13,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from lab import evidence
+from lab import command, evidence
 from lab.timing.harness import ALARM, CROPS, LOUD
 from lab.timing.judge import LONG_CALLS, LONG_RUNS, QUICK_CALLS, QUICK_RUNS, Row, Verdict, judge
 from lab.timing.picture import draw
@@ -94,4 +94,4 @@ def _said(row: Row) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command.run(main, "lab.timing")

@@ -270,8 +270,8 @@ class TestRealNode:
             url = run.stdout.readline().strip()
             assert ask(url, "GET", "/")[1]["version"]["number"] == "3.8.0"
             run.send_signal(signal.SIGINT)
-            assert run.communicate(timeout=60) == ("", "")
-            assert run.returncode == 0
+            assert run.communicate(timeout=60) == ("", "lab.opensearch_node: interrupted; stopped: the node\n")
+            assert run.returncode == 130
             with pytest.raises(ConnectionRefusedError):
                 ask(url, "GET", "/")
         finally:

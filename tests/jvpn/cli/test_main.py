@@ -92,7 +92,7 @@ def test_the_version(jvpn: Jvpn) -> None:
         (Unavailable("no TUN; load it"), 1, "jvpn: no TUN; load it\n"),
         (PermissionError(13, "Permission denied", "/x\n\x1b[31m"), 1, "jvpn: /x ?[31m: Permission denied\n"),
         (OSError("odd"), 1, "jvpn: OSError\n"),
-        (KeyboardInterrupt(), 130, ""),
+        (KeyboardInterrupt(), 130, "jvpn: interrupted; stopped: jvpn keygen device\n"),
     ],
 )
 def test_errors_are_one_line(jvpn: Jvpn, monkeypatch: pytest.MonkeyPatch, error: BaseException, status: int, said: str) -> None:
