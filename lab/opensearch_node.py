@@ -335,16 +335,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with Node(fetch(), directory=given.directory) as node:
             sys.stdout.write(f"{node.url}\n")
             sys.stdout.flush()
-            if node.wait(given.seconds):
-                sys.stderr.write(f"OpenSearch ended by itself:\n{node.console()}\n")
-                return 1
+            if not node.wait(given.seconds):
+                return 0
+            sys.stderr.write(f"OpenSearch ended by itself:\n{node.console()}\n")
     except KeyboardInterrupt as error:
         error.add_note("the node")
         raise
     except (FetchError, NodeError, OSError) as error:
         sys.stderr.write(f"{error}\n")
-        return 1
-    return 0
+    return 1
 
 
 if __name__ == "__main__":
