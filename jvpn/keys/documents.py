@@ -7,7 +7,7 @@ import binascii
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 from core import limits
 from core.errors import PeerFault
@@ -110,10 +110,10 @@ def read_revocations(payload: bytes) -> Revocations:
 def _fields(role: Role, name: str, payload: bytes) -> tuple[int, int, int, Any]:
     """Return version, created, expires and what the document is about, which stands under `name`."""
     try:
-        fields = json.loads(payload.decode("utf-8"), object_pairs_hook=_once, parse_float=_refuse, parse_constant=_refuse)
+        fields = json.loads(payload.decode(), object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise PeerFault(Reason.DOCUMENT_MALFORMED) from None
-    if type(fields) is dict and fields.get("role") in {each.value for each in Role} - {role.value}:
+    if type(fields) is dict and fields.get("role") in [each.value for each in Role if each is not role]:
         raise PeerFault(Reason.DOCUMENT_ROLE_WRONG)
     said, version, created, expires, body = _object(fields, "role", "version", "created", "expires", name)
     _need(said == role.value and _number(version) > 0 and _number(created) < _number(expires))
@@ -162,7 +162,3 @@ def _public(value: Any) -> bytes:  # noqa: ANN401 - the same
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     _need(len(dict(pairs)) == len(pairs))
     return dict(pairs)
-
-
-def _refuse(_: str) -> NoReturn:
-    raise ValueError

@@ -63,7 +63,7 @@ def parse(raw: bytes) -> Envelope:
         raise PeerFault(Reason.DOCUMENT_TOO_LARGE)
     head, *lines = raw.split(b"\n")
     try:
-        role = Role(head.removeprefix(MAGIC).decode("ascii"))
+        role = Role(head.removeprefix(MAGIC).decode())
         signatures = [(_base64(key), _base64(signature)) for key, signature in (line.split(b" ") for line in lines[1:-1])]
         envelope = Envelope(role, _base64(lines[0]), signatures)
     except (ValueError, IndexError):

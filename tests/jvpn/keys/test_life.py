@@ -48,6 +48,7 @@ def test_a_filled_cell_does_what_it_says(state: State, heard: Input) -> None:
     (fact,) = held.told
     assert (fact.event, fact.reason, fact.state_from, fact.state_to) == (Event.KEY_CHANGED, row.reason, state, held.key.state)
     assert (fact.state_version, fact.device, fact.carrier_to) == (held.key.version, static("a"), Kind.DEVICE)
+    assert (fact.at, fact.serial) == (Instant(5), 1)
 
 
 @pytest.mark.parametrize("state", State)
@@ -125,8 +126,19 @@ def test_the_last_resort_gives_the_key_up(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(Key, "take", taking)
     assert not held.key.hear(Input.WITHDRAWN, Instant(1))
-    assert (held.key.state, held.key.accepted) == (D, False)
-    assert [fact.reason for fact in held.told] == [Reason.INVARIANT_BROKEN]
+    assert (held.key.state, held.key.accepted, held.key.version) == (D, False, 2)
+    (fact,) = held.told
+    assert (fact.reason, fact.at, fact.state_from, fact.state_to) == (Reason.INVARIANT_BROKEN, Instant(1), A, D)
+
+
+@pytest.mark.parametrize(("state", "ends"), [(P, D), (A, D), (R, D), (D, None), (C, None), (X, None)])
+def test_what_is_given_up_goes_forward_and_is_told_once(state: State, ends: State | None) -> None:
+    """[K-67] KI-4: A key that waits for its time would survive the last resort, or one that is destroyed come back as merely given up."""
+    held = Held(state)
+    held.key.abandon(Instant(9))
+    held.key.abandon(Instant(9))
+    assert held.key.state is (ends or state)
+    assert [(fact.state_from, fact.state_to, fact.at) for fact in held.told] == ([(state, ends, Instant(9))] if ends else [])
 
 
 @pytest.mark.parametrize(
@@ -150,6 +162,7 @@ def test_documents_and_clock_are_heard_in_order(found: Validity, path: list[Stat
     held = Held()
     held.key.judge(found, NOW, Instant(1))
     assert [State(fact.state_to) for fact in held.told] == path
+    assert {fact.at for fact in held.told} <= {Instant(1)}
     held.key.judge(found, NOW, Instant(2))
     assert len(held.told) == len(path)
 
@@ -160,7 +173,7 @@ def test_births_are_recorded_once_and_lead_the_chain() -> None:
     held.key.born(Reason.KEY_LISTED, Instant(1))
     held.key.judge(Validity(), NOW, Instant(2))
     first, second = held.told
-    assert (first.reason, first.state_from, first.state_to) == (Reason.KEY_LISTED, 0, P)
+    assert (first.reason, first.state_from, first.state_to, first.at, first.caused_by) == (Reason.KEY_LISTED, 0, P, Instant(1), 0)
     assert second.caused_by == first.serial != 0
 
 

@@ -87,6 +87,30 @@ def test_a_root_in_between_may_be_expired() -> None:
     assert offered(trust, late, making.revoking(fresh), wall_s=then).refusal(then) is None
 
 
+@pytest.mark.parametrize(("exchanged", "kept"), [("keyset", "revocations"), ("revocations", "keyset")])
+def test_a_new_root_keeps_what_its_signers_signed(exchanged: str, kept: str) -> None:
+    """[K-29] What keys signed that the new root took away would still be believed; or each new root would end all sessions."""
+    trust = offered(Trust(PIN), making.ROOT, making.set_of(making.keyset()), making.revoking(making.revocations()))
+    new = making.document("root", making.body(making.root(2, **{exchanged: ["another"]})), "root a", "root b")
+    after = offered(trust, new)
+    assert getattr(after, exchanged) is None
+    assert getattr(after, kept) is getattr(trust, kept) is not None
+    assert (Role(exchanged) in after.floors, Role(kept) in after.floors) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "reason"), [(limits.CLOCK_TOLERANCE_S, None), (limits.CLOCK_TOLERANCE_S + 1, Reason.DOCUMENT_FROM_FUTURE)]
+)
+def test_a_clock_may_be_wrong_by_the_tolerance(ahead: int, reason: Reason | None) -> None:
+    """[K-26] A gateway whose clock is slow by what is allowed would shut its door to everybody."""
+    fields = making.revocations() | {"created": NOW + ahead, "expires": NOW + ahead + 60}
+    trust = offered(Trust(PIN), making.ROOT)
+    if reason is None:
+        assert offered(trust, making.revoking(fields)).refusal(NOW) is None
+    else:
+        assert refused(trust, making.revoking(fields)) is reason
+
+
 def test_a_refusal_changes_nothing() -> None:
     """[K-26] A forged list takes the place of the good one, or raises a floor that shuts out the next good one."""
     trust = offered(Trust(PIN), making.ROOT, making.revoking(making.revocations(1)))
@@ -111,6 +135,7 @@ def test_a_revoked_key_is_revoked_from_its_time_on() -> None:
     assert found is not None
     assert (found.kind, found.reason) == ("device", "lost")
     assert trust.ended(making.static("lost"), NOW - 61) is None
+    assert trust.ended(making.static("lost"), NOW - 60) is not None
     assert trust.ended(making.static("found"), NOW) is None
     assert trust.ended(making.static("lost"), NOW + 90 * making.DAY) is not None
     assert Trust(PIN).ended(making.static("lost"), NOW) is None

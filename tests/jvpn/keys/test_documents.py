@@ -1,0 +1,117 @@
+"""The bounds of what a document may say: what is just allowed is read, and one step beyond is refused."""
+
+from typing import Final
+
+import pytest
+
+from core import limits
+from core.errors import PeerFault
+from core.reasons import Reason
+from jvpn.keys.documents import NUMBER_MAX, read_keyset, read_revocations, read_root
+from jvpn.keys.envelope import Role, parse
+from tests.jvpn.keys import making
+from tests.jvpn.keys.making import DAY, NOW, Change, Fields
+
+MALFORMED: Final = Reason.DOCUMENT_MALFORMED
+SIGNERS: Final = [f"signer {number}" for number in range(limits.DOCUMENT_SIGNATURES_MAX + 1)]
+
+
+def read(fields: Fields) -> Reason | None:
+    """Read a payload as what it says that it is; return why it is refused, None when it is not."""
+    reader = {"root": read_root, "keyset": read_keyset, "revocations": read_revocations}[fields["role"]]
+    try:
+        reader(making.body(fields))
+    except PeerFault as fault:
+        return fault.reason
+    return None
+
+
+def entry(**values: object) -> Change:
+    """Return a change of the first entry of a keyset or of a list."""
+    return lambda fields: fields["gateways" if "gateways" in fields else "revoked"][0].update(values)
+
+
+def signers(role: str, **values: object) -> Change:
+    """Return a change of who signs for a role."""
+    return lambda fields: fields["roles"][role].update(values)
+
+
+def keys(count: int) -> list[str]:
+    """Return so many public keys in base64."""
+    return [making.text(making.pair(name)[0]) for name in SIGNERS[:count]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "change"),
+    [
+        (making.revocations(), lambda fields: fields.update(expires=fields["created"] + limits.REVOCATIONS_LIFE_S)),
+        (making.revocations(), lambda fields: fields.update(created=0, expires=DAY)),
+        (making.revocations(), lambda fields: fields.update(version=NUMBER_MAX)),
+        (making.revocations(), entry(since=0)),
+        (making.keyset(), entry(not_before=0, not_after=1)),
+        (making.root(), signers("root", threshold=3)),
+        (making.root(), signers("root", threshold=limits.ROOT_THRESHOLD_MIN)),
+        (making.root(), signers("keyset", keys=keys(limits.DOCUMENT_SIGNATURES_MAX), threshold=limits.DOCUMENT_SIGNATURES_MAX)),
+    ],
+    ids=["a day", "first second", "greatest version", "for ever", "one second", "all sign", "two sign", "sixteen keys"],
+)
+def test_what_is_just_allowed_is_read(fields: Fields, change: Change) -> None:
+    """[K-23] to [K-25] A good document would be refused by one implementation and believed by another."""
+    assert read(making.changed(fields, change)) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "change"),
+    [
+        (making.keyset(), entry(not_before=NOW, not_after=NOW)),
+        (making.keyset(), entry(public=7)),
+        (making.keyset(), entry(public="no key")),
+        (making.keyset(), entry(public=making.text(bytes(31)))),
+        (making.keyset(), entry(public=making.text(bytes(33)))),
+        (making.keyset(), entry(public=making.text(bytes(32)).replace("A=", "B="))),
+        (making.keyset(), entry(node=7)),
+        (making.keyset(), entry(not_after=1.0e10)),
+        (making.root(), signers("keyset", threshold=0)),
+        (making.root(), signers("revocations", threshold=0)),
+        (making.root(), signers("keyset", keys=keys(limits.DOCUMENT_SIGNATURES_MAX + 1))),
+        (making.root(), signers("keyset", keys=keys(1) * 2)),
+    ],
+    ids=["no time at all", "a number", "no base64", "too short", "too long", "two spellings of one key", "a node's number", "an exponent",
+         "a keyset that nobody signs", "a list that nobody signs", "seventeen keys", "one key twice"],
+)  # fmt: skip
+def test_what_is_just_not_allowed_is_refused(fields: Fields, change: Change) -> None:
+    """[K-23] [K-24] A root whose keyset needs no signature is believed; or a document stops the program instead of being refused."""
+    assert read(making.changed(fields, change)) is MALFORMED
+
+
+@pytest.mark.parametrize("role", [[], {}, 7, None, "no role"])
+def test_a_document_that_names_no_role_is_refused(role: object) -> None:
+    """[K-23] A signed document with a list where its role should stand would stop the program that reads it."""
+    payload = making.body(making.revocations() | {"role": role})
+    with pytest.raises(PeerFault, match=MALFORMED.name):
+        read_revocations(payload)
+
+
+def signed(count: int) -> bytes:
+    """Return a list with so many signatures."""
+    return making.revoking(making.revocations(), *SIGNERS[:count]).encode()
+
+
+def test_sixteen_signatures_are_read_and_seventeen_are_not() -> None:
+    """[K-21] A root of sixteen keys could never be signed by all; or a file makes a gateway verify without end."""
+    assert len(parse(signed(limits.DOCUMENT_SIGNATURES_MAX)).signatures) == limits.DOCUMENT_SIGNATURES_MAX
+    with pytest.raises(PeerFault, match=MALFORMED.name):
+        parse(signed(limits.DOCUMENT_SIGNATURES_MAX + 1))
+
+
+@pytest.mark.parametrize(("more", "reason"), [(0, MALFORMED), (1, Reason.DOCUMENT_TOO_LARGE)])
+def test_a_file_of_a_mebibyte_is_looked_at(more: int, reason: Reason) -> None:
+    """[K-21] The bound that is written down would be another than the one that holds."""
+    with pytest.raises(PeerFault, match=reason.name):
+        parse(signed(1).ljust(limits.DOCUMENT_BYTES_MAX + more, b"\n"))
+
+
+def test_a_role_that_is_no_text_is_refused() -> None:
+    """[K-21] A file of any bytes would stop the program that reads it."""
+    with pytest.raises(PeerFault, match=MALFORMED.name):
+        parse(signed(1).replace(Role.REVOCATIONS.value.encode(), b"\xff", 1))
