@@ -52,7 +52,9 @@ def collected(rows: list[Row]) -> dict[str, Any]:
     """Return a run as one object: what was proved, of which commit, when and on what."""
     return {
         "commit": _git("rev-parse", "HEAD"),
-        "changed_since_commit": _git("status", "--porcelain", "--", "core", "lab/proofs", "lab/explore", "docs/proofs").splitlines(),
+        "changed_since_commit": _git(
+            "status", "--porcelain", "--", "core", "lab/proofs", "lab/explore", "lab/coupled", "docs/proofs"
+        ).splitlines(),
         "subject": subject(),
         "date": datetime.now(UTC).date().isoformat(),
         "machine": machine(),

@@ -6,6 +6,11 @@ from typing import Final, NamedTuple
 
 from core.crypto.replay import step
 from core.limits import COUNTER_LIMIT
+from lab.coupled import faults as coupled_faults
+from lab.coupled.__main__ import named, told
+from lab.coupled.models import LARGER, MODELS
+from lab.coupled.search import Search
+from lab.coupled.world import Bounds as Coupled
 from lab.explore import faults, model
 from lab.explore import mutants as cells
 from lab.explore.search import search
@@ -104,6 +109,20 @@ def tables(long: bool) -> Iterator[Task]:  # noqa: ARG001, FBT001 - the signatur
     yield Task("nothing is stuck", _stuck)
 
 
+def coupled(long: bool) -> Iterator[Task]:  # noqa: FBT001 - the signature of a suite
+    """Both tables over an abstract network, store and gateways, to the last world within bounds."""
+    for bounds in MODELS + (LARGER if long else ()):
+        yield Task(named(bounds), lambda bounds=bounds: _coupled(bounds))  # type: ignore[misc]  # as above
+
+
+def coupled_claims(long: bool) -> Iterator[Task]:  # noqa: ARG001, FBT001 - the signature of a suite
+    """Each claim of the coupled model, judged alone, is seen to fail."""
+    for name, fault in coupled_faults.ALONE.items():
+        yield Task(name, lambda name=name, fault=fault: _seen(name, fault))  # type: ignore[misc]  # as above
+    for row, (claim, fault) in coupled_faults.NEEDED.items():
+        yield Task(row, lambda claim=claim, fault=fault: _seen(claim.__name__, fault))  # type: ignore[misc]  # as above
+
+
 def planted(long: bool) -> Iterator[Task]:  # noqa: ARG001, FBT001 - the signature of a suite
     """Each fault that is put into the engines is caught by the claim that names it."""
     for name, fault in faults.FAULTS.items():
@@ -117,6 +136,8 @@ SUITES: Final[Mapping[str, Suite]] = MappingProxyType(
         "broken windows": broken_windows,
         "protocol models, as recorded": protocol_models,
         "tables": tables,
+        "coupled tables": coupled,
+        "claims of the coupled tables, each seen to fail": coupled_claims,
         "explored": explored,
         "planted faults": planted,
     }
@@ -180,6 +201,19 @@ def _tables() -> Result:
 def _stuck() -> Result:
     found = model.stuck()
     return Result(not found, "; ".join(found) or "each situation that is not final has a clock, and a way to a session or an end")
+
+
+def _coupled(bounds: Coupled) -> Result:
+    report = Search(bounds).run()
+    steps = "; ".join(", ".join(map(told, action)) for action in report.found.actions) if report.found else ""
+    broken = f"{report.found.claim}: {steps}" if report.found else "" if report.complete else f"stopped at {report.worlds:,} worlds"
+    size = f"{report.worlds:,} worlds, {report.edges:,} edges, up to {report.depth} actions, all within the bounds"
+    return Result(not broken, broken or f"{size}; from each a way on ({report.recovered:,} situations)")
+
+
+def _seen(claim: str, fault: coupled_faults.Fault) -> Result:
+    steps, worlds = coupled_faults.caught(claim, fault)
+    return Result(steps > 0, f"broken in {steps} actions, after {worlds:,} worlds" if steps else f"NOT BROKEN in {worlds:,} worlds")
 
 
 def _planted(fault: faults.Fault) -> Result:
