@@ -1,13 +1,16 @@
 """For all tests: the `requires` marker, the closing account of what was skipped, and reproducible property tests."""
 
+import logging
 import os
 import signal
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
+import structlog
 from hypothesis import settings
 
+from observability import oplog
 from tests.support import MISSING, need
 
 # No deadline: a test never judges a wall clock. Derandomised: the same commit gives the same verdict.
@@ -20,6 +23,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "requires(*names): what the machine must have (tests/support.py)")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # which such a job inherits, and would pass on
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def logging_as_before() -> Iterator[None]:
+    """Take back what a test does to the logging of this process."""
+    yield
+    structlog.reset_defaults()
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if type(handler).__module__ == oplog.__name__]:
+        root.removeHandler(handler)
+    root.setLevel(logging.WARNING)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -3,7 +3,6 @@
 import logging
 import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,7 @@ from core.reasons import Reason
 from observability import oplog
 
 SECRET = bytes(range(65, 97))
-
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
-    root = logging.getLogger()
-    for handler in [handler for handler in root.handlers if type(handler).__module__ == oplog.__name__]:
-        root.removeHandler(handler)
-    root.setLevel(logging.WARNING)
+pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

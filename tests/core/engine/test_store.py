@@ -37,6 +37,26 @@ def the_move(world: World) -> CompareAndSet:
     return next(ask.operation for ask in world.store.asked if isinstance(ask.operation, CompareAndSet))
 
 
+def suspended_by_silence() -> World:
+    """Return a world whose session moved while the store answered nothing for longer than is waited."""
+    world = World().connected()
+    world.store.mute = True
+    world.host.move(v4(99))
+    world.run(3_000)
+    assert world.session.suspended
+    return world
+
+
+def closed_in_mid_commit(*, mute: bool) -> World:
+    """Return a world whose session was closed while the store was at the commit of its move: not doing it, or `mute` doing it unsaid."""
+    world = World().connected()
+    world.store.mute, world.store.silent = mute, not mute
+    world.host.move(v4(99))
+    world.run_until(lambda: world.session.commit_ticket != 0)
+    order_to_close(world)
+    return world
+
+
 def test_a_failed_write_suspends_and_the_answer_says_when_to_come_back() -> None:
     """A gateway that does not know whether it owns a session would go on serving it."""
     world = suspended()
@@ -80,12 +100,8 @@ def test_a_silent_store_is_a_lost_one_after_two_seconds() -> None:
 
 def test_a_write_that_was_late_but_done_is_adopted() -> None:
     """A session would be fenced off by its own write."""
-    world = World().connected()
+    world = suspended_by_silence()
     correlation = world.session.correlation
-    world.store.mute = True
-    world.host.move(v4(99))
-    world.run(3_000)
-    assert world.session.suspended
     world.release()
     world.run(10_000, world.host.chat, step_ms=100)
     assert world.attached()
@@ -215,11 +231,7 @@ def test_a_tombstone_is_not_retried_for_ever() -> None:
 
 def test_a_commit_that_is_won_after_the_end_is_buried_again() -> None:
     """An ended session would live on in the store."""
-    world = World().connected()
-    world.store.silent = True
-    world.host.move(v4(99))
-    world.run_until(lambda: world.session.commit_ticket != 0)
-    order_to_close(world)
+    world = closed_in_mid_commit(mute=False)
     world.release()
     world.run(50)
     assert row(world) == ROW_TOMBSTONE
@@ -229,11 +241,7 @@ def test_a_commit_that_is_won_after_the_end_is_buried_again() -> None:
 
 def test_a_late_commit_is_buried_however_often_that_fails() -> None:
     """An ended session whose commit came late would live on where the store failed just then."""
-    world = World().connected()
-    world.store.mute = True
-    world.host.move(v4(99))
-    world.run_until(lambda: world.session.commit_ticket != 0)
-    order_to_close(world)
+    world = closed_in_mid_commit(mute=True)
     world.host.off = True
     late, *others = world.store.answers
     world.store.answers, world.store.mute = others, False
@@ -255,11 +263,7 @@ def test_a_late_commit_is_buried_however_often_that_fails() -> None:
 
 def test_a_fenced_owner_does_not_bury_what_another_owns() -> None:
     """An answer that comes too late would end the session at the gateway that has taken it over meanwhile."""
-    world = World().connected()
-    world.store.mute = True
-    world.host.move(v4(99))
-    world.run(3_000)
-    assert world.session.suspended
+    world = suspended_by_silence()
     handle, (late, *others) = world.session.handle, world.store.answers
     world.store.rows[handle] = world.store.rows[handle]._replace(binding_version=9, node=b"node-two")
     world.store.answers, world.store.mute = [], False

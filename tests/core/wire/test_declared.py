@@ -68,6 +68,14 @@ def ours(raw: bytes) -> tuple[str, dict[str, Any]] | None:
     return type(message).__name__, fields(message)
 
 
+def ours_of(make: Callable[..., Any], raw: bytes) -> dict[str, Any] | None:
+    """The same of a payload of this kind."""
+    try:
+        return dict(fields(records.unpack(make, raw)))
+    except Malformed:
+        return None
+
+
 def ours_inside(raw: bytes, mtu: int) -> tuple[int, Any] | None:
     """The same of an inner frame and its body."""
     try:
@@ -157,11 +165,7 @@ def test_each_byte_of_a_payload(name: str) -> None:
     """[F-9]: a field would be cut, signed or shifted on one side."""
     make = getattr(records, name)
     for each in neighbours(records.pack(make(1, *([0] * (len(make._fields) - 1))))):
-        try:
-            verdict = fields(records.unpack(make, each))
-        except Malformed:
-            verdict = None
-        assert verdict == declared.opened(declared.PAYLOADS[name], each)
+        assert ours_of(make, each) == declared.opened(declared.PAYLOADS[name], each)
 
 
 TCP_HEADERS: Final = b"\x45\0\0\x8c" + bytes(5) + b"\6" + bytes(22) + b"\x50" + bytes(7)
@@ -223,11 +227,7 @@ def test_payloads(name: str, data: st.DataObject) -> None:
     assert records.pack(value) == raw
     assert fields(records.unpack(make, raw)) == declared.opened(declared.PAYLOADS[name], raw)
     wrong = data.draw(flawed(st.just(raw)))
-    try:
-        verdict = fields(records.unpack(make, wrong))
-    except Malformed:
-        verdict = None
-    assert verdict == declared.opened(declared.PAYLOADS[name], wrong)
+    assert ours_of(make, wrong) == declared.opened(declared.PAYLOADS[name], wrong)
 
 
 @given(inner_frames(), MTUS)

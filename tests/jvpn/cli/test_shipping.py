@@ -1,27 +1,14 @@
 """`ship` against a cluster of one thread: what arrives, what it answers, and which fault has which status."""
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
-from observability import oplog
 from tests.jvpn.cli.calling import Jvpn
 from tests.observability.stub import Stub
 from tests.observability.synthetic import write_everything
 
-
-@pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    """Take back what `ship` does to the logging of its process."""
-    yield
-    structlog.reset_defaults()
-    root = logging.getLogger()
-    for handler in [handler for handler in root.handlers if type(handler).__module__ == oplog.__name__]:
-        root.removeHandler(handler)
-    root.setLevel(logging.WARNING)
+pytestmark = pytest.mark.usefixtures("logging_as_before")  # `ship` sets up the logging of its process
 
 
 def configured(folder: Path, url: str, more: str = "") -> Path:
