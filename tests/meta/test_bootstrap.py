@@ -1,8 +1,11 @@
 """Which interpreter makes the environment: names on PATH are not enough, each candidate must run and have what is needed."""
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -54,3 +57,25 @@ def test_without_any_the_message_says_what_to_do(tmp_path: Path) -> None:
     assert not done.stdout
     assert "3.11 or later" in done.stderr
     assert "python3-venv" in done.stderr
+
+
+def test_what_was_stopped_half_way_is_finished_by_the_next_command(tmp_path: Path) -> None:
+    """Who presses Ctrl-C in the first minute would read a traceback, and every later command would fail for want of pip."""
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "requirements").mkdir()
+    shutil.copy(ROOT / "tools" / "bootstrap", tmp_path / "tools")
+    (tmp_path / "requirements" / "dev.txt").touch()
+    (tmp_path / "pyproject.toml").touch()  # nothing to install: that step fails, and is not what is looked at
+    command, environment = [str(tmp_path / "tools" / "bootstrap")], {**os.environ, "PYTHON": sys.executable}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, process_group=0) as first:
+        end = time.monotonic() + 60
+        while not (tmp_path / ".venv" / "bin" / "python").exists():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        os.killpg(first.pid, signal.SIGINT)
+        _, said = first.communicate(timeout=60)
+    assert said.splitlines()[1:] == ["interrupted; stopped: setting up .venv; the next command goes on with it"]
+    assert first.returncode == 130
+    assert not (tmp_path / ".venv" / "stamp").exists()
+    subprocess.run(command, env=environment, capture_output=True, check=False, timeout=100)
+    assert subprocess.run([str(tmp_path / ".venv" / "bin" / "python"), "-c", "import pip"], check=False, timeout=60).returncode == 0
