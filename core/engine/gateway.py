@@ -208,8 +208,11 @@ class Gateway(DataPlane):
             held = session.candidate.held if session.candidate else []
             session.hear(Input.COMMIT_WON, now)
             for ended in create.supersede if create else ():
-                if ended.handle in self.desk.sessions:
-                    self.desk.sessions[ended.handle].hear(Input.SUPERSEDED, now)
+                known = self.desk.sessions.get(
+                    ended.handle
+                )  # one that moved meanwhile was passed over [O-4], and one in doubt reads its row
+                if known and known.binding_version == ended.expect and not known.suspended:
+                    known.hear(Input.SUPERSEDED, now)
             packets: list[bytes] = []
             for kind, body in held:
                 if session.active is None:  # one of them was its end, and nothing comes after the end

@@ -257,8 +257,9 @@ class Turn:
     def won(self, ask: Ask, at: Session) -> None:
         """Bind, end what the birth superseded, and take up what was held."""
         self.hear(ask.name, Input.COMMIT_WON)
-        for other, _ in ask.ends:
-            if other in self.sessions and not self.sessions[other].gone:
+        for other, version in ask.ends:
+            known = self.sessions.get(other)
+            if known and not known.gone and known.version == version and not known.suspended:
                 self.hear(other, Input.SUPERSEDED)
         for kind in sorted(at.held, reverse=True):  # IP before CLOSE: nothing comes after the end [R-20]
             if self.sessions[ask.name].active:
