@@ -16,8 +16,9 @@ def session_of(world: World, host: Host) -> Session:
 
 
 def test_a_session_that_moves_meanwhile_is_not_superseded() -> None:
-    """O-4, H-50: a birth was to end a session that has moved since, and the store passed over it; its client would be thrown out here, while
-    the row goes on living without evidence of an end.
+    """O-4, H-50: a birth was to end a session that has moved since, and the store passed over it.
+
+    Its client would be thrown out here, while the row goes on living without evidence of an end.
     """
     world = World().connected()
     for _ in range(3):
