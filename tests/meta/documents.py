@@ -7,7 +7,9 @@ block says so where it is otherwise:
     <!-- tested as: --check -->         each command is run with this option behind it
     <!-- tested as: make --dry-run -->  each command is a `make ...`; the target and its recipe must exist
     <!-- tested as: --help -->          a command that needs what a test has not, or runs for long: it and each option shown must be known
+    <!-- with a cluster -->             passed over unless the caller has a cluster (tests/observability)
 
+A block of ```python is run as a program, in the same way.
 A block of any kind after <!-- file: NAME --> is written to that file. The lines ExecStart= of an ```ini block are tested as --help.
 """
 
@@ -26,7 +28,8 @@ from tests.support import ROOT
 BLOCK = re.compile(r"(?:^<!-- (?P<mark>.*?) -->\n)?^```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?P<target>[^)#]+)(?:#[^)]*)?\)")
 JVPN = re.compile(r"^(?:\S*/python\S* -I -m )?(?:\S*/)?jvpn(?= )")
-KINDS = {"sh", "toml", "ini", "mermaid", "text"}
+KINDS = {"sh", "python", "toml", "ini", "mermaid", "text"}
+CLUSTER = "with a cluster"
 SECONDS = 60
 
 
@@ -48,14 +51,25 @@ def blocks(document: str) -> list[Block]:
     if 2 * len(found) != len(re.findall(r"^\s*```", document, re.MULTILINE)):
         raise Wrong("a fence that is not closed, or is indented")
     for block in found:
-        if block.kind not in KINDS or (block.mark and not re.match(r"file: |ends with exit status \d+$|tested as: ", block.mark)):
+        if block.kind not in KINDS or (
+            block.mark and not re.match(rf"file: |ends with exit status \d+$|tested as: |{CLUSTER}$", block.mark)
+        ):
             raise Wrong(f"nobody knows what to do with {block}")
     return found
 
 
-def run(document: str, scratch: Path) -> int:
-    """Try every block in its order; return how many commands were run. Raise Wrong for the first that does not do what is shown."""
-    return sum(_try(block, scratch) for block in blocks(document))
+def run(document: str, scratch: Path, *, cluster: bool = False) -> int:
+    """Try every block in its order; return how many commands were run. Raise Wrong for the first that does not do what is shown.
+
+    `cluster`: there is one, and the document names it.
+    """
+    return sum(_try(block, scratch) for block in blocks(document) if cluster or block.mark != CLUSTER)
+
+
+def python(program: str, scratch: Path) -> str:
+    """Run a program in a directory; return what it says. Raise Wrong when it fails."""
+    (scratch / "shown.py").write_text(program, encoding="utf-8")
+    return _bash(f"{shlex.quote(sys.executable)} -I shown.py", scratch, 0)
 
 
 def as_after_a_demo(scratch: Path) -> None:
@@ -90,6 +104,9 @@ def _try(block: Block, scratch: Path) -> int:
     if block.kind == "ini":
         services = re.findall(r"^ExecStart=(.*)$", block.text, re.MULTILINE)
         return sum(_known(service) for service in services)
+    if block.kind == "python":
+        python(block.text, scratch)
+        return 1
     if block.kind != "sh":
         return 0
     shown = list(commands(block.text))

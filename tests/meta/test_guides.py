@@ -1,6 +1,7 @@
 """The guides for newcomers, operators and keepers of keys: what they show is run, what they name is there, and each fits a page."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from audit.verdict import Verdict
 from audit.vocabulary import vocabulary
 from jvpn.cli.output import Exit
-from tests.meta.documents import as_after_a_demo, broken_links, left_behind, run
+from tests.meta.documents import as_after_a_demo, blocks, broken_links, left_behind, run
 from tests.support import ROOT
 
 GUIDES = [ROOT / "docs" / "guides" / name for name in ("newcomer.md", "operator.md", "keys.md")]
@@ -53,3 +54,17 @@ def test_every_exit_status_is_explained() -> None:
     """A supervisor would restart what must not be restarted, because nobody knew what the number means."""
     told = {int(number) for number in re.findall(r"^\| (\d+) \|", OPERATOR.read_text(encoding="utf-8"), re.MULTILINE)}
     assert told == {each.value for each in Exit} | {each.value for each in Verdict}
+
+
+def test_whatever_shows_commands_is_tested() -> None:
+    """A new guide, or a README of a folder, would show commands that nobody has tried."""
+    tracked = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60).stdout
+    shown = {
+        path
+        for path in map(ROOT.joinpath, tracked.splitlines())
+        if re.search(r"^\s*```[a-z]", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    with_commands = {
+        path for path in shown if {"sh", "python", "bash", "console"} & {block.kind for block in blocks(path.read_text(encoding="utf-8"))}
+    }
+    assert with_commands == {*GUIDES, ROOT / "README.md", ROOT / "docs" / "guides" / "siem.md"}

@@ -28,6 +28,7 @@ class Stub:
         self.authorization: list[str | None] = []
         self.script: deque[Step] = deque(script or [])
         self.stream_status = 200
+        self.installed: list[str] = []  # paths that were put
         self.let_go = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -150,6 +151,11 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             body = {"data_streams": [{"name": STREAM}]} if stub.stream_status == 200 else {"error": {"type": "x"}}
             self._say(stub.stream_status, "application/json", json.dumps(body).encode())
+
+        def do_PUT(self) -> None:
+            stub.installed.append(self.path)
+            self.rfile.read(int(self.headers["content-length"] or 0))
+            self._say(200, "application/json", b'{"acknowledged": true}')
 
         def _say(self, status: int, kind: str, body: bytes) -> None:
             self.send_response(status)

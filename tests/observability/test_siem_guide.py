@@ -1,7 +1,5 @@
 """The guide for SIEM engineers: what it names is there, and its questions can be answered with what it names."""
 
-import contextlib
-import io
 import json
 import re
 from collections.abc import Iterator
@@ -15,7 +13,8 @@ from audit.vocabulary import vocabulary
 from core.crypto.primitives import PrivateKey
 from jvpn.shell import allowlist
 from observability.template import index_template
-from tests.meta.documents import broken_links
+from tests.meta.documents import as_after_a_demo, blocks, broken_links, python, run
+from tests.observability.stub import Stub
 from tests.support import ROOT
 
 GUIDE = ROOT / "docs" / "guides" / "siem.md"
@@ -24,7 +23,7 @@ NAME = re.compile(r"\b[A-Z]{3,}(?:_[A-Z]+)+\b")
 NOT_OURS = {"SSL_CERT_FILE"}
 QUERY = re.compile(r"`([a-z_]+(?:\.[a-z_]+)?: [^`\n]+)`")
 FIELD = re.compile(r"(\w+(?:\.\w+)?): ")
-SNIPPET = re.compile(r"^```python\n(from pathlib.*?)^```$", re.MULTILINE | re.DOTALL)
+CLUSTER = "http://127.0.0.1:9200"
 
 
 def fields_of(properties: dict[str, Any], above: str = "") -> Iterator[str]:
@@ -76,15 +75,34 @@ def test_a_measured_move_says_how_long() -> None:
     assert "recovery_us" in vocabulary().kinds["MOVE_MEASURED"].measures
 
 
-def test_the_owner_of_a_pseudonym_can_be_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_owner_of_a_pseudonym_can_be_found(tmp_path: Path) -> None:
     """Nobody could say whose session jumped, or whose device to revoke."""
     device, key = PrivateKey(b"\5" * 32).public, b"\6" * 32
     (tmp_path / "state").mkdir()
     store_key(key_path(tmp_path / "state" / "audit"), key)
     allowlist.enroll(tmp_path / "devices.json", "laptop", device)
-    monkeypatch.chdir(tmp_path)
-    (program,) = SNIPPET.findall(TEXT)
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said):
-        exec(compile(program, "siem.md", "exec"), {})  # noqa: S102 - the guide's own lines are what is tested
-    assert json.loads(said.getvalue().replace("'", '"')) == {Pseudonyms(key).device(device): "laptop"}
+    (program,) = [block.text for block in blocks(TEXT) if block.kind == "python" and "Pseudonyms" in block.text]
+    said = python(program, tmp_path)
+    assert json.loads(said.replace("'", '"')) == {Pseudonyms(key).device(device): "laptop"}
+
+
+def test_every_command_works(tmp_path: Path) -> None:
+    """The first thing that a SIEM engineer types would fail, or ship nothing."""
+    as_after_a_demo(tmp_path)
+    (tmp_path / "state").mkdir()
+    store_key(key_path(tmp_path / "state" / "audit"), b"\6" * 32)
+    allowlist.enroll(tmp_path / "devices.json", "laptop", PrivateKey(b"\5" * 32).public)
+    asked = TEXT.index("## Do the numbers agree?")  # of a real cluster (test_stream.py): the stub stores, and cannot search
+    with Stub() as stub:
+        assert run(TEXT[:asked].replace(CLUSTER, stub.url), tmp_path, cluster=True) >= 6
+        events = sum(path.read_bytes().count(b"\n") for path in (tmp_path / "demo-report/run/gateway-audit").glob("audit-*.jsonl"))
+        assert len(stub.stored) == events > 0
+        assert set(stub.stored.values()) == {1}
+        assert stub.installed == ["/_index_template/jvpn-audit", "/_data_stream/jvpn-audit"]
+
+
+def test_blocks_that_need_a_cluster_are_passed_over_without_one(tmp_path: Path) -> None:
+    """A run without a cluster would count commands that nobody ran."""
+    assert run("<!-- with a cluster -->\n```sh\nfalse\n```\n", tmp_path) == 0
+    with pytest.raises(AssertionError):
+        run("<!-- with a cluster -->\n```sh\nfalse\n```\n", tmp_path, cluster=True)

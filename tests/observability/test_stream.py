@@ -15,9 +15,11 @@ from observability.connect import Cluster, connect, install
 from observability.queries import events_in_log, events_in_stream, summary
 from observability.shipper import ShipperConfig, run
 from observability.template import index_template
+from tests.meta.documents import Wrong, as_after_a_demo, blocks, python
 from tests.observability.ship import ShipProcess
 from tests.observability.synthetic import Scribe, health, write_everything
 from tests.opensearch_fixture import NEEDS_NODE
+from tests.support import ROOT
 
 pytestmark = NEEDS_NODE
 
@@ -221,3 +223,17 @@ def test_the_cluster_and_the_log_give_the_same_numbers_even_after_a_rollover(
     assert told.refusals["MAC1_WRONG"] > 1
     assert told.recovery_us.values == 2
     assert told.telemetry_lost == 17
+
+
+def test_the_guide_s_comparison_holds(tmp_path: Path, opensearch_node: Node, client: OpenSearch, stream: str) -> None:
+    """Who compares the cluster with the log as the guide says would find a difference that is none, or never one."""
+    guide = (ROOT / "docs" / "guides" / "siem.md").read_text(encoding="utf-8")
+    (program,) = [block.text for block in blocks(guide) if block.kind == "python" and "events_in_stream" in block.text]
+    program = program.replace("http://127.0.0.1:9200", opensearch_node.url).replace("jvpn-audit", stream)
+    as_after_a_demo(tmp_path)
+    log = tmp_path / "demo-report" / "run" / "gateway-audit"
+    with pytest.raises(Wrong, match="AssertionError"):
+        python(program, tmp_path)
+    ship(log, opensearch_node, stream)
+    client.indices.refresh(index=stream)
+    python(program, tmp_path)
