@@ -8,7 +8,7 @@ unless the number of worlds is reached first, which is said. A counter-example i
 --recover N looks at every N-th world whether an honest network leads from there to a session again, or to an explicit end. --faults puts
 faults into the engines, one at a time, and names the claim that catches each. --mutants changes each cell of both tables.
 
-Exit status 0: all claims hold, every fault and mutant is caught or accepted; 1: not so; 2: the command line.
+Exit status 0: all claims hold, every fault is caught, every mutant is caught or harmless; 1: not so; 2: the command line.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import time
 from typing import Any
 
 from lab import command
-from lab.explore import claims, faults, mutants, together
+from lab.explore import claims, faults, harmless, mutants, together
 from lab.explore.copying import watched
 from lab.explore.playbook import Writer
 from lab.explore.search import Report, Search
@@ -90,21 +90,21 @@ def show_faults(*, as_json: bool) -> int:
 
 
 def show_mutants(*, as_json: bool) -> int:
-    """Judge each mutant and compare the survivors with the list."""
-    judged, listed = mutants.judge(), mutants.accepted()
-    survivors = {name for name, claim in judged.mutants.items() if not claim}
-    missing, stale = sorted(survivors - set(listed)), sorted(set(listed) - survivors)
-    told = {"situations": judged.situations, "steps": judged.steps, "broken": judged.broken, "missing": missing, "stale": stale}
-    caught = len(judged.mutants) - len(survivors)
+    """Judge each mutant; what breaks no claim has to be harmless."""
+    judged = mutants.judge()
+    kinds = harmless.sort_out(judged.mutants)
+    bad = judged.broken or kinds.without or kinds.wrong
     if as_json:
-        print(json.dumps(told | {"mutants": dict(judged.mutants)}))
-    else:
-        lines = (
-            [f"BROKEN {each}" for each in judged.broken] + [f"SURVIVES {each}" for each in missing] + [f"STALE {each}" for each in stale]
-        )
-        lines.append(f"{judged.situations} situations, {judged.steps:,} steps; {len(judged.mutants):,} mutants: {caught:,} break a claim, ")
-        print(*lines[:-1], f"{lines[-1]}{len(survivors):,} survive, {len(listed):,} are accepted", sep="\n")
-    return 1 if judged.broken or missing or stale else 0
+        told = {"situations": judged.situations, "steps": judged.steps, "broken": judged.broken, **kinds._asdict()}
+        print(json.dumps(told | {"mutants": {each.name: sorted(claims) for each, claims in judged.mutants.items()}}))
+        return 1 if bad else 0
+    lines = [f"BROKEN {each}" for each in judged.broken] + [f"SURVIVES {each}" for each in kinds.without]
+    lines += [f"WRONG {each}" for each in kinds.wrong]
+    lines += [f"{times:4} harmless: {kind}: {getattr(harmless, kind).__doc__}" for kind, times in kinds.kinds.items()]
+    caught = sum(map(bool, judged.mutants.values()))
+    lines.append(f"{judged.situations} situations, {judged.steps:,} steps; {len(judged.mutants):,} mutants: {caught:,} break a claim")
+    print(*lines, sep="\n")
+    return 1 if bad else 0
 
 
 def main(argv: list[str]) -> int:

@@ -38,6 +38,8 @@ CLAIMS: Final = {
     "event": "evidence is what binds and ends; everything else is telemetry",
     "reason": "the reason says what was heard",
     "refused": "an input that means nothing in a state is refused",
+    "heard": "a row stands only where something can be heard",
+    "idle": "each effect of a row shows in some situation",
 }
 """The claims of steps: by the field that differs."""
 

@@ -1,10 +1,8 @@
 # ruff: noqa: N814 - the alphabets of two machines have the same names, and stand side by side here
-"""The tables, changed in one cell: each change breaks a claim, or stands in `accepted.toml` with its reason, and both lists are exact."""
+"""The tables, changed in one cell: each change breaks a claim, or is of a kind that is harmless (`harmless.py`)."""
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -13,7 +11,6 @@ from core.client.states import Input as CI
 from core.client.states import State as CS
 from core.client.table import MACHINE as CLIENT
 from core.client.table import Row as ClientRow
-from core.errors import Invariant
 from core.reasons import Event, Reason
 from core.session.states import Effect as GE
 from core.session.states import Input as GI
@@ -23,7 +20,7 @@ from core.session.table import Row as GatewayRow
 from lab.explore import expected, model
 from lab.explore.model import A_MACHINE
 
-ACCEPTED: Final = Path(__file__).with_name("accepted.toml")
+TABLES: Final[dict[str, A_MACHINE]] = {"gateway": GATEWAY, "client": CLIENT}
 EVENTS: Final = {
     "gateway": (Event.SESSION_BORN, Event.SESSION_MOVED, Event.SESSION_ENDED, Event.SESSION_CHANGED),
     "client": (Event.CLIENT_ATTACHED, Event.CLIENT_MOVED, Event.CLIENT_CHANGED, Event.CLIENT_ENDED),
@@ -40,12 +37,12 @@ class Mutant(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """How many situations and steps there are, what the shipped tables break, and for each mutant the claim that it breaks, or nothing."""
+    """How many situations and steps there are, what the shipped tables break, and for each mutant the claims that it breaks."""
 
     situations: int
     steps: int
     broken: tuple[str, ...]
-    mutants: Mapping[str, str]
+    mutants: Mapping[Mutant, frozenset[str]]
 
 
 def mutants() -> Iterator[Mutant]:
@@ -94,53 +91,89 @@ def added(side: str, cell: tuple[Any, Any], states: Any) -> Iterator[tuple[str, 
 
 def judge() -> Judged:
     """Compare both tables, and every mutant, with what is expected, in every situation that can be reached."""
-    sessions, devices = list(model.gateways()), list(model.clients())
-    by_cell: dict[tuple[str, Any, Any], list[Any]] = {}
-    steps = 0
-    for at in sessions:
-        for heard, then in model.hears(at):
-            by_cell.setdefault(("gateway", at.state, heard), []).append(then)
-            steps += 1
-    for device in devices:
-        for said in model.client_hears(device):
-            by_cell.setdefault(("client", device.state, said), []).append(device)
-            steps += 1
-    broken = []
-    for (side, state, heard), cases in by_cell.items():
-        machine: A_MACHINE = GATEWAY if side == "gateway" else CLIENT
-        if claim := next(filter(None, (differs(side, machine, case, heard) for case in cases)), ""):
-            broken.append(f"{side} {state.name} {heard.name}: {claim}")
-    found = {}
-    for mutant in mutants():
-        base: A_MACHINE = GATEWAY if mutant.side == "gateway" else CLIENT
-        cells = {key: row for key, row in base.cells.items() if key != mutant.cell} | ({mutant.cell: mutant.row} if mutant.row else {})
-        machine = base._replace(cells=MappingProxyType(cells))
-        cases = by_cell.get((mutant.side, *mutant.cell), [])
-        found[mutant.name] = next(filter(None, (differs(mutant.side, machine, case, mutant.cell[1]) for case in cases)), "")
-    return Judged(len(sessions) + len(devices), steps, tuple(broken), found)
+    situations = model.situations()
+    wrong = {cell: differs(cell, cases) for cell, cases in situations.items()}
+    broken = [f"{cell[0]} {cell[1].name} {cell[2].name}: {'; '.join(sorted(claims))}" for cell, claims in wrong.items() if claims]
+    for side, table in TABLES.items():
+        broken += [
+            f"{side} {clause} {effect.name}: {expected.CLAIMS['idle']}" for clause, effect in idle_in_all_cells(side, table, situations)
+        ]
+        never = [cell for cell in table.cells if (side, *cell) not in situations]
+        broken += [f"{side} {state.name} {heard.name}: {expected.CLAIMS['heard']}" for state, heard in never]
+    found = {mutant: judged(mutant, situations.get((mutant.side, *mutant.cell), [])) for mutant in mutants()}
+    steps = sum(map(len, situations.values()))
+    return Judged(len(set(model.gateways())) + len(model.clients()), steps, tuple(broken), found)
 
 
-def differs(side: str, machine: A_MACHINE, at: Any, heard: Any) -> str:  # noqa: ANN401 - ends of both kinds
-    """Return the claim that a step of a table breaks in one situation, or nothing."""
+def judged(mutant: Mutant, cases: list[Any]) -> frozenset[str]:
+    """Return the claims that a mutant breaks."""
+    if not cases:
+        return frozenset((expected.CLAIMS["heard"],) if mutant.row else ())
+    base = TABLES[mutant.side]
+    cells = {key: row for key, row in base.cells.items() if key != mutant.cell} | ({mutant.cell: mutant.row} if mutant.row else {})
+    claims = differs((mutant.side, *mutant.cell), cases, base._replace(cells=MappingProxyType(cells)))
+    if claims or not mutant.row or mutant.cell not in base.cells:
+        return claims
+    shipped = base.cells[mutant.cell]
+    new = idle(mutant.side, mutant.cell, mutant.row, cases) - idle(mutant.side, mutant.cell, shipped, cases)
+    return frozenset((expected.CLAIMS["idle"],) if new - set(shipped.effects) else ())
+
+
+def idle(side: str, cell: tuple[Any, Any], row: Any, cases: list[Any]) -> set[Any]:  # noqa: ANN401 - rows of both
+    """Return the effects of a row that show in none of these situations."""
+    base = TABLES[side]
+    at, with_it = (side, *cell), MappingProxyType({**base.cells, cell: row})
+    full = [after(at, case, base._replace(cells=with_it)) for case in cases]
+    found = set()
+    for effect in row.effects:
+        lacking = row._replace(effects=tuple(each for each in row.effects if each is not effect))
+        machine = base._replace(cells=MappingProxyType({**base.cells, cell: lacking}))
+        if full == [after(at, case, machine) for case in cases]:
+            found.add(effect)
+    return found
+
+
+def idle_in_all_cells(side: str, table: A_MACHINE, situations: Mapping[model.Cell, list[Any]]) -> list[tuple[str, Any]]:
+    """Return the effects of shipped rows that show in none of the row's cells."""
+    idles: dict[tuple[str, Any], bool] = {}
+    for cell, row in table.cells.items():
+        nothing = idle(side, cell, row, situations.get((side, *cell), []))
+        for effect in row.effects:
+            idles[row.clause, effect] = idles.get((row.clause, effect), True) and effect in nothing
+    return [each for each, nowhere in idles.items() if nowhere]
+
+
+def after(cell: model.Cell, at: Any, machine: A_MACHINE) -> Any:  # noqa: ANN401 - ends of both kinds
+    """Return what a table makes of one situation, or None."""
+    step = (
+        model.gateway_step(machine, at, cell[2], model.newest(at) + 1) if cell[0] == "gateway" else model.client_step(machine, at, cell[2])
+    )
+    return step and step.after
+
+
+def differs(cell: model.Cell, cases: list[Any], machine: A_MACHINE | None = None) -> frozenset[str]:
+    """Return the claims that a step of a table breaks in some situation of a cell, each judged alone."""
+    return frozenset(claim for case in cases for claim in differs_in(cell, machine or TABLES[cell[0]], case))
+
+
+def differs_in(cell: model.Cell, machine: A_MACHINE, at: Any) -> Iterator[str]:  # noqa: ANN401 - ends of both kinds
+    """Yield the claims that a step of a table breaks in one situation."""
+    side, _, heard = cell
     offer = model.newest(at) + 1 if side == "gateway" else 0
     step = model.gateway_step(machine, at, heard, offer) if side == "gateway" else model.client_step(machine, at, heard)
     wanted = expected.gateway(at, heard, offer) if side == "gateway" else expected.client(at, heard)
+    if (step is None) != (wanted is None):
+        yield expected.CLAIMS["refused"]
+    if step is not None:
+        facts: Any = model.gateway_facts if side == "gateway" else model.client_facts
+        before, then = facts(step.before), facts(step.after, 1)
+        yield from (str(claim.__doc__) for claim in machine.always if not claim(then))
+        yield from (str(claim.__doc__) for claim in machine.step if not claim(before, then))
     if step is None or wanted is None:
-        return expected.CLAIMS["refused"] if (step is None) != (wanted is None) else ""
-    facts: Any = model.gateway_facts if side == "gateway" else model.client_facts
-    try:
-        machine.check(facts(step.before), facts(step.after, 1))
-    except Invariant as broken:
-        return str(broken)
+        return
     event, reason = expected.gateway_record(at, heard) if side == "gateway" else expected.client_record(at, heard)
-    if step.event is not event or step.reason is not reason:
-        return expected.CLAIMS["event" if step.event is not event else "reason"]
-    return next((expected.CLAIMS[name] for name in wanted._fields if getattr(wanted, name) != getattr(step.after, name)), "")
-
-
-def accepted() -> dict[str, str]:
-    """Return the mutants that may survive, each with its reason: each entry names changes, and the cells in which all of them survive."""
-    entries = tomllib.loads(ACCEPTED.read_text(encoding="utf-8"))["accepted"]
-    return {
-        f"{entry['side']} {cell}: {change}": entry["reason"] for entry in entries for change in entry["changes"] for cell in entry["cells"]
-    }
+    if step.event is not event:
+        yield expected.CLAIMS["event"]
+    if step.reason is not reason:
+        yield expected.CLAIMS["reason"]
+    yield from (expected.CLAIMS[name] for name in wanted._fields if getattr(wanted, name) != getattr(step.after, name))

@@ -11,9 +11,11 @@ from lab.coupled.__main__ import named, told
 from lab.coupled.models import LARGER, MODELS
 from lab.coupled.search import Search
 from lab.coupled.world import Bounds as Coupled
-from lab.explore import faults, model
+from lab.explore import faults
 from lab.explore import mutants as cells
+from lab.explore.harmless import sort_out
 from lab.explore.search import search
+from lab.explore.stuck import stuck
 from lab.explore.world import Bounds
 from lab.proofs import models
 from lab.proofs.exhaustive import fixpoint
@@ -191,15 +193,15 @@ def _explored(bounds: Bounds, recover: int) -> Result:
 
 
 def _tables() -> Result:
-    judged, listed = cells.judge(), cells.accepted()
-    survive = {name for name, claim in judged.mutants.items() if not claim}
-    wrong = [*judged.broken, *sorted(survive ^ listed.keys())]
-    told = f"{judged.situations} situations, {judged.steps:,} steps; {len(judged.mutants):,} mutants, {len(survive):,} of them accepted"
-    return Result(not wrong, "; ".join(wrong) or told)
+    judged = cells.judge()
+    kinds = sort_out(judged.mutants)
+    wrong = [*judged.broken, *kinds.without, *kinds.wrong]
+    told = f"{judged.situations} situations, {judged.steps:,} steps; {len(judged.mutants):,} mutants, {sum(kinds.kinds.values()):,} of them"
+    return Result(not wrong, "; ".join(wrong) or f"{told} harmless, of {len(kinds.kinds)} kinds")
 
 
 def _stuck() -> Result:
-    found = model.stuck()
+    found = stuck()
     return Result(not found, "; ".join(found) or "each situation that is not final has a clock, and a way to a session or an end")
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from core.session.states import Input, State
+from core.session.states import Effect, Input, State
 from core.session.table import MACHINE
 from lab.explore import __main__ as command
-from lab.explore import faults, model, mutants
+from lab.explore import expected, faults, harmless, model, mutants
 from lab.explore.claims import sessions
 from lab.explore.copying import copied, digest, watched
 from lab.explore.search import Search, search
+from lab.explore.stuck import stuck
 from lab.explore.world import Bounds, Stage
 from lab.proofs.suites import EXPLORED
 from tests.core.world import World
@@ -116,43 +117,68 @@ def test_the_start_is_judged_too() -> None:
     assert (found.claim, found.actions) == ("claims_of_the_table_hold", ())
 
 
-def test_the_tables_are_what_the_specification_says_and_every_mutant_is_judged() -> None:
-    """A cell could be changed, and no claim would notice; or the list of what is accepted would grow old."""
-    judged = mutants.judge()
+@pytest.fixture(scope="module")
+def judged() -> mutants.Judged:
+    """Return what becomes of every mutant; made once."""
+    return mutants.judge()
+
+
+def test_the_tables_are_what_the_specification_says_and_every_mutant_is_judged(judged: mutants.Judged) -> None:
+    """A cell could be changed, and no claim would notice."""
     assert not judged.broken
-    assert {name for name, claim in judged.mutants.items() if not claim} == mutants.accepted().keys()
+    kinds = harmless.sort_out(judged.mutants)
+    assert (kinds.without, kinds.wrong) == ((), ())
     assert len(judged.mutants) > 7_000
-    assert all(mutants.accepted().values())
+    assert all(kind.__doc__ for kind in harmless.KINDS)
+
+
+def test_each_claim_about_a_table_is_seen_to_fail(judged: mutants.Judged) -> None:
+    """A claim that no change of a cell breaks would show nothing."""
+    broken = {claim for claims in judged.mutants.values() for claim in claims}
+    made = {str(claim.__doc__) for machine in mutants.TABLES.values() for claim in (*machine.always, *machine.step)}
+    assert made | set(expected.CLAIMS.values()) == broken
 
 
 def test_nothing_is_stuck_in_the_model() -> None:
     """A state would have no clock that ends it, or nothing would lead from it to a session or an end."""
-    assert not model.stuck()
+    assert not stuck()
 
 
 def test_a_state_without_a_way_out_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The look for what is stuck would see nothing."""
-    monkeypatch.setattr(model, "CLOCKS", frozenset())
-    assert len(model.stuck()) > 50
+    monkeypatch.setattr("lab.explore.stuck.CLOCKS", frozenset())
+    assert len(stuck()) > 50
 
 
 def test_a_dropped_row_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The comparison with the specification would compare the table with itself."""
     cells = {at: row for at, row in MACHINE.cells.items() if at != (State.RECOVERING, Input.RECOVERY_OVER)}
-    monkeypatch.setattr(mutants, "GATEWAY", MACHINE._replace(cells=cells))
+    monkeypatch.setitem(mutants.TABLES, "gateway", MACHINE._replace(cells=cells))
     assert any("RECOVERING RECOVERY_OVER" in each for each in mutants.judge().broken)
 
 
-def test_a_list_that_is_not_exact_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A survivor without a reason would pass, or a reason without a survivor."""
-    listed = dict(mutants.accepted())
-    removed = next(iter(listed))
-    del listed[removed]
-    monkeypatch.setattr(mutants, "accepted", lambda: {**listed, "gateway nobody: dropped": "stale"})
+def test_a_mutant_of_no_kind_and_a_wrong_kind_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A survivor without a reason would pass, or a reason that excuses what breaks a claim, or one that excuses nothing."""
+    first, second, *_ = mutants.mutants()
+    told = mutants.Judged(1, 1, (), {first: frozenset(), second: frozenset(("a claim",))})
+    monkeypatch.setattr(mutants, "judge", lambda: told)
+    monkeypatch.setattr(harmless, "kind_of", lambda mutant: "lacks_what_is_idle_here" if mutant is second else "")
     assert command.main(["--mutants"]) == 1
     said = capsys.readouterr().out
-    assert f"SURVIVES {removed}" in said
-    assert "STALE gateway nobody: dropped" in said
+    assert f"SURVIVES {first.name}" in said
+    assert f"WRONG lacks_what_is_idle_here: {second.name}" in said
+    assert "WRONG names_the_state_in_which_it_stays: nobody" in said
+
+
+def test_an_idle_effect_and_a_row_that_nothing_leads_to_are_seen() -> None:
+    """The tables would fill with what nobody needs, and a reader would look for its meaning."""
+    row = MACHINE.cells[State.ATTACHED, Input.COMMIT_WON]
+    cell = State.PENDING, Input.QUALITY_LOW
+    added = mutants.Mutant("gateway", cell, "", row)
+    assert mutants.judged(added, []) == {expected.CLAIMS["heard"]}
+    cases = model.situations()["gateway", State.ATTACHED, Input.COMMIT_WON]
+    idle = mutants.Mutant("gateway", (State.ATTACHED, Input.COMMIT_WON), "", row._replace(effects=(*row.effects, Effect.RESUME)))
+    assert mutants.judged(idle, cases) == {expected.CLAIMS["idle"]}
 
 
 def test_the_command_says_what_it_saw(capsys: pytest.CaptureFixture[str]) -> None:
