@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env services demo demo-siem test check proofs format format-check lint types imports bandit docs docs-check lock fuzz timing bench-core mutants coverage clean
+.PHONY: help env services demo demo-siem test check proofs faults format format-check lint types imports bandit docs docs-check lock fuzz timing bench-core mutants coverage clean
 
 export PYTHON
 BIN := .venv/bin
@@ -28,6 +28,9 @@ check: services env format-check lint types imports bandit docs-check ## everyth
 
 proofs: env ## every proof in its long form, some minutes; writes docs/evidence
 	@$(BIN)/python -m lab.proofs --long --json docs/evidence/proofs.json
+
+faults: env ## put each seeded fault into a copy: is it caught by the check that claims to? minutes; writes docs/evidence/faults.*
+	@$(BIN)/python -m lab.faults --evidence $(ARGS)
 
 format: env ## bring the code into the one format
 	@$(BIN)/ruff format .

@@ -30,7 +30,7 @@ def circumstances(*libraries: str) -> dict[str, Any]:
     """Return commit, code, date, class of machine and versions: of Python and of the named distributions."""
     return {
         "commit": _git("rev-parse", "HEAD"),
-        "core_differs_from_commit": bool(_git("status", "--porcelain", "--", "core")),
+        "core_differs_from_commit": bool(changed("core")),
         "core_sha256": fingerprint(),
         "date": datetime.fromtimestamp(wall() // SECOND_NS, UTC).strftime("%Y-%m-%d"),
         "machine": {
@@ -41,6 +41,11 @@ def circumstances(*libraries: str) -> dict[str, Any]:
         },
         "versions": {"python": platform.python_version()} | {name: version(name) for name in libraries},
     }
+
+
+def changed(*paths: str) -> list[str]:
+    """Return the files below these paths that are not as they were committed."""
+    return [line[3:] for line in _git("status", "--porcelain", "--", *paths).splitlines()]
 
 
 def sentence(made: dict[str, Any]) -> str:
@@ -62,7 +67,7 @@ def write(name: str, document: dict[str, Any], page: Iterable[str], folder: Path
 
 
 def _git(*words: str) -> str:
-    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60).stdout.strip()
+    return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60).stdout.rstrip()
 
 
 def _processor() -> str:

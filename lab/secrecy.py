@@ -2,10 +2,11 @@
 
     python -m lab.secrecy [--json]
 
-A *secret* is an expression whose type is the core's `Secret`, or a union or tuple with one; *laid open* is what its `expose()` returns, and
-what is computed from that in the same function. Refused are, for both: `==`, `!=`, `<`, `in` and their like; a truth test (`if`, `while`,
-`and`, `not`, a conditional, a filter); a key or an index; text made of it. `is None` looks at no byte and is allowed. `expose()` itself may
-stand only in the functions that hand the bytes to a library or a file, which `EXPOSED_IN` names.
+A *secret* is an expression whose type is the core's `Secret`, or a union or tuple with one; *laid open* is what its `expose()` gives, what
+the functions of KEYED return, and what is computed from either in the same function. Refused are, for both: `==`, `!=`, `<`, `in` and the
+like, since `same` alone compares [K-3]; a truth test (`if`, `while`, `and`, `not`, a conditional, a filter); a key or an index; text made
+of it. `is None` looks at no byte and is allowed. `expose()` itself may stand only in the functions that hand the bytes to a library or a
+file, which `EXPOSED_IN` names.
 
 What this does not see: what the called libraries do, what Python does inside the operations that are allowed (concatenation, a constant
 slice), and bytes that never were a `Secret`. Exit status 1 when anything is found, 2 when mypy cannot check the sources.
@@ -31,6 +32,8 @@ from lab import command
 ROOT: Final = Path(__file__).resolve().parents[1]
 SECRET: Final = "core.crypto.secret.Secret"  # noqa: S105 - the name of a type
 EXPOSE: Final = "expose"
+KEYED: Final = frozenset({"hmac_sha256", "mac", "cookie_for", "cookie_proof", "decrypt"})
+"""What is made with a key. Who learns from timing where a forgery differs from a mac, or from a block that was decrypted, can make one."""
 TEXTS: Final = frozenset({"str", "repr", "format", "print", "ascii", "hash", "bool", "sorted", "set", "frozenset", "dict", "any", "all"})
 EXPOSED_IN: Final[Mapping[str, frozenset[str]]] = {
     "core.crypto.chain": frozenset({"correlation_of", "reattach_prologue", "seal"}),
@@ -126,7 +129,7 @@ class _Module:
             case ast.Name():
                 return node.id in names
             case ast.Call():
-                return _called(node) == EXPOSE or (
+                return _called(node) in {EXPOSE, *KEYED} or (
                     _called(node) in {"bytes", "bytearray", "int", "list", "tuple"} and any(self._open(each, names) for each in node.args)
                 )
             case ast.BinOp():

@@ -87,7 +87,6 @@ def test_a_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     """A long run that was stopped would begin anew, or count inputs that were never executed."""
     monkeypatch.setattr(command, "WORKING", tmp_path)
     monkeypatch.setattr(evidence, "KEPT", tmp_path / "progress.json")
-    monkeypatch.setattr(evidence, "EVIDENCE", tmp_path / "evidence")
     monkeypatch.setattr(evidence.write, "__defaults__", (tmp_path / "evidence",))
     argv = ["--target", "health", "--resume", "--json", "--runs"]
     assert command.main([*argv, "2000"]) == 0

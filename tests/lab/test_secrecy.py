@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from core.crypto import primitives
+from core.wire import macs
 from lab import secrecy
 from lab.secrecy import Finding, Unchecked, check, modules
 
@@ -19,6 +21,9 @@ class Child(Secret):
     pass
 
 def public(key: Secret) -> bytes:
+    return b""
+
+def mac(key: Secret, before: bytes) -> bytes:
     return b""
 """
 PLANTED = {
@@ -46,12 +51,16 @@ PLANTED = {
     "(b'x' + secret.expose())[:3] in [b'']": ("compared: (b'x' + secret.expose())[:3]",),
     "[1, 2][secret.expose()[0]]": ("used as an index or a key: secret.expose()[0]",),
     "[byte for byte in secret.expose() if byte == 3]": ("compared: byte",),
+    "mac(secret, b'') == b''": ("compared: mac(secret, b'')",),
+    "b'' != mac(secret, b'')[:8]": ("compared: mac(secret, b'')[:8]",),
+    "mac(secret, b'') in {b''}": ("compared: mac(secret, b'')",),
     "int(bytes(secret.expose()), 16) > 5": ("compared: int(bytes(secret.expose()), 16)",),
 }
 ALLOWED = [
     "secret is None",
     "maybe is not None",
     "public(secret) == b''",
+    "len(mac(secret, b'')) == 4",
     "secret.check()",
     "len(secret.expose()) == 4",
     "secret.expose() + b'x'",
@@ -64,6 +73,7 @@ BLOCKS = {
     "    a, b = secret.expose(), 1\n    return a == b''": {"compared: a"},
     "    if (raw := secret.expose()) == b'':\n        return raw": {"compared: (raw := secret.expose())"},
     "    total = b''\n    total += secret.expose()\n    return total == b''": {"compared: total"},
+    "    right = mac(secret, b'')\n    if right == b'':\n        return 1": {"compared: right"},
     "    match secret:\n        case _:\n            return 1": {"a branch depends on it: secret"},
 }
 
@@ -113,6 +123,13 @@ def test_the_core_keeps_its_secrets(capsys: pytest.CaptureFixture[str]) -> None:
     """[K-7] The core compares a secret in a way that shows where it differs, or writes one down."""
     assert secrecy.main([]) == 0, capsys.readouterr().out
     assert f"{len(modules())} modules, 0 findings" in capsys.readouterr().out
+
+
+def test_what_is_made_with_a_key_is_what_the_core_has() -> None:
+    """[M-6] A function that makes macs is renamed, and what it makes may be compared in any way."""
+    made = [(primitives, "hmac_sha256"), (macs, "mac"), (macs, "cookie_for"), (macs, "cookie_proof"), (primitives.AesBlock, "decrypt")]
+    assert {name for _, name in made} == secrecy.KEYED
+    assert all(callable(getattr(where, name)) for where, name in made)
 
 
 def test_the_list_of_exposures_is_exact() -> None:

@@ -199,6 +199,8 @@ def test_small_functions() -> None:
     assert p.same(b"ab", b"ab")
     assert not p.same(b"ab", b"ac")
     assert not p.same(b"ab", b"abc")
+    assert not p.same(b"abc", b"ab")
+    assert not p.same(b"ab", b"")
     assert p.expand(Secret(b"k"), b"label", 16).expose() == p.expand(Secret(b"k"), b"label", 32).expose()[:16]
     with pytest.raises(Invariant):
         p.expand(Secret(b"k"), b"label", 33)

@@ -40,6 +40,20 @@ def test_voluntary_moves_have_a_cooldown_and_a_limit() -> None:
     assert set(device.world.reasons(REFUSED)) == {Reason.COOLDOWN, Reason.SWITCH_LIMIT}
 
 
+def test_a_refused_attempt_stays_burnt_when_its_answer_is_forgotten() -> None:
+    """R-15: who copied an attempt that was refused could have it accepted once the limit has passed."""
+    world = World().connected()
+    taken = knock(world.host, here(world.host, 777), cause=Cause.BETTER)
+    assert judged(world, taken, arrive(world, taken.frame, taken.path))[1] is Status.OK
+    refused = knock(world.host, here(world.host, 778), cause=Cause.BETTER)
+    assert judged(world, refused, arrive(world, refused.frame, refused.path))[1] is Status.COOLDOWN
+    world.run(limits.CANDIDATE_NS // MS)
+    assert world.session.exchange is None
+    assert not arrive(world, refused.frame, refused.path)
+    assert world.session.candidate is None
+    assert world.reasons(UNPROVEN) == [Reason.ATTEMPT_BURNT]
+
+
 def test_forced_moves_have_a_limit_of_their_own() -> None:
     """A client whose network flaps would keep the store writing."""
     device = Flapping(World().connected())

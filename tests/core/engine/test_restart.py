@@ -11,7 +11,7 @@ from core.crypto.secret import Secret
 from core.reasons import Carrier, Event, Reason
 from core.session.desk import Policy
 from core.session.states import State
-from core.values import ROW_TOMBSTONE, CloseSession, Device, Get, Path
+from core.values import ROW_LIVE, ROW_TOMBSTONE, CloseSession, Device, Get, Path
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import arrive, here, knock, payloads
 from tests.core.frames import v4
@@ -205,6 +205,21 @@ def test_a_row_that_cannot_be_trusted_is_no_session(spoil: Callable[[World], Non
     world.run(10)
     assert world.reasons(UNKNOWN) == [reason]
     assert not world.desk.sessions
+    assert not [sent for sent in world.sent[before:] if sent.sender == "gateway"]
+
+
+def test_a_row_that_expired_meanwhile_is_no_session() -> None:
+    """A gateway that was down while sessions ended would answer for them, and move them."""
+    world = World(policy=Policy(lifetime_s=3_600)).connected()
+    attempt, before = knock(world.host, here(world.host)), len(world.sent)
+    world.start_gateway()
+    world.host.off = True
+    world.run(3_600_000)
+    (row,) = world.store.rows.values()
+    assert row.state == ROW_LIVE
+    assert not arrive(world, attempt.frame, attempt.path)
+    world.run(10)
+    assert world.reasons(UNKNOWN) == [Reason.SESSION_UNKNOWN]
     assert not [sent for sent in world.sent[before:] if sent.sender == "gateway"]
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from core import limits
 from core.client.states import State as ClientState
+from core.crypto.chain import NONCE_LENGTH
 from core.reasons import Event, Reason, Status
 from core.session.states import State
 from core.values import ROW_LIVE, ROW_TOMBSTONE, CloseSession, CompareAndSet, Create, Get, Tombstone
@@ -134,6 +135,34 @@ def test_a_row_that_another_gateway_wrote_fences_and_is_left_alone(when: str) ->
     assert Reason.OWNER_FENCED in world.reasons(CHANGED)
     assert asked(world, Tombstone) == 0
     assert world.store.rows[handle].state == ROW_LIVE
+
+
+def test_a_row_that_was_set_back_fences() -> None:
+    """A store that was restored from yesterday would be believed, and a gateway would go on from a binding that is over."""
+    world = World().connected()
+    handle, old = world.session.handle, next(iter(world.store.rows.values()))
+    world.host.move(v4(98))
+    world.run_until(lambda: world.session.binding_version == 2)
+    world.store.failing = True
+    world.host.move(v4(99))
+    world.run_until(lambda: world.session.suspended)
+    world.store.rows[handle], world.store.failing, world.host.off = old, False, True
+    world.run(2_000)
+    assert Reason.OWNER_FENCED in world.reasons(CHANGED)
+    assert Reason.OWNERSHIP_CERTAIN not in world.reasons(CHANGED)
+
+
+def test_each_row_has_a_nonce_of_its_own() -> None:
+    """[K-5] Two rows of an hour would be sealed under one nonce, and who sees both learns how their chains differ."""
+    world = World().connected()
+    for host in (97, 98, 99):
+        world.host.move(v4(host))
+        world.run(1_000)
+    asks = [ask.operation for ask in world.store.asked]
+    rows = [operation.row for operation in asks if isinstance(operation, Create | CompareAndSet)]
+    assert len(rows) >= 4
+    assert len({row.kek for row in rows}) == 1
+    assert len({row.sealed[:NONCE_LENGTH] for row in rows}) == len(rows)
 
 
 def test_a_late_write_of_a_dead_process_fences_the_living_one_once() -> None:

@@ -31,15 +31,21 @@ def six(source: bytes, destination: bytes, payload: bytes) -> bytes:
 def test_a_device_speaks_from_its_own_addresses_alone() -> None:
     """A device could pretend inside to be another."""
     world = World().connected()
-    host, epoch = world.host, world.client.committed
+    host, epoch, other = world.host, world.client.committed, world.new_host()
     assert epoch
+    other.connect()
     outside = bytes(15) + b"\x63"
     good = (packet(host.device.inner4, INNER_GATEWAY), six(host.device.inner6, outside, b"six"))
-    bad = (packet(bytes((10, 77, 0, 99)), INNER_GATEWAY), packet(host.device.inner4[::-1], INNER_GATEWAY), six(outside, outside, b"six"))
+    bad: tuple[bytes, ...] = (
+        packet(bytes((10, 77, 0, 99)), INNER_GATEWAY),
+        packet(host.device.inner4[::-1], INNER_GATEWAY),
+        six(outside, outside, b"six"),
+    )
+    bad += (packet(other.device.inner4, INNER_GATEWAY), six(other.device.inner6, outside, b"six"))
     for inner in (*good, *bad):
         says(world, epoch, encode(Kind.IP, inner))
     assert [inner for _, inner in world.delivered] == list(good)
-    assert world.reasons(REFUSED) == [Reason.INNER_SOURCE_SPOOFED] * 3
+    assert world.reasons(REFUSED) == [Reason.INNER_SOURCE_SPOOFED] * 5
 
 
 @pytest.mark.parametrize("allowed", [False, True])

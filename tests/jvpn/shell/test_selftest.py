@@ -125,6 +125,7 @@ BREAKS: dict[str, tuple[object, str, Any, str]] = {
     "a comparison that always agrees": (p, "same", lambda a, b: True, "comparison"),
     "a comparison that never agrees": (p, "same", lambda a, b: False, "comparison"),
     "a comparison of beginnings": (p, "same", lambda a, b: a[:2] == b[:2], "comparison"),
+    "a comparison as long as the second": (p, "same", lambda a, b: a[: len(b)] == b, "comparison"),
     "a tag that nobody checks": (p, "new_cipher", Careless, "ChaCha20-Poly1305"),
     "a nonce of another layout": (p, "nonce", lambda counter: bytes(4) + counter.to_bytes(8, "big"), "ChaCha20-Poly1305"),
     "an old library": (selftest, "version", lambda _name: "1.0", "versions of the libraries"),
