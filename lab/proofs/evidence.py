@@ -35,10 +35,14 @@ def subject() -> str:
 
 def collected(rows: list[Row]) -> dict[str, Any]:
     """Return a run as one object: what was proved, of which commit, when and on what."""
+    made = evidence.circumstances(*LIBRARIES)
+    machine, versions = made["machine"], made["versions"]
     return {
-        "made": evidence.circumstances(*LIBRARIES),
+        "commit": made["commit"],
         "changed_since_commit": evidence.changed("core", "lab/proofs", "lab/explore", "lab/coupled", "docs/proofs"),
         "subject": subject(),
+        "date": made["date"],
+        "machine": {"cores": machine["processors"], "cpu": machine["processor"], "python": versions.pop("python"), "libraries": versions},
         "proved": all(row.proved for row in rows),
         "rows": [row._asdict() | {"seconds": round(row.seconds, 1)} for row in rows],
     }
@@ -46,13 +50,14 @@ def collected(rows: list[Row]) -> dict[str, Any]:
 
 def page(run: dict[str, Any]) -> list[str]:
     """Return the lines of a run as a document."""
-    changed = [f"Changed since that commit: {', '.join(run['changed_since_commit'])}."] if run["changed_since_commit"] else []
+    on = run["machine"]
+    libraries = ", ".join(f"{name} {number}" for name, number in on["libraries"].items())
+    changed = f", with changes in {', '.join(run['changed_since_commit'])}" if run["changed_since_commit"] else ""
     judgement = "Everything holds" if run["proved"] else "NOT everything holds"
     return [
         "# Proofs: the last run of `make proofs`",
         "",
-        evidence.sentence(run["made"]),
-        *changed,
+        f"{run['date']}, commit {run['commit'][:12]}{changed}. {on['cores']} cores, {on['cpu']}; Python {on['python']}, {libraries}.",
         "What is claimed, and what is trusted: [docs/proofs](../proofs/README.md).",
         "",
         f"**{judgement}**: {sum(row['proved'] for row in run['rows'])} of {len(run['rows'])} rows. A row of *explored* that",

@@ -301,8 +301,8 @@ def test_a_run_is_written_for_people_and_programs(tmp_path: Path) -> None:
     run = json.loads((tmp_path / "run.json").read_text())
     assert not run["proved"]
     assert [row["seconds"] for row in run["rows"]] == [1.2, 2]
-    assert run.keys() >= {"made", "changed_since_commit", "subject"}
-    assert run["made"]["versions"]["z3-solver"] == ".".join(map(str, z3.get_version()))
+    assert run.keys() >= {"commit", "date", "machine", "subject"}
+    assert run["machine"]["libraries"]["z3-solver"] == ".".join(map(str, z3.get_version()))
     text = (tmp_path / "run.md").read_text()
     assert "| a suite | a/row | yes | 1.2 | seen |" in text
     assert "NOT everything holds" in text
