@@ -37,8 +37,9 @@ def main(arguments: Sequence[str]) -> int:
     chosen = [each for each in faults if _chosen(each, given.only, quick=given.quick)]
     if not chosen:
         parser.error("no fault has such a name")
+    made = evidence.circumstances("pytest", "hypothesis")  # before a long run, in which the tree may go on
     results = run(chosen, commands, Console(stderr=True))
-    document = collected(results)
+    document = collected(results, made)
     if given.json:
         print(json.dumps(document, indent=1))
     else:
@@ -64,14 +65,10 @@ def run(faults: Sequence[Fault], commands: dict[str, Command], console: Console)
     return results
 
 
-def collected(results: Iterable[Result]) -> dict[str, Any]:
-    """Return a run as plain values."""
+def collected(results: Iterable[Result], made: dict[str, Any]) -> dict[str, Any]:
+    """Return a run as plain values, with the circumstances in which it was made."""
     rows = [each.plain() for each in results]
-    return {
-        "made": evidence.circumstances("pytest", "hypothesis"),
-        "caught": sum(row["verdict"] == Verdict.CAUGHT.value for row in rows),
-        "rows": rows,
-    }
+    return {"made": made, "caught": sum(row["verdict"] == Verdict.CAUGHT.value for row in rows), "rows": rows}
 
 
 def table(results: Iterable[Result]) -> Table:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from lab.evidence import circumstances
 from lab.faults.__main__ import collected, main, page, table, totals
 from lab.faults.trial import AREAS, Bench, Change, Ended, Fault, Result, Verdict, copied, harmed, judged_by, seeded, stale
 from tests.support import ROOT
@@ -173,7 +174,7 @@ def test_the_tree_that_is_worked_in_stays_as_it_is(tree: Path) -> None:
 def test_what_is_shown() -> None:
     """Who reads the table would take a fault that was missed for one that was caught."""
     results = [Result(FAULTS[0], Verdict.CAUGHT, 1.25), Result(FAULTS[-1], Verdict.MISSED, 2.0, "[seen]")]
-    document = collected(results)
+    document = collected(results, circumstances())
     assert (document["caught"], [row["verdict"] for row in document["rows"]]) == (1, ["caught", "missed"])
     lines = page(document)
     assert any("**1 of 2 faults are caught**" in line for line in lines)
