@@ -8,7 +8,7 @@ The first comes from `schemas/config/`, the second from what `--help` says.
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -81,7 +81,7 @@ def _file(name: str) -> str:
     return f"## {schema['title']}\n\n{schema['description']} {_least(schema)}\n\n" + "\n".join(rows) + "\n"
 
 
-def _rows(schema: Any, at: str) -> Iterator[tuple[str, str, str, str]]:  # noqa: ANN401 - a JSON document
+def _rows(schema: Mapping[str, Any], at: str) -> Iterator[tuple[str, str, str, str]]:
     for name, below in schema["properties"].items():
         key = f"{at}{name}"
         if below.get("type") == "object":
@@ -96,7 +96,7 @@ def _rows(schema: Any, at: str) -> Iterator[tuple[str, str, str, str]]:  # noqa:
             yield f"`{key}`", below["description"], f"{allowed_by(below)}{example}", default
 
 
-def _least(schema: Any) -> str:  # noqa: ANN401 - a JSON document
+def _least(schema: Mapping[str, Any]) -> str:
     """Return the smallest file that is allowed."""
     if not schema["title"].endswith(".toml"):
         return "JSON; only its owner may write it."
@@ -111,7 +111,7 @@ def _least(schema: Any) -> str:  # noqa: ANN401 - a JSON document
     return "The least that is needed:\n\n```toml\n" + "\n".join(lines) + "\n```"
 
 
-def _example(schema: Any) -> object:  # noqa: ANN401 - a JSON document
+def _example(schema: Mapping[str, Any]) -> object:
     return schema["examples"][0]
 
 

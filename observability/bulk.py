@@ -41,7 +41,7 @@ class Reply(NamedTuple):
 class Bulk(Protocol):
     """The one call of the OpenSearch client that is used here."""
 
-    def bulk(self, *, body: Any, index: Any = None) -> Any:  # noqa: ANN401 - the client's own signature
+    def bulk(self, *, body: bytes, index: str) -> object:
         """Send one bulk request; return the decoded body of a 2xx answer, raise otherwise."""
 
 

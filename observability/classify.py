@@ -90,7 +90,7 @@ def _whole(reply: Reply, *, alone: bool) -> Judged:
     return Judged(Verdict.BLOCKED, said)
 
 
-def _item(item: Any, name: str, stream: str, *, alone: bool) -> Judged:  # noqa: ANN401 - any JSON value
+def _item(item: object, name: str, stream: str, *, alone: bool) -> Judged:
     """Judge the answer about one event."""
     said = item.get("create") if isinstance(item, dict) else None
     if not isinstance(said, dict) or said.get("_id") != name or type(said.get("status")) is not int:
@@ -121,10 +121,10 @@ def _bad_request(said: dict[str, Any], kind: str, *, alone: bool) -> Verdict:
     return Verdict.REFUSED if alone else Verdict.ALONE
 
 
-def _error(body: Any) -> Any:  # noqa: ANN401 - any JSON value
+def _error(body: object) -> object:
     return body.get("error") if isinstance(body, dict) else None
 
 
-def _type(body: Any) -> str:  # noqa: ANN401 - any JSON value
+def _type(body: object) -> str:
     error = _error(body)
     return str(error.get("type", "")) if isinstance(error, dict) else ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 from opensearchpy.exceptions import AuthorizationException, NotFoundError
@@ -31,7 +31,7 @@ class Entry:
 class Streams(Protocol):
     """How to see whether the stream exists."""
 
-    def get_data_stream(self, *, name: Any) -> Any:  # noqa: ANN401 - the client's own signature
+    def get_data_stream(self, *, name: str) -> object:
         """Raise ``NotFoundError`` when it does not."""
 
 
@@ -114,7 +114,7 @@ class Delivery:
         entry.fate = fate
         counters.settle(fate)
 
-    def _put_away(self, entry: Entry, answer: Any, counters: Counters) -> str:  # noqa: ANN401 - any JSON value
+    def _put_away(self, entry: Entry, answer: object, counters: Counters) -> str:
         """Quarantine one entry; return what is wrong when even that fails."""
         try:
             self._quarantine.add(entry.line, entry.document.id if entry.document else "", answer)

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from enum import Enum
 from pathlib import Path, PurePath
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 import orjson
 import structlog
@@ -198,7 +198,7 @@ def redact(_: object, __: str, fields: structlog.types.EventDict) -> structlog.t
     return {_text(str(key)): harmless(value) for key, value in fields.items()}
 
 
-def harmless(value: object, depth: int = DEPTH) -> Any:  # noqa: ANN401 - any JSON value
+def harmless(value: object, depth: int = DEPTH) -> object:
     """Return a JSON value for ``value``: as it is when its type is plain, else the name of the type; bytes as their length."""
     match value:
         case Enum():

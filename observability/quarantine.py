@@ -5,7 +5,7 @@ import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import orjson
 
@@ -38,7 +38,7 @@ class Quarantine:
                 entry = orjson.loads(line)
                 self._since.add((entry["segment"], entry["end"]))
 
-    def add(self, line: Line, document_id: str, answer: Any) -> None:  # noqa: ANN401 - any JSON value
+    def add(self, line: Line, document_id: str, answer: object) -> None:
         """Keep one line durably, with what the cluster (or the shipper) said about it. Raises ``OSError``."""
         key = (line.end.segment, line.end.offset)
         if key in self._since:

@@ -4,7 +4,7 @@ import json
 import socket
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 import typer
 
@@ -233,7 +233,7 @@ def _client_toml(name: str, config: GatewayConfig, host: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _quoted(value: Any) -> str:  # noqa: ANN401 - text or a list of texts
+def _quoted(value: str | list[str]) -> str:
     return json.dumps(value)  # these strings and lists are the same in TOML
 
 

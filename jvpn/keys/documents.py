@@ -120,7 +120,7 @@ def _fields(role: Role, name: str, payload: bytes) -> tuple[int, int, int, Any]:
     return version, created, expires, body
 
 
-def _signers(value: Any) -> Signers:  # noqa: ANN401 - the same
+def _signers(value: object) -> Signers:
     threshold, listed = _object(value, "threshold", "keys")
     keys = frozenset(_public(each) for each in _list(listed))
     _need(0 < _number(threshold) <= len(keys) == len(listed) <= limits.DOCUMENT_SIGNATURES_MAX)
@@ -132,28 +132,33 @@ def _need(condition: bool) -> None:  # noqa: FBT001 - reads as a sentence
         raise PeerFault(Reason.DOCUMENT_MALFORMED)
 
 
-def _object(value: Any, *names: str) -> list[Any]:  # noqa: ANN401 - the same
-    _need(type(value) is dict and value.keys() == set(names))
+def _object(value: object, *names: str) -> list[Any]:
+    if type(value) is not dict or value.keys() != set(names):
+        raise PeerFault(Reason.DOCUMENT_MALFORMED)
     return [value[name] for name in names]
 
 
-def _list(value: Any) -> Sequence[Any]:  # noqa: ANN401 - the same
-    _need(type(value) is list)
-    return list(value)
+def _list(value: object) -> Sequence[Any]:
+    if type(value) is not list:
+        raise PeerFault(Reason.DOCUMENT_MALFORMED)
+    return value
 
 
-def _number(value: Any) -> int:  # noqa: ANN401 - the same
-    _need(type(value) is int and 0 <= value <= NUMBER_MAX)
-    return int(value)
+def _number(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= NUMBER_MAX:
+        raise PeerFault(Reason.DOCUMENT_MALFORMED)
+    return value
 
 
-def _hex(value: Any, length: int) -> bytes:  # noqa: ANN401 - the same
-    _need(type(value) is str and re.fullmatch(rf"[0-9a-f]{{{2 * length}}}", value) is not None)
+def _hex(value: object, length: int) -> bytes:
+    if type(value) is not str or re.fullmatch(rf"[0-9a-f]{{{2 * length}}}", value) is None:
+        raise PeerFault(Reason.DOCUMENT_MALFORMED)
     return bytes.fromhex(value)
 
 
-def _public(value: Any) -> bytes:  # noqa: ANN401 - the same
-    _need(type(value) is str and re.fullmatch(r"[A-Za-z0-9+/]{43}=", value) is not None)
+def _public(value: object) -> bytes:
+    if type(value) is not str or re.fullmatch(r"[A-Za-z0-9+/]{43}=", value) is None:
+        raise PeerFault(Reason.DOCUMENT_MALFORMED)
     raw = binascii.a2b_base64(value)
     _need(len(raw) == PUBLIC_LENGTH and binascii.b2a_base64(raw, newline=False).decode() == value)
     return raw

@@ -60,7 +60,7 @@ def read(path: Path, vault: Vault, kind: str | None = None) -> tuple[dict[str, A
     return {name: value for name, value in fields.items() if name not in seeds}, seeds
 
 
-def _judge(path: Path, fields: Any, kind: str | None, seeds: set[str]) -> None:  # noqa: ANN401 - a JSON document
+def _judge(path: Path, fields: object, kind: str | None, seeds: set[str]) -> None:
     """Raise Misconfigured, naming the field, unless these are the fields of a key file, of this kind if one is given."""
     if not isinstance(fields, dict) or "private" not in seeds or str(fields.get("format")) not in KINDS:
         raise Misconfigured(f"{path}: not a key file of this program: make one with `jvpn keygen`")

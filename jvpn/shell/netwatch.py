@@ -10,9 +10,10 @@ import socket
 from collections.abc import Sequence
 from enum import Enum, auto
 from ipaddress import ip_address
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from pyroute2 import IPRoute
+from pyroute2.netlink import nlmsg
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
 from jvpn.shell.errors import Unavailable
@@ -115,7 +116,7 @@ class NetWatch:
         """Stop listening."""
         self._socket.close()
 
-    def _event(self, message: Any) -> NetEvent | None:  # noqa: ANN401 - pyroute2 has no types
+    def _event(self, message: nlmsg) -> NetEvent | None:
         kind = message.get("event")
         if kind in {"RTM_NEWADDR", "RTM_DELADDR"}:
             return self._address(message, added=kind == "RTM_NEWADDR")
@@ -123,7 +124,7 @@ class NetWatch:
             return self._link(message, there=kind == "RTM_NEWLINK")
         return NetEvent(NetKind.ROUTES_CHANGED) if kind in {"RTM_NEWROUTE", "RTM_DELROUTE"} else None
 
-    def _address(self, message: Any, *, added: bool) -> NetEvent | None:  # noqa: ANN401 - pyroute2 has no types
+    def _address(self, message: nlmsg, *, added: bool) -> NetEvent | None:
         flags = message.get_attr("IFA_FLAGS") or 0
         text = message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")  # on a point-to-point link ADDRESS is the peer's
         if text is None or (added and flags & IFA_F_TENTATIVE):
@@ -131,7 +132,7 @@ class NetWatch:
         kind = NetKind.ADDRESS_ADDED if added else NetKind.ADDRESS_REMOVED
         return NetEvent(kind, self._name(message["index"]), _packed(text))
 
-    def _link(self, message: Any, *, there: bool) -> NetEvent | None:  # noqa: ANN401 - pyroute2 has no types
+    def _link(self, message: nlmsg, *, there: bool) -> NetEvent | None:
         """Tell a link that came up or went down; other changes of it are told to everyone too, and say nothing here."""
         index = message["index"]
         name = self._names[index] = message.get_attr("IFLA_IFNAME") or self._name(index)
@@ -166,7 +167,7 @@ def _packed(text: str) -> bytes:
     return MAPPED + raw if len(raw) == 4 else raw  # noqa: PLR2004 - bytes of IPv4
 
 
-def _is_up(link: Any) -> bool:  # noqa: ANN401 - pyroute2 has no types
+def _is_up(link: nlmsg) -> bool:
     """Whether a link can carry something: devices without a carrier, such as TUN, say UNKNOWN."""
     return link["state"] == "up" and link.get_attr("IFLA_OPERSTATE") in {"UP", "UNKNOWN"}
 

@@ -138,7 +138,7 @@ def judge(path: Path, *, named: bool = True) -> list[Judgement]:
     return [Judgement("unknown", "", path.name, not_applicable=Counter({OTHER_FORM: 1}))]
 
 
-def _load(path: Path) -> Any:  # noqa: ANN401 - a JSON document
+def _load(path: Path) -> object:
     try:
         if path.stat().st_size > FILE_BYTES_MAX:
             raise Misconfigured(f"{path}: found {path.stat().st_size} bytes, allowed {FILE_BYTES_MAX}")

@@ -263,8 +263,9 @@ def _joined(secrets: Iterable[Secret]) -> bytes:
 
 
 @cache
-def _vector(name: str) -> Any:  # noqa: ANN401 - a JSON document
-    return json.loads((SCHEMAS / "vectors" / f"{name}.json").read_text(encoding="utf-8"))
+def _vector(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads((SCHEMAS / "vectors" / f"{name}.json").read_text(encoding="utf-8"))
+    return document
 
 
 FLOORS: Final = {"cryptography": (50, 0), "PyNaCl": (1, 6)}

@@ -8,7 +8,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from core.reasons import Event, Reason
 from core.values import Fact, Order
@@ -102,6 +102,16 @@ def say_ready() -> None:
             supervisor.sendto(b"READY=1", f"\0{name[1:]}" if name.startswith("@") else name)
 
 
+class Part(Protocol):
+    """What all parts of a process have in common."""
+
+    def close(self) -> object:
+        """Let go of everything."""
+
+
+P = TypeVar("P", bound=Part)
+
+
 class Parts:
     """The parts of a process, made in an order that leaves nothing behind when one is missing."""
 
@@ -113,13 +123,13 @@ class Parts:
 
     def __init__(self) -> None:
         """Nothing is open yet."""
-        self._open: list[Any] = []
+        self._open: list[Part] = []
 
     def _serial(self) -> int:
         """Return the serial of the next record."""
         raise NotImplementedError
 
-    def _keep(self, part: Any) -> Any:  # noqa: ANN401 - parts have nothing in common but close()
+    def _keep(self, part: P) -> P:
         self._open.append(part)
         return part
 
@@ -136,12 +146,13 @@ class Parts:
     def _record(self, event: Event, reason: Reason) -> None:
         self.driver.record(Fact(event, reason, self._serial(), 0, boottime()))
 
-    def _end(self, orders: tuple[Order, ...], *others: Any) -> None:  # noqa: ANN401 - the same
+    def _end(self, orders: tuple[Order, ...], *others: Part) -> None:
         """Give the last orders, record the end, close everything: `others` before the link, which takes their last evidence."""
         with suppress(Faulty):  # one that is the reason for this end
             for order in orders:
                 self.driver.execute(self.driver.engine.command(order, boottime()))
         self._record(Event.PROCESS_STOPPED, self.ending)
         self.link.flush()
-        for each in (self.control, self.driver, *others, self.link, self.port):
+        parts: tuple[Part, ...] = (self.control, self.driver, *others, self.link, self.port)
+        for each in parts:
             each.close()

@@ -187,13 +187,13 @@ class Tun:
             os.close(self._fd)
             self._fd = -1
 
-    def _index(self, route: Any) -> int:  # noqa: ANN401 - pyroute2 has no types
+    def _index(self, route: IPRoute) -> int:
         found = route.link_lookup(ifname=self.name)
         if not found:
             raise Unavailable(f"the TUN interface {self.name} is gone: somebody removed or renamed it")
         return int(found[0])
 
-    def _no_link_local(self, route: Any, index: int, *, needed: bool) -> None:  # noqa: ANN401 - pyroute2 has no types
+    def _no_link_local(self, route: IPRoute, index: int, *, needed: bool) -> None:
         """Ask for no link-local address; a machine without IPv6 has none to ask about."""
         none = {"attrs": [("AF_INET6", {"attrs": [("IFLA_INET6_ADDR_GEN_MODE", ADDR_GEN_MODE_NONE)]})]}
         try:
@@ -202,7 +202,7 @@ class Tun:
             if needed or error.code not in NO_IPV6:
                 raise
 
-    def _has_route(self, route: Any, index: int, network: Network) -> bool:  # noqa: ANN401 - pyroute2 has no types
+    def _has_route(self, route: IPRoute, index: int, network: Network) -> bool:
         family = socket.AF_INET6 if network.version == IPV6 else socket.AF_INET
         return any(
             found["dst_len"] == network.prefixlen and found.get_attr("RTA_DST") in {str(network.network_address), None}
@@ -210,11 +210,11 @@ class Tun:
         )
 
 
-def _addresses(route: Any, index: int) -> set[tuple[str, int]]:  # noqa: ANN401 - pyroute2 has no types
+def _addresses(route: IPRoute, index: int) -> set[tuple[str, int]]:
     return {(found.get_attr("IFA_LOCAL") or found.get_attr("IFA_ADDRESS"), found["prefixlen"]) for found in route.get_addr(index=index)}
 
 
-def _add(route: Any, index: int, addresses: Iterable[tuple[str, int]]) -> None:  # noqa: ANN401 - pyroute2 has no types
+def _add(route: IPRoute, index: int, addresses: Iterable[tuple[str, int]]) -> None:
     for address, length in addresses:
         flags = {"flags": IFA_F_NODAD} if ":" in address else {}
         route.addr("add", index=index, address=address, prefixlen=length, **flags)

@@ -37,7 +37,7 @@ def named(bounds: Bounds) -> str:
     return ", ".join(f"{name} {value}" for name, value in bounds._asdict().items() if value != usual[name] and name != "worlds")
 
 
-def told(value: Any) -> str:  # noqa: ANN401 - parts of an action
+def told(value: Any) -> str:
     """Return a part of an action in words."""
     match value:
         case Name(hand, boot):

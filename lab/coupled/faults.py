@@ -40,18 +40,18 @@ class Fault(NamedTuple):
     put: Callable[[ExitStack], None] = lambda _stack: None
 
 
-def gateway(clause: str, **change: Any) -> Tables:  # noqa: ANN401 - fields of a row
+def gateway(clause: str, **change: Any) -> Tables:
     """Return the tables with one row of the gateway's changed in all its cells; `add` and `lack` change its effects."""
     return Tables(gateway=changed(process.SHIPPED, clause, **change))
 
 
-def client(clause: str, **change: Any) -> Tables:  # noqa: ANN401 - as above
+def client(clause: str, **change: Any) -> Tables:
     """Return the tables with one row of the client's changed."""
     return Tables(client=changed(device.SHIPPED, clause, **change))
 
 
 def changed(
-    machine: Machine[Any, Any, Any, Any], clause: str, *, add: tuple[Any, ...] = (), lack: tuple[Any, ...] = (), **fields: Any  # noqa: ANN401 - fields of a row
+    machine: Machine[Any, Any, Any, Any], clause: str, *, add: tuple[Any, ...] = (), lack: tuple[Any, ...] = (), **fields: Any
 ) -> Machine[Any, Any, Any, Any]:  # fmt: skip
     """Return a machine with one row changed."""
     cells = dict(machine.cells)
@@ -116,7 +116,7 @@ def rows_are_read_over_what_is_held(stack: ExitStack) -> None:
     """A row that was asked for replaces the session that has been here all the time, or has come meanwhile."""
     loaded = process.Turn.loaded
 
-    def careless(self: process.Turn, ask: Ask, row: Any) -> None:  # noqa: ANN401 - as given
+    def careless(self: process.Turn, ask: Ask, row: Any) -> None:
         held = self.sessions.pop(ask.name, None)
         loaded(self, ask, row)
         if held and ask.name not in self.sessions:
@@ -128,7 +128,7 @@ def rows_are_read_over_what_is_held(stack: ExitStack) -> None:
 def every_row_is_certain(stack: ExitStack) -> None:
     """Whatever a row says, it is called ours, as it was known."""
 
-    def sure(self: process.Turn, name: Name, row: Any) -> bool:  # noqa: ANN401 - as given
+    def sure(self: process.Turn, name: Name, row: Any) -> bool:
         self.sessions[name] = self.sessions[name]._replace(row=given(row, "there is a row").version, owned=True)
         return True
 
@@ -145,7 +145,7 @@ def acknowledges_the_version_before(stack: ExitStack) -> None:
     """An ACK names the version that the store was asked to replace."""
     perform = session.performed
 
-    def late(at: session.Session, effect: Effect, *rest: Any) -> tuple[session.Session, session.Said]:  # noqa: ANN401 - as given
+    def late(at: session.Session, effect: Effect, *rest: Any) -> tuple[session.Session, session.Said]:
         after, said = perform(at, effect, *rest)
         old = tuple(each._replace(version=each.version - 1) if each.kind == "ACK" else each for each in said.frames)
         return after, said._replace(frames=old)
@@ -157,7 +157,7 @@ def older_attempts_still_count(stack: ExitStack) -> None:
     """A commit leaves the attempts before it to be committed later."""
     perform = device.Turn.perform
 
-    def careless(self: device.Turn, effect: CE, offer: Any) -> None:  # noqa: ANN401 - as given
+    def careless(self: device.Turn, effect: CE, offer: Any) -> None:
         kept = tuple(each for each in self.at.confirming if each != offer)
         perform(self, effect, offer)
         if effect is CE.COMMIT:

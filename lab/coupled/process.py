@@ -87,7 +87,7 @@ class Turn:
                     self.hear(name, later)
         return True
 
-    def take(self, name: Name, at: Session, row: Any, offer: Epoch | None) -> None:  # noqa: ANN401 - rows of any table
+    def take(self, name: Name, at: Session, row: Any, offer: Epoch | None) -> None:
         """Go where a row goes, perform its effects, and check what production checks [G-53]."""
         after = at._replace(state=row.goes_to or at.state, ending=at.ending or row.event is Event.SESSION_ENDED)
         asked = len(self.asks)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final, Self, TypeVar
 
 import orjson
 
@@ -50,6 +50,9 @@ health_ms = 1000
 [audit]
 dir = "gateway-audit"
 """
+
+
+T = TypeVar("T")
 
 
 class Failed(Exception):
@@ -180,7 +183,7 @@ class Stage(ABC):
         raw = (self.directory / out).read_text().splitlines()
         return [json.loads(line) for line in raw if line.startswith("{") and line.endswith("}")]
 
-    def wait(self, what: Callable[[], Any], claim: str, process: subprocess.Popen[bytes] | None = None, seconds: float = READY_S) -> Any:  # noqa: ANN401 - whatever `what` returns
+    def wait(self, what: Callable[[], T], claim: str, process: subprocess.Popen[bytes] | None = None, seconds: float = READY_S) -> T:
         """Wait until `what` returns something true, and return it; raise Failed naming the claim."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

@@ -98,7 +98,7 @@ def watched() -> Iterator[None]:
 SHARED: Final = (Heard, Secret, PrivateKey, AesBlock, Locators, Identity, MappingProxyType, Drawn, DrawnKem, TwinKemKey, *ATOMS)
 
 
-def copied(value: Any, memo: dict[int, Any]) -> Any:  # noqa: ANN401, PLR0911 - any object of an engine, one line a kind
+def copied(value: Any, memo: dict[int, Any]) -> Any:  # noqa: PLR0911 - one line a kind
     """Return an independent copy, in which what was one object still is one object."""
     if value is None or isinstance(value, SHARED):
         return value
@@ -137,7 +137,7 @@ def digest(root: object, now: int) -> bytes:
     return shake_256(" ".join(told).encode()).digest(16)
 
 
-def _tell(value: Any, now: int, say: Callable[[str], None], seen: dict[int, int]) -> None:  # noqa: ANN401, C901, PLR0912 - any object, one case a kind
+def _tell(value: Any, now: int, say: Callable[[str], None], seen: dict[int, int]) -> None:  # noqa: C901, PLR0912 - one case a kind
     if isinstance(value, int):
         say(f"@{value - now}" if FIRST <= value < LAST else str(int(value)))
     elif value is None or isinstance(value, bytes | str | Enum | FunctionType | type | MethodType):
@@ -173,6 +173,6 @@ def _tell(value: Any, now: int, say: Callable[[str], None], seen: dict[int, int]
                 _tell(each, now, say, seen)
 
 
-def _order(key: Any) -> str:  # noqa: ANN401 - whatever a dictionary has as keys
+def _order(key: Any) -> str:
     """Return the place of a key: numbers and bytes by value, sessions by handle."""
     return str(key.handle) if hasattr(key, "handle") else str(key)

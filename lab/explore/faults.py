@@ -65,7 +65,7 @@ def accept_replayed_reattach(stack: ExitStack) -> None:
     """A proven attempt is not burnt, and its bytes are not remembered."""
     judge = reattach.judge_reattach
 
-    def careless(session: Session, *rest: Any) -> None:  # noqa: ANN401 - as given
+    def careless(session: Session, *rest: Any) -> None:
         following, secrets = session.next, session.secrets
         judge(session, *rest)
         if session.state is not State.TERMINATED:
@@ -79,7 +79,7 @@ def commit_on_reattach(stack: ExitStack) -> None:
     """A proven REATTACH asks for the commit; nobody waits for CONFIRM."""
     judge = reattach.judge_reattach
 
-    def hasty(session: Session, frame: bytes, message: Any, attempt: int, path: Any, now: Any) -> None:  # noqa: ANN401 - as given
+    def hasty(session: Session, frame: bytes, message: Any, attempt: int, path: Any, now: Any) -> None:
         judge(session, frame, message, attempt, path, now)
         if session.candidate and not session.commit_ticket:
             session.hear(Input.CONFIRM_PROVEN, now)
@@ -91,7 +91,7 @@ def ignore_the_path(stack: ExitStack) -> None:
     """DATA is heard from anywhere, and where it came from is the session's path then."""
     data = DataPlane.data
 
-    def roaming(self: DataPlane, frame: bytes, path: Any, packets: Any, now: Any) -> None:  # noqa: ANN401 - as given
+    def roaming(self: DataPlane, frame: bytes, path: Any, packets: Any, now: Any) -> None:
         known = self.desk.indices.get(parse_data(frame)[0])
         if known:
             known[1].path = path
@@ -108,7 +108,7 @@ def forget_unbind(stack: ExitStack) -> None:
 def resume_without_certainty(stack: ExitStack) -> None:
     """Whatever the row says, it is called ours."""
 
-    def sure(_self: Gateway, session: Session, answer: Any) -> bool:  # noqa: ANN401 - as given
+    def sure(_self: Gateway, session: Session, answer: Any) -> bool:
         session.stored, session.owned = answer.row.binding_version, True
         return True
 
@@ -131,7 +131,7 @@ def failed_end_is_forgotten(stack: ExitStack) -> None:
     """An end that the store has failed to write is taken for written."""
     ended = Gateway._ended  # noqa: SLF001 - what is broken on purpose
 
-    def content(self: Gateway, session: Session, operation: Any, answer: Any, now: Any) -> None:  # noqa: ANN401 - as given
+    def content(self: Gateway, session: Session, operation: Any, answer: Any, now: Any) -> None:
         ended(self, session, operation, answer._replace(outcome=Outcome.WON), now)
 
     stack.enter_context(patch.object(Gateway, "_ended", content))
@@ -146,7 +146,7 @@ def promote_before_the_answer(stack: ExitStack) -> None:
     """CONFIRM binds at once; the store may say later what it likes."""
     ask = Session.ask_commit
 
-    def eager(self: Session, now: Any, *rest: Any) -> None:  # noqa: ANN401 - as given
+    def eager(self: Session, now: Any, *rest: Any) -> None:
         ask(self, now, *rest)
         self._promote(now)
         self.acknowledge()
@@ -158,7 +158,7 @@ def blind_store(stack: ExitStack) -> None:
     """The store replaces a row whatever its version is."""
     execute = Store.execute
 
-    def careless(self: Store, ask: Any) -> Any:  # noqa: ANN401 - as given
+    def careless(self: Store, ask: Any) -> Any:
         operation = ask.operation
         if isinstance(operation, CompareAndSet) and operation.row.handle in self.rows:
             ask = ask._replace(operation=operation._replace(expect=self.rows[operation.row.handle].binding_version))
@@ -172,7 +172,7 @@ def believe_the_answer(stack: ExitStack) -> None:
     """The client takes RESP of a reattach for the commit."""
     hear = Client.hear
 
-    def credulous(self: Client, heard: Any, now: Any, offer: Any = None) -> bool:  # noqa: ANN401 - as given
+    def credulous(self: Client, heard: Any, now: Any, offer: Any = None) -> bool:
         did = hear(self, heard, now, offer)
         if did and heard is ClientInput.ATTEMPT_PROVEN:
             hear(self, ClientInput.COMMITTED, now, offer)
@@ -185,7 +185,7 @@ def counter_stands_still(stack: ExitStack) -> None:
     """An epoch seals two runs under one counter."""
     seal = Epoch.seal
 
-    def stuck(self: Epoch, inner: Any) -> Any:  # noqa: ANN401 - as given
+    def stuck(self: Epoch, inner: Any) -> Any:
         runs, self.counter = seal(self, inner), 0
         return runs
 
@@ -200,7 +200,7 @@ def candidate_for_ever(stack: ExitStack) -> None:
 def attempts_are_never_made(stack: ExitStack) -> None:
     """The client never makes an attempt, and no handshake in its place."""
 
-    def mute(self: Contact, *_rest: Any) -> None:  # noqa: ANN401 - as given
+    def mute(self: Contact, *_rest: Any) -> None:
         self.at.pop("fresh", None)
 
     stack.enter_context(patch.object(Contact, "attempt", mute))
@@ -215,7 +215,7 @@ def fact_without_transition(stack: ExitStack) -> None:
     """A transition is recorded twice."""
     take = Session.take
 
-    def twice(self: Session, row: Any, now: Any, offer: Any) -> None:  # noqa: ANN401 - as given
+    def twice(self: Session, row: Any, now: Any, offer: Any) -> None:
         take(self, row, now, offer)
         if row.clause == "G-10":
             self.version += 1

@@ -51,7 +51,7 @@ def mutants() -> Iterator[Mutant]:
     yield from _mutants("client", CLIENT, CS, CI, CE)
 
 
-def _mutants(side: str, machine: A_MACHINE, states: Any, inputs: Any, effects: Any) -> Iterator[Mutant]:  # noqa: ANN401 - types of enums
+def _mutants(side: str, machine: A_MACHINE, states: Any, inputs: Any, effects: Any) -> Iterator[Mutant]:
     reasons = sorted({row.reason for row in machine.cells.values() if row.reason})
     for cell in ((state, heard) for state in states for heard in inputs):
         row, where = machine.cells.get(cell), f"{side} {cell[0].name} {cell[1].name}"
@@ -59,7 +59,7 @@ def _mutants(side: str, machine: A_MACHINE, states: Any, inputs: Any, effects: A
             yield Mutant(side, cell, f"{where}: {change}", changed)
 
 
-def changes(row: Any, states: Any, effects: Any, reasons: list[Reason], side: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - rows of both
+def changes(row: Any, states: Any, effects: Any, reasons: list[Reason], side: str) -> Iterator[tuple[str, Any]]:
     """Yield each change of one row in one cell."""
     yield "dropped", None
     for state in (None, *states):
@@ -80,7 +80,7 @@ def changes(row: Any, states: Any, effects: Any, reasons: list[Reason], side: st
             yield f"because of {reason.name if reason else 'the cause'}", row._replace(reason=reason)
 
 
-def added(side: str, cell: tuple[Any, Any], states: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - as above
+def added(side: str, cell: tuple[Any, Any], states: Any) -> Iterator[tuple[str, Any]]:
     """Yield rows for an empty cell: to each state, doing nothing."""
     make = GatewayRow if side == "gateway" else ClientRow
     event = EVENTS[side][3 if side == "gateway" else 2]
@@ -119,7 +119,7 @@ def judged(mutant: Mutant, cases: list[Any]) -> frozenset[str]:
     return frozenset((expected.CLAIMS["idle"],) if new - set(shipped.effects) else ())
 
 
-def idle(side: str, cell: tuple[Any, Any], row: Any, cases: list[Any]) -> set[Any]:  # noqa: ANN401 - rows of both
+def idle(side: str, cell: tuple[Any, Any], row: Any, cases: list[Any]) -> set[Any]:
     """Return the effects of a row that show in none of these situations."""
     base = TABLES[side]
     at, with_it = (side, *cell), MappingProxyType({**base.cells, cell: row})
@@ -143,7 +143,7 @@ def idle_in_all_cells(side: str, table: A_MACHINE, situations: Mapping[model.Cel
     return [each for each, nowhere in idles.items() if nowhere]
 
 
-def after(cell: model.Cell, at: Any, machine: A_MACHINE) -> Any:  # noqa: ANN401 - ends of both kinds
+def after(cell: model.Cell, at: Any, machine: A_MACHINE) -> Any:
     """Return what a table makes of one situation, or None."""
     step = (
         model.gateway_step(machine, at, cell[2], model.newest(at) + 1) if cell[0] == "gateway" else model.client_step(machine, at, cell[2])
@@ -156,7 +156,7 @@ def differs(cell: model.Cell, cases: list[Any], machine: A_MACHINE | None = None
     return frozenset(claim for case in cases for claim in differs_in(cell, machine or TABLES[cell[0]], case))
 
 
-def differs_in(cell: model.Cell, machine: A_MACHINE, at: Any) -> Iterator[str]:  # noqa: ANN401 - ends of both kinds
+def differs_in(cell: model.Cell, machine: A_MACHINE, at: Any) -> Iterator[str]:
     """Yield the claims that a step of a table breaks in one situation."""
     side, _, heard = cell
     offer = model.newest(at) + 1 if side == "gateway" else 0

@@ -19,7 +19,7 @@ class Integer:
 
     __hash__ = None  # type: ignore[assignment]  # equality is a formula, not a truth value
 
-    def __init__(self, run: Run, vector: Any, low: int, high: int, shift_max: int) -> None:  # noqa: ANN401 - z3 has no types
+    def __init__(self, run: Run, vector: z3.ExprRef, low: int, high: int, shift_max: int) -> None:
         self.run, self.low, self.high, self.shift_max = run, low, high, shift_max
         self.vector = resized(vector, width_of(low, high))
 
@@ -36,7 +36,7 @@ class Integer:
             return Integer(self.run, z3.BitVecVal(value, width_of(value, value)), value, value, self.shift_max)
         raise Unsupported(f"an operation of a symbolic integer with {type(value).__name__}")
 
-    def _new(self, vector: Any, low: int, high: int) -> "Integer":  # noqa: ANN401 - z3 has no types
+    def _new(self, vector: z3.ExprRef, low: int, high: int) -> "Integer":
         return Integer(self.run, vector, low, high, self.shift_max)
 
     def _compared(self, value: object, compare: Callable[[Any, Any], Any]) -> Condition:
@@ -110,7 +110,7 @@ class Integer:
         width = max(self.vector.size(), self.shift_max.bit_length() + 1)
         return self._new(resized(self.vector, width) >> self._short(amount, width), min(self.low, 0), max(self.high, 0))
 
-    def _short(self, amount: "Integer", width: int) -> Any:  # noqa: ANN401 - z3 has no types
+    def _short(self, amount: "Integer", width: int) -> z3.ExprRef:
         """Return an amount in the width of what it shifts; by its obligation the bits that are cut off are zero."""
         bits = self.shift_max.bit_length()
         return z3.ZeroExt(width - bits, z3.Extract(bits - 1, 0, resized(amount.vector, max(amount.vector.size(), bits))))
@@ -129,7 +129,7 @@ def width_of(low: int, high: int, *operands: Integer) -> int:
     return max(low.bit_length() + 1, high.bit_length() + 1, *(int(operand.vector.size()) for operand in operands), 1)
 
 
-def resized(vector: Any, width: int) -> Any:  # noqa: ANN401 - z3 has no types
+def resized(vector: z3.ExprRef, width: int) -> z3.ExprRef:
     """Return a vector sign-extended, or cut where its bounds say that nothing is lost."""
     more = width - vector.size()
     return z3.SignExt(more, vector) if more > 0 else z3.Extract(width - 1, 0, vector) if more < 0 else vector

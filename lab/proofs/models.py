@@ -106,5 +106,5 @@ def _vectors() -> Iterator[tuple[str, Any]]:
     )
 
 
-def _of(value: Any) -> str:  # noqa: ANN401 - whatever JSON holds
+def _of(value: object) -> str:
     return digest(json.dumps(value, sort_keys=True))[:16]

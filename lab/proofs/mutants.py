@@ -45,7 +45,7 @@ class _Put(ast.NodeTransformer):
     def __init__(self, target: ast.AST, replacement: ast.AST) -> None:
         self._target, self._replacement = target, replacement
 
-    def visit(self, node: ast.AST) -> Any:  # noqa: ANN401 - as in the base class
+    def visit(self, node: ast.AST) -> Any:  # noqa: ANN401 - as in the base class, which changes one kind of node into another
         """Replace the target; look into everything else."""
         return self._replacement if node is self._target else super().visit(node)
 

@@ -21,7 +21,7 @@ class Number:
 
     __hash__ = None  # type: ignore[assignment]  # equality is a formula, not a truth value
 
-    def __init__(self, run: Run, term: Any) -> None:  # noqa: ANN401 - z3 has no types
+    def __init__(self, run: Run, term: z3.ExprRef) -> None:
         self.run, self.term = run, term
 
     def __index__(self) -> int:
@@ -127,7 +127,7 @@ class Lowest(Bits):
 class Power(Bits):
     """2 to the power of a symbolic number: one bit, and one less than it is all bits below."""
 
-    def __init__(self, run: Run, exponent: Any) -> None:  # noqa: ANN401 - z3 has no types
+    def __init__(self, run: Run, exponent: z3.ExprRef) -> None:
         super().__init__(run, lambda i: i == exponent)
         self._exponent = exponent
 
@@ -137,14 +137,14 @@ class Power(Bits):
         return Bits(self.run, lambda i: z3.And(i >= 0, i < self._exponent))
 
 
-def amount_of(run: Run, value: object) -> Any:  # noqa: ANN401 - z3 has no types
+def amount_of(run: Run, value: object) -> z3.ExprRef:
     """Return the amount of a shift, and note that it has to be one that Python takes and memory bears."""
     amount = term_of(value)
     run.oblige("a shift is by 0 to the window's width", z3.And(amount >= 0, amount <= run.shift_max))
     return amount
 
 
-def term_of(value: object) -> Any:  # noqa: ANN401 - z3 has no types
+def term_of(value: object) -> z3.ExprRef:
     """Return a number as a term."""
     if isinstance(value, Number):
         return value.term

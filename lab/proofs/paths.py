@@ -40,18 +40,18 @@ class Run:
         self.obligations: list[Obligation] = []
         self.shift_max: Any = 0  # what no shift may exceed; the reading says
 
-    def decide(self, formula: Any) -> bool:  # noqa: ANN401 - z3 has no types
+    def decide(self, formula: z3.ExprRef) -> bool:
         """Answer a question: as planned, and with yes beyond the plan."""
         place = len(self.taken)
         answer = self.planned[place] if place < len(self.planned) else True
         self.taken.append((formula, answer))
         return answer
 
-    def oblige(self, what: str, formula: Any) -> None:  # noqa: ANN401 - z3 has no types
+    def oblige(self, what: str, formula: z3.ExprRef) -> None:
         """Note what has to hold here for the reading to be exact."""
         self.obligations.append(Obligation(what, self.condition(), formula))
 
-    def condition(self) -> Any:  # noqa: ANN401 - z3 has no types
+    def condition(self) -> z3.ExprRef:
         """Return what the decisions so far say together."""
         return z3.And([formula if answer else z3.Not(formula) for formula, answer in self.taken])
 
@@ -61,7 +61,7 @@ class Condition:
 
     __hash__ = None  # type: ignore[assignment]  # as for all values whose equality is not a truth value
 
-    def __init__(self, run: Run, formula: Any) -> None:  # noqa: ANN401 - z3 has no types
+    def __init__(self, run: Run, formula: z3.ExprRef) -> None:
         self._run, self.formula = run, formula
 
     def __bool__(self) -> bool:

@@ -35,25 +35,25 @@ class Reading(Protocol):
     def call(self, function: Step, state: State) -> tuple[Verdict, Any, Any]:
         """Run one step."""
 
-    def lifted(self, run: Run, top: Any, bitmap: Any) -> tuple[Any, Any]:  # noqa: ANN401 - z3 has no types
+    def lifted(self, run: Run, top: z3.ExprRef, bitmap: z3.ExprRef) -> tuple[z3.ExprRef, z3.ExprRef]:
         """Return what a step returned as symbolic values; it may be plain numbers."""
 
-    def ranges(self, state: State) -> Any:  # noqa: ANN401 - z3 has no types
+    def ranges(self, state: State) -> z3.ExprRef:
         """Return what holds of counter and n by their type."""
 
-    def sound(self, top: Any, bitmap: Any) -> Any:  # noqa: ANN401 - z3 has no types
+    def sound(self, top: z3.ExprRef, bitmap: z3.ExprRef) -> z3.ExprRef:
         """Return I1."""
 
-    def inside(self, top: Any, n: Any) -> Any:  # noqa: ANN401 - z3 has no types
+    def inside(self, top: z3.ExprRef, n: z3.ExprRef) -> z3.ExprRef:
         """Tell whether n is above top - W."""
 
-    def bit(self, bitmap: Any, top: Any, n: Any) -> Any:  # noqa: ANN401 - z3 has no types
+    def bit(self, bitmap: z3.ExprRef, top: z3.ExprRef, n: z3.ExprRef) -> z3.ExprRef:
         """Return the bit of n; it is only asked where n is inside the window and not above its top."""
 
-    def same(self, before: State, after: State) -> Any:  # noqa: ANN401 - z3 has no types
+    def same(self, before: State, after: State) -> z3.ExprRef:
         """Tell whether a step left the window as it was."""
 
-    def solver(self) -> Any:  # noqa: ANN401 - z3 has no types
+    def solver(self) -> z3.Solver:
         """Return a solver that suits."""
 
 
@@ -78,34 +78,34 @@ class Exact:
         """Run one step with this width."""
         return function(state.top, state.bitmap, state.counter, *self._given)
 
-    def lifted(self, run: Run, top: Any, bitmap: Any) -> tuple[Any, Any]:  # noqa: ANN401 - z3 has no types
+    def lifted(self, run: Run, top: z3.ExprRef, bitmap: z3.ExprRef) -> tuple[z3.ExprRef, z3.ExprRef]:
         """Add zero: a plain number becomes a symbolic one."""
         zero = integers.Integer(run, z3.BitVecVal(0, 1), 0, 0, self.width)
         return zero + top, zero + bitmap
 
-    def ranges(self, state: State) -> Any:  # noqa: ANN401 - z3 has no types
+    def ranges(self, state: State) -> z3.ExprRef:
         """Return the bounds of counter and n."""
         return z3.And([(each >= 0).formula for each in (state.counter, state.n)])
 
-    def sound(self, top: Any, bitmap: Any) -> Any:  # noqa: ANN401 - z3 has no types
+    def sound(self, top: z3.ExprRef, bitmap: z3.ExprRef) -> z3.ExprRef:
         """Compare with the numbers themselves."""
         return z3.And((top >= 0).formula, (top < COUNTER_LIMIT).formula, (bitmap >= 0).formula, (bitmap <= (1 << self.width) - 1).formula)
 
-    def inside(self, top: Any, n: Any) -> Any:  # noqa: ANN401 - z3 has no types
+    def inside(self, top: z3.ExprRef, n: z3.ExprRef) -> z3.ExprRef:
         """Subtract and compare."""
         return (n > top - self.width).formula
 
-    def bit(self, bitmap: Any, top: Any, n: Any) -> Any:  # noqa: ANN401 - z3 has no types
+    def bit(self, bitmap: z3.ExprRef, top: z3.ExprRef, n: z3.ExprRef) -> z3.ExprRef:
         """Shift the bit to the end of the vector; the offset is below the width, so the vector can be cut to hold no more than that."""
         vector = integers.resized(bitmap.vector, max(self.width, self.width.bit_length()) + 1)
         offset = integers.resized((top - n).vector, vector.size())
         return z3.Extract(0, 0, z3.LShR(vector, offset)) == 1
 
-    def same(self, before: State, after: State) -> Any:  # noqa: ANN401 - z3 has no types
+    def same(self, before: State, after: State) -> z3.ExprRef:
         """Compare the numbers."""
         return z3.And((before.top == after.top).formula, (before.bitmap == after.bitmap).formula)
 
-    def solver(self) -> Any:  # noqa: ANN401 - z3 has no types
+    def solver(self) -> z3.Solver:
         """Return the solver for bit-vectors."""
         return z3.SolverFor("QF_BV")
 
@@ -129,34 +129,34 @@ class AllWidths:
         """Run one step with an unknown width."""
         return function(state.top, state.bitmap, state.counter, offsets.Number(state.top.run, self._width))
 
-    def lifted(self, run: Run, top: Any, bitmap: Any) -> tuple[Any, Any]:  # noqa: ANN401 - z3 has no types
+    def lifted(self, run: Run, top: z3.ExprRef, bitmap: z3.ExprRef) -> tuple[z3.ExprRef, z3.ExprRef]:
         """Read plain numbers as terms and sets."""
         return offsets.Number(run, offsets.term_of(top)), offsets.bits_of(run, bitmap)
 
-    def ranges(self, state: State) -> Any:  # noqa: ANN401 - z3 has no types
+    def ranges(self, state: State) -> z3.ExprRef:
         """Counters are not negative, and a window has room for one."""
         return z3.And(self._width >= 1, (state.counter >= 0).formula, (state.n >= 0).formula)
 
-    def sound(self, top: Any, bitmap: Any) -> Any:  # noqa: ANN401 - z3 has no types
+    def sound(self, top: z3.ExprRef, bitmap: z3.ExprRef) -> z3.ExprRef:
         """Say it of the bit at an unknown offset; what holds of the bitmap before is built into `symbols`, for all offsets."""
         offset = z3.Int("offset")
         bounded = z3.Implies(bitmap.member(offset), z3.And(offset >= 0, offset < self._width))
         return z3.And((top >= 0).formula, (top < COUNTER_LIMIT).formula, bounded)
 
-    def inside(self, top: Any, n: Any) -> Any:  # noqa: ANN401 - z3 has no types
+    def inside(self, top: z3.ExprRef, n: z3.ExprRef) -> z3.ExprRef:
         """Subtract and compare."""
         return n.term > top.term - self._width
 
-    def bit(self, bitmap: Any, top: Any, n: Any) -> Any:  # noqa: ANN401 - z3 has no types
+    def bit(self, bitmap: z3.ExprRef, top: z3.ExprRef, n: z3.ExprRef) -> z3.ExprRef:
         """Ask the set."""
         return bitmap.member(top.term - n.term)
 
-    def same(self, before: State, after: State) -> Any:  # noqa: ANN401 - z3 has no types
+    def same(self, before: State, after: State) -> z3.ExprRef:
         """Compare the number, and the sets at an unknown offset."""
         offset = z3.Int("offset")
         return z3.And(before.top.term == after.top.term, before.bitmap.member(offset) == after.bitmap.member(offset))
 
-    def solver(self) -> Any:  # noqa: ANN401 - z3 has no types
+    def solver(self) -> z3.Solver:
         """Return the general solver."""
         return z3.Solver()
 

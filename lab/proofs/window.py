@@ -119,7 +119,7 @@ def _claims(reading: Reading, paths: list[PathTaken]) -> Iterator[Claim]:
         yield Claim("R1", z3.And(*given, z3.Or(situations)), solvable=True)
 
 
-def _invariant(reading: Reading, state: State, member: Any) -> list[tuple[str, Any]]:  # noqa: ANN401 - z3 has no types
+def _invariant(reading: Reading, state: State, member: z3.ExprRef) -> list[tuple[str, z3.ExprRef]]:
     """Return I2 and I3 for the number n, whose membership in A is `member`."""
     at_most_top = (state.n <= state.top).formula
     bit = reading.bit(state.bitmap, state.top, state.n)
@@ -136,7 +136,7 @@ def _start(reading: Reading, state: State) -> list[Any]:
     return [reading.sound(top, bitmap), *(goal for _, goal in _invariant(reading, start, z3.BoolVal(False)))]  # noqa: FBT003 - z3's word
 
 
-def _judged(reading: Reading, step: _Step, n_in: Any, counter_in: Any) -> list[tuple[str, Any]]:  # noqa: ANN401, ARG001 - z3 has no types; one signature
+def _judged(reading: Reading, step: _Step, n_in: z3.ExprRef, counter_in: z3.ExprRef) -> list[tuple[str, z3.ExprRef]]:  # noqa: ARG001 - one signature for all conditions of a step
     """Return the conditions on the verdict."""
     (top, _, counter, _), after = step.before, step.after
     inside, below_limit = reading.inside(top, counter), (counter < COUNTER_LIMIT).formula
@@ -155,7 +155,7 @@ def _judged(reading: Reading, step: _Step, n_in: Any, counter_in: Any) -> list[t
     ]
 
 
-def _kept(reading: Reading, step: _Step, n_in: Any, counter_in: Any) -> list[tuple[str, Any]]:  # noqa: ANN401, ARG001 - z3 has no types; one signature
+def _kept(reading: Reading, step: _Step, n_in: z3.ExprRef, counter_in: z3.ExprRef) -> list[tuple[str, z3.ExprRef]]:  # noqa: ARG001 - one signature for all conditions of a step
     """Return the invariant after the step, when A has the counter too if it was accepted."""
     accepted = step.verdict is Verdict.ACCEPT
     member = z3.Or(n_in, (step.before.n == step.before.counter).formula) if accepted else n_in

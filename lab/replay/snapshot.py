@@ -46,7 +46,7 @@ class Snapshot:
                 waiting += list(self._keep(value, name, quiet=quiet))
         self._seen = seen
 
-    def _keep(self, value: Any, name: str, *, quiet: bool) -> Iterator[tuple[Any, str, bool]]:  # noqa: ANN401 - any object of the program
+    def _keep(self, value: object, name: str, *, quiet: bool) -> Iterator[tuple[object, str, bool]]:
         """Copy one object; yield what it holds."""
         if isinstance(value, tuple | frozenset):
             yield from ((each, name, quiet) for each in value)

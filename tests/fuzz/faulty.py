@@ -1,12 +1,12 @@
 """Targets with a fault: what a careless line behind a check would do."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 from core.engine.gateway import Gateway
 from core.values import Instant, Path
-from core.wire.messages import parse
-from core.wire.records import Cookie
+from core.wire.messages import Fixed, parse
+from core.wire.records import Cookie, Data
 from lab.fuzz import targets
 from lab.fuzz.engines import gateway
 
@@ -16,7 +16,7 @@ INDEX: Final = 0x4A565031
 def cookies() -> Callable[[bytes], None]:
     """Return the target of frames, with a parser that dies of a COOKIE for one index out of 2^32."""
 
-    def faulty(frame: bytes) -> Any:  # noqa: ANN401 - what the parser returns
+    def faulty(frame: bytes) -> Fixed | Data:
         message = parse(frame)
         if isinstance(message, Cookie) and message.receiver_index == INDEX:
             raise IndexError("planted")

@@ -9,6 +9,7 @@ import pytest
 from audit.vocabulary import SEVERITIES, vocabulary
 from core.client.table import ROWS as CLIENT_ROWS
 from core.keys.table import ROWS as KEY_ROWS
+from core.machine import Row
 from core.reasons import CAUSE_REASON, Reason
 from core.session.table import ROWS as SESSION_ROWS
 from lab import registry as generator
@@ -90,7 +91,7 @@ def test_every_reason_can_be_recorded() -> None:
 
 
 @pytest.mark.parametrize("row", [*SESSION_ROWS, *CLIENT_ROWS, *KEY_ROWS], ids=lambda row: row.clause)
-def test_what_a_table_does_can_be_recorded(row: Any) -> None:  # noqa: ANN401 - rows of three machines, alike but of three types
+def test_what_a_table_does_can_be_recorded(row: Row[Any, Any, Any]) -> None:
     """The machine would make a transition whose record is refused."""
     reasons = [row.reason] if row.reason is not None else list(CAUSE_REASON.values())
     assert {reason.name for reason in reasons} <= set(vocabulary().kinds[row.event.name].reasons)

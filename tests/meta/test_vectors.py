@@ -13,12 +13,14 @@ from tests.support import ROOT
 
 FOLDER = ROOT / "schemas" / "vectors"
 FILES = sorted(path for path in FOLDER.glob("*.json") if not path.name.endswith(".schema.json"))
+Way = tuple[str | int, ...]
 SCHEMAS = sorted(FOLDER.glob("*.schema.json"))
 
 
-def read(path: Path) -> Any:  # noqa: ANN401 - a JSON document
+def read(path: Path) -> dict[str, Any]:
     """Return what a file holds."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return document
 
 
 def schema_of(path: Path) -> Path:
@@ -50,7 +52,7 @@ def test_the_schema_is_closed(path: Path) -> None:
         assert not valid(document), what
 
 
-def harms(document: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - as above
+def harms(document: object) -> Iterator[tuple[str, object]]:
     """Yield copies with one fault each: for each object a name more and each name less, for each text a number."""
     for way in ways(document):
         found = at(document, way)
@@ -62,7 +64,7 @@ def harms(document: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - as abov
             yield f"{way}: no text", put(document, way, 1)
 
 
-def ways(document: Any, way: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:  # noqa: ANN401 - as above
+def ways(document: object, way: Way = ()) -> Iterator[Way]:
     """Yield the way to each part, of lists to the first item of each form only: the others are like it."""
     yield way
     if isinstance(document, dict):
@@ -79,14 +81,14 @@ def ways(document: Any, way: tuple[str | int, ...] = ()) -> Iterator[tuple[str |
                 yield from ways(value, (*way, index))
 
 
-def at(document: Any, way: tuple[str | int, ...]) -> Any:  # noqa: ANN401 - as above
+def at(document: Any, way: Way) -> Any:  # noqa: ANN401 - every part of a JSON document, which the caller knows
     """Return a part."""
     for each in way:
         document = document[each]
     return document
 
 
-def put(document: Any, way: tuple[str | int, ...], value: Any) -> Any:  # noqa: ANN401 - as above
+def put(document: object, way: Way, value: object) -> object:
     """Return a copy with another part."""
     if not way:
         return value

@@ -42,7 +42,7 @@ class Ship:
         self.stop_after: int | None = None  # so many waits that last
         self.decide: Callable[[float], bool] = self._wait
 
-    def __call__(self, **settings: Any) -> Counters:  # noqa: ANN401 - fields of ShipperConfig
+    def __call__(self, **settings: Any) -> Counters:  # noqa: ANN401 - some fields of ShipperConfig, which are of ten types
         """Ship to the log's end."""
         cluster = Cluster(url=self.stub.url, request_seconds=settings.pop("request_seconds", 5.0))
         config = ShipperConfig(log=self.log, state=self.state, cluster=cluster, follow=False, **settings)

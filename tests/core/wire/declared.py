@@ -94,20 +94,23 @@ INNER: Final = Struct("kind" / Int8ul, Check((this.kind > 0) & (this.kind <= KIN
 # fmt: on
 
 
-def plain(value: Any) -> Any:  # noqa: ANN401 - a container of the library, of any shape
+NOT_FIELDS: Final = frozenset({"_io", "count"})
+
+
+def plain(value: object) -> object:
     """Return fields as values that compare: no internals of the library, no constants without a name, no counts."""
     if isinstance(value, dict):
-        return {key: plain(each) for key, each in value.items() if key not in {"_io", "count"}}
+        return {key: plain(each) for key, each in value.items() if key not in NOT_FIELDS}
     return tuple(map(plain, value)) if isinstance(value, list) else value
 
 
 def opened(declared: Construct, raw: bytes) -> dict[str, Any] | None:
     """Return the fields of what is declared, or None where the bytes are not that."""
     try:
-        fields: dict[str, Any] = plain(declared.parse(raw))
+        fields = declared.parse(raw)
     except ConstructError:
         return None
-    return fields
+    return {name: plain(each) for name, each in fields.items() if name not in NOT_FIELDS}
 
 
 def frame(raw: bytes) -> tuple[str, dict[str, Any]] | None:

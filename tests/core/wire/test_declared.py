@@ -52,7 +52,7 @@ UNPACK: Final[dict[Kind, Callable[[bytes, int], Any]]] = {
 }
 
 
-def fields(value: Any) -> Any:  # noqa: ANN401 - any record of the codec
+def fields(value: object) -> Any:  # noqa: ANN401 - of any record of the codec; compared, and given to a library without types
     """Return a record as plain values, by the names of its fields."""
     if hasattr(value, "_asdict"):
         return {name: fields(each) for name, each in value._asdict().items()}

@@ -1,8 +1,8 @@
 """The codec of fixed fields [F-1] [F-5] [F-9]."""
 
 import struct
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Container, Mapping, Sequence
+from typing import Any, cast
 
 import pytest
 from hypothesis import example, given
@@ -13,7 +13,9 @@ from core.wire import records
 from core.wire.layout import Defect, Malformed
 from core.wire.records import pack, unpack
 
-TABLE = {make: (form, allowed) for make, form, allowed in records._TABLE}
+TABLE: dict[type[Any], tuple[str, Mapping[str, Container[int]]]] = {
+    cast("type[Any]", make): (form, allowed) for make, form, allowed in records._TABLE
+}
 RESERVED: dict[object, Sequence[int]] = {
     records.InitPayload: range(2, 16),
     records.RespPayload: (1, 14, 15),
@@ -36,7 +38,7 @@ SIZES = {
 BITS = {"B": 8, "H": 16, "I": 32, "Q": 64}
 
 
-def values(make: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401 - any class of the table
+def values(make: type[Any]) -> st.SearchStrategy[Any]:
     """Records of a class: every integer of its width, or one of those allowed; byte strings of the one length."""
     form, allowed = TABLE[make]
     fields: list[st.SearchStrategy[Any]] = []
@@ -75,7 +77,7 @@ def test_every_other_length_is_refused(value: tuple[Any, ...], more: bytes) -> N
 
 @pytest.mark.parametrize(("make", "at"), [(make, at) for make, places in RESERVED.items() for at in places])
 @given(st.data())
-def test_every_reserved_byte_is_zero(make: Any, at: int, data: st.DataObject) -> None:  # noqa: ANN401 - any class of the table
+def test_every_reserved_byte_is_zero(make: type[Any], at: int, data: st.DataObject) -> None:
     """A later version could give the byte a meaning that this one passes over in silence."""
     raw = bytearray(pack(data.draw(values(make))))
     assert raw[at] == 0
@@ -111,7 +113,7 @@ def test_reserved_bytes_are_all_listed() -> None:
         (records.Hint, b"\3"),
     ],
 )
-def test_values_that_are_not_allowed(make: Any, raw: bytes) -> None:  # noqa: ANN401 - any class of the table
+def test_values_that_are_not_allowed(make: type[Any], raw: bytes) -> None:
     """A value that no clause gives a meaning to would reach the machine."""
     with pytest.raises(Malformed) as caught:
         unpack(make, raw)
@@ -151,7 +153,7 @@ def test_an_outage_is_never_too_long_to_say() -> None:
 
 
 @given(st.sampled_from(list(TABLE)), st.binary(max_size=64))
-def test_any_bytes(make: Any, raw: bytes) -> None:  # noqa: ANN401 - any class of the table
+def test_any_bytes(make: type[Any], raw: bytes) -> None:
     """Someone's bytes could stop the process, or be accepted in two forms."""
     try:
         value = unpack(make, raw)

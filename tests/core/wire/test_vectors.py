@@ -136,7 +136,7 @@ PRODUCT_MACS: dict[str, Callable[[Fields], bytes]] = {
 }
 
 
-def decoded(value: object) -> Any:  # noqa: ANN401 - the fields of a vector are as many-shaped as JSON
+def decoded(value: object) -> Any:  # noqa: ANN401 - the fields of a vector, which go into functions of many signatures
     """The fields of a vector: hex becomes bytes, lists become tuples."""
     if isinstance(value, dict):
         return {name: decoded(part) for name, part in value.items()}

@@ -28,7 +28,7 @@ class Said(NamedTuple):
     err: str
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 - whatever the command answers
+    def json(self) -> Any:  # noqa: ANN401 - one of thirty answers, each of a form of its own, of which a test looks at some
         """Return the answer, which is one line."""
         assert self.out.count("\n") == 1
         return json.loads(self.out)

@@ -31,9 +31,9 @@ def made(jvpn: Jvpn, tmp_path: Path) -> Path:
     return tmp_path / "trust"
 
 
-def renew(jvpn: Jvpn, folder: Path, *words: object) -> Any:  # noqa: ANN401 - what the command answers
+def renew(jvpn: Jvpn, folder: Path, *words: object) -> dict[str, Any]:
     """Revoke keys, or none."""
-    return jvpn("keys", "revoke", *words, "--dir", folder, "--key", folder / "revocations.key", "--json").json
+    return dict(jvpn("keys", "revoke", *words, "--dir", folder, "--key", folder / "revocations.key", "--json").json)
 
 
 def test_the_first_steps(jvpn: Jvpn, made: Path) -> None:

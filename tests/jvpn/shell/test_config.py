@@ -1,7 +1,7 @@
 """Configuration files: what is read, what is refused, and in which words."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -304,7 +304,7 @@ def test_no_value_gets_past_the_door(kind: str, data: st.DataObject) -> None:
     assert str(caught.value).isprintable()
 
 
-def leaves(schema: Any, at: str = "") -> list[tuple[str, Any]]:  # noqa: ANN401 - a JSON document
+def leaves(schema: Mapping[str, Any], at: str = "") -> list[tuple[str, Any]]:
     """Return each key with its schema."""
     found = []
     for name, below in schema["properties"].items():

@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -114,19 +115,14 @@ def test_a_changed_file_is_refused_by_name(
 
 def test_rewriting_takes_a_fresh_nonce_and_derives_once(gateway: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """[K-9] Two texts are sealed under one nonce; or traffic stops for the time of Argon2id every hour."""
-    derived: list[int] = []
-
-    def counted(*given: Any) -> Secret:  # noqa: ANN401 - as argon2id
-        derived.append(1)
-        return primitives.argon2id(*given)
-
+    counted = Mock(wraps=primitives.argon2id)
     monkeypatch.setattr(vault, "argon2id", counted)
     opened = locked()
     nonces = {json.loads(gateway.read_text())["nonce"]}
     for hour in range(1, 4):
         assert keyfile.ratchet(gateway, NOW + hour * keyfile.HOUR_NS, opened)
         nonces.add(json.loads(gateway.read_text())["nonce"])
-    assert (len(nonces), len(derived)) == (4, 1)
+    assert (len(nonces), counted.call_count) == (4, 1)
     assert keyfile.load_gateway(gateway, NOW + 3 * keyfile.HOUR_NS, locked()).kek_hour == HOUR + 3 - keyfile.KEPT_HOURS
 
 

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from lab import netns
 from lab.demo import __main__ as demo
 from lab.demo import story
 from lab.demo.loopback import FOREIGN, Loopback
-from lab.demo.scene import Failed, Scene
+from lab.demo.scene import Failed, Scene, T
 from tests.support import ROOT
 
 DEAD, BETTER, FOLLOWED = ("MOVED_PATH_DEAD", "UDP", "TCP"), ("MOVED_BETTER", "TCP", "UDP"), ("MOVED_HINTED", "UDP", "UDP")
@@ -106,7 +106,7 @@ class Told(Loopback):
     def __init__(self, log: list[dict[str, Any]]) -> None:
         self.log, self.binding = log, 4
 
-    def events(self, role: str = "gateway") -> Any:  # noqa: ANN401 - an iterator of events
+    def events(self, role: str = "gateway") -> Iterator[dict[str, Any]]:
         """Yield the events so far."""
         yield from self.log
 
@@ -114,10 +114,11 @@ class Told(Loopback):
         """Return what an attack must not change."""
         return {"correlation_id": "c", "binding_version": self.binding}
 
-    def wait(self, what: Any, claim: str, process: Any = None, seconds: float = 0.0) -> Any:  # noqa: ANN401 - as the real one
+    def wait(self, what: Callable[[], T], claim: str, process: object = None, seconds: float = 0.0) -> T:
         """Look once."""
-        if not what():
+        if not (found := what()):
             raise Failed(claim)
+        return found
 
 
 def refusal(peer: str) -> dict[str, Any]:

@@ -34,7 +34,7 @@ class Relayed:
         assert self.process.stdout
         return dict(json.loads(self.process.stdout.readline()))
 
-    def order(self, do: str, **arguments: object) -> Any:  # noqa: ANN401 - a text or None
+    def order(self, do: str, **arguments: object) -> object:
         """Give an order; return its error."""
         assert self.process.stdin
         self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
