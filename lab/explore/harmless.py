@@ -38,7 +38,7 @@ def changes_an_order_that_does_not_matter(mutant: Mutant) -> bool:
     return commute(mutant.side, one, other) or bool({one, other} & idle_here(mutant.side, mutant.cell))
 
 
-def shipped(mutant: Mutant) -> Any:  # noqa: ANN401 - rows of both tables
+def shipped(mutant: Mutant) -> Any:
     """Return the row that is changed; a cell that is empty has one that no mutant equals."""
     return TABLES[mutant.side].cells.get(mutant.cell) or mutant.row._replace(clause="", effects=(None,))
 
@@ -56,7 +56,7 @@ def cases() -> dict[model.Cell, list[Any]]:
 
 
 @cache
-def commute(side: str, one: Any, other: Any) -> bool:  # noqa: ANN401 - effects of both tables
+def commute(side: str, one: Any, other: Any) -> bool:
     """Tell whether the order of two effects makes no difference in any situation that can be reached."""
     ends: list[Any] = [*model.gateways()] if side == "gateway" else [*model.clients()]
     do: Callable[[Any, Any], Any] = (
