@@ -13,6 +13,7 @@ from audit.chain import Head
 from audit.errors import LineMalformed
 
 HEAD: Final = "head.json"
+RECENT: Final = "recent.json"
 LOCK: Final = "writer.lock"
 FILE_MODE: Final = 0o600
 DIRECTORY_MODE: Final = 0o700
@@ -60,13 +61,18 @@ def read_head(directory: Path) -> Head | None:
 
 def write_head(directory: Path, head: Head) -> None:
     """Replace head.json atomically and durably (A-34). OSError when that fails; the old one then still stands."""
-    draft = directory / f".{HEAD}"
+    replace(directory, HEAD, canonical(head._asdict()) + b"\n")
+
+
+def replace(directory: Path, name: str, data: bytes) -> None:
+    """Replace a file of the log atomically and durably. OSError when that fails; the old one then still stands."""
+    draft = directory / f".{name}"
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE), "wb") as file:
-            file.write(canonical(head._asdict()) + b"\n")
+            file.write(data)
             file.flush()
             os.fdatasync(file.fileno())
-        draft.replace(directory / HEAD)
+        draft.replace(directory / name)
     except OSError:
         draft.unlink(missing_ok=True)
         raise

@@ -41,7 +41,7 @@ class Journal:
         if log.head is not None or log.cut_bytes:
             reason = Reason.LOG_TAIL_TORN if log.cut_bytes else Reason.LOG_CONTINUED
             batch.writer(Event.LOG_RESUMED, reason, genesis=genesis(), metrics={"cut_bytes": log.cut_bytes})
-        log.append(b"".join(batch.lines), batch.head)
+        log.append(b"".join(batch.lines), batch.head, self._recent)
         log.write_head()
 
     @property
@@ -84,7 +84,7 @@ class Journal:
             batch.evidence(record, self._recent)
         try:
             if batch.lines:
-                self._log.append(b"".join(batch.lines), batch.head)
+                self._log.append(b"".join(batch.lines), batch.head, self._recent)
         except OSError as error:
             self._retry_ns, self.trouble = moment.mono_ns + RETRY_NS, error.strerror or type(error).__name__
             self._lose(telemetry)
@@ -104,7 +104,7 @@ class Journal:
         batch = _Batch(self._log.head, self._builder, self._clock())
         batch.writer(Event.LOG_CLOSED, Reason.LOG_STOPPED)
         try:
-            self._log.append(b"".join(batch.lines), batch.head)
+            self._log.append(b"".join(batch.lines), batch.head, self._recent)
             self._log.write_head()
         except OSError:
             return False

@@ -1,17 +1,18 @@
-"""Opening a log again after a stop or a crash (clauses A-33, A-40)."""
+"""Opening a log again after a stop or a crash (clauses A-33, A-40, A-44)."""
 
 import os
 import re
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import orjson
 
-from audit.canonical import split
+from audit.canonical import canonical, split
 from audit.chain import Head, digest
 from audit.errors import LineMalformed, LogUnsound
-from audit.files import HEAD, first_of, read_head, segments_in
+from audit.files import HEAD, RECENT, first_of, read_head, replace, segments_in
 
 EVIDENCE_REMEMBERED: Final = 4_096  # more than can ever be unacknowledged in an outbox
 EVIDENCE_KEY: Final = re.compile(rb'"event_class":"evidence","event_id":"([0-9a-f-]{33})"|"record":"([A-Za-z0-9+/=]*)"')
@@ -54,7 +55,13 @@ def recover(directory: Path) -> Recovered:
     cut = last.stat().st_size - sound
     if cut:
         os.truncate(last, sound)
-    return Recovered(last, sound, head, _evidence(segments), cut)
+    return Recovered(last, sound, head, _evidence(directory, segments), cut)
+
+
+def remember(directory: Path, before: Head, evidence: Iterable[str]) -> None:
+    """Note the keys of the last evidence before the segment that follows `before` (A-44). OSError: what was noted before stands."""
+    noted = {"evidence": list(evidence)[-EVIDENCE_REMEMBERED:], "hash": before.hash, "seq": before.seq}
+    replace(directory, RECENT, canonical(noted) + b"\n")
 
 
 def _durable(directory: Path) -> Head | None:
@@ -116,12 +123,27 @@ def _compare(head: Head | None, durable: Head | None, name: str, *, passed: bool
         raise LogUnsound(f"{name}: event {head.seq} is not of the chain that {HEAD} names, which has another event {durable.seq}")
 
 
-def _evidence(segments: list[Path]) -> list[str]:
+def _evidence(directory: Path, segments: list[Path]) -> list[str]:
     """Return the keys of the last evidence in the log, oldest first: event ids, and records that were refused (A-40)."""
+    place, noted = _noted(directory, segments)
     newest: deque[str] = deque(maxlen=EVIDENCE_REMEMBERED)
-    for segment in reversed(segments):
+    for segment in reversed(segments[place:]):
         found = [(one or other).decode() for one, other in EVIDENCE_KEY.findall(segment.read_bytes())]
         newest.extendleft(reversed(found[-(EVIDENCE_REMEMBERED - len(newest)) :]))
         if len(newest) == EVIDENCE_REMEMBERED:
-            break
-    return list(newest)
+            return list(newest)
+    return [*noted[-(EVIDENCE_REMEMBERED - len(newest)) :], *newest]
+
+
+def _noted(directory: Path, segments: list[Path]) -> tuple[int, list[str]]:
+    """Return what recent.json notes, and from which segment on evidence came after it; the whole log where it does not fit (A-44)."""
+    try:
+        noted = orjson.loads((directory / RECENT).read_bytes())
+        keys, seq, before = noted["evidence"], noted["seq"], noted["hash"]
+        (place,) = (place for place, segment in enumerate(segments) if first_of(segment) == seq + 1)
+        with segments[place].open("rb") as file:
+            _, previous = _head_of(file.readline())
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError, LineMalformed):
+        return 0, []
+    formed = isinstance(keys, list) and all(isinstance(key, str) for key in keys)
+    return (place, keys) if formed and previous == before else (0, [])

@@ -2,13 +2,15 @@
 
 import fcntl
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
 
 from audit.chain import Head
 from audit.errors import LogBusy, LogGone
 from audit.files import DIRECTORY_MODE, FILE_MODE, LOCK, segment_name, sync_directory, write_all, write_head
-from audit.recovery import recover
+from audit.recovery import recover, remember
 
 SEGMENT_BYTES: Final = 16 * 2**20  # a new segment begins with the batch after this size
 
@@ -40,15 +42,19 @@ class Log:
             self.close()
             raise
 
-    def append(self, lines: bytes, head: Head) -> None:
+    def append(self, lines: bytes, head: Head, evidence: Iterable[str] = ()) -> None:
         """Append lines that end with `head`, and make them durable (A-32). OSError, LogGone: then nothing was appended.
 
-        The caller made the lines to follow `self.head`. What a failed append left behind is cut off, at the latest before the next one.
+        The caller made the lines to follow `self.head`; `evidence` are the keys of the last evidence before them. What a failed append left
+        behind is cut off, at the latest before the next one.
         """
         if self._file is not None and not self._is_named(self._file):
             raise LogGone(f"{self._path} was removed or moved away while it was written; a new writer goes on with what is there")
         if self._file is None or self._durable >= self._segment_bytes:
             self._begin(head.seq - lines.count(b"\n") + 1)
+            if self.head is not None:
+                with suppress(OSError):  # the one before still counts: then the next start reads a segment more (A-44)
+                    remember(self._directory, self.head, evidence)
         file = self._current()
         try:
             if os.fstat(file).st_size != self._durable:

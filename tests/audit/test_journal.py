@@ -3,7 +3,7 @@
 import errno
 import os
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -53,11 +53,11 @@ class Disk:
         self._append = log.append
         monkeypatch.setattr(log, "append", self.append)
 
-    def append(self, lines: bytes, head: Head) -> None:
+    def append(self, lines: bytes, head: Head, evidence: Iterable[str]) -> None:
         """Do what the log does, or fail."""
         if self.full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._append(lines, head)
+        self._append(lines, head, evidence)
 
 
 @pytest.fixture
