@@ -329,7 +329,7 @@ def test_a_start_reads_no_segment_whose_evidence_is_noted(tmp_path: Path) -> Non
     assert len(before) > 50
 
 
-@pytest.mark.parametrize("noted", [None, b"", b"7", b"{}", b'{"evidence":[1],"hash":"x","seq":1}', "other", "ahead", "hash", "keys"])
+@pytest.mark.parametrize("noted", [None, b"", b"7", b"{}", b'{"evidence":[1],"hash":"x","seq":1}', "other", "ahead", "hash", "no list"])
 def test_a_note_that_does_not_fit_is_not_used(tmp_path: Path, noted: bytes | str | None) -> None:
     """A-44: a damaged note, or one of another log, would have evidence recorded twice, or not at all."""
     a_log(tmp_path, [fact for handle in range(1, 41) for fact in story(handle)], segment_bytes=20_000)
@@ -346,7 +346,7 @@ def test_a_note_that_does_not_fit_is_not_used(tmp_path: Path, noted: bytes | str
             path.write_bytes(orjson.dumps({**told, "evidence": [], "seq": told["seq"] + 1}))
         case "hash":
             path.write_bytes(orjson.dumps({**told, "evidence": [], "hash": "0" * 64}))
-        case "keys":
+        case _:
             path.write_bytes(orjson.dumps({**told, "evidence": {"a": 1}}))
     assert recover(tmp_path).evidence == before
 
