@@ -11,11 +11,11 @@ Exit status 0: all claims hold, every fault is caught; 1: not so; 2: the command
 
 import argparse
 import json
-import sys
 from collections import Counter
 from enum import Enum
 from typing import Any
 
+from lab import command
 from lab.coupled import claims, models
 from lab.coupled.faults import ALONE, NEEDED, caught
 from lab.coupled.search import Report, Search
@@ -131,4 +131,4 @@ def main(argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command.run(main, "lab.coupled")

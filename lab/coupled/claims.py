@@ -78,14 +78,14 @@ def the_chain_is_not_behind(process: Process, rows: Rows) -> bool:
     return all(at.next >= now[name].next for name, at in process.sessions if at.chain and name in now and at.row == now[name].version)
 
 
-def uncertainty_suspends(process: Process, rows: Rows, waiting: bool) -> bool:  # noqa: FBT001 - whether the store owes an answer
+def uncertainty_suspends(process: Process, rows: Rows, waiting: bool) -> bool:
     """[8] A bound session to which the store owes no answer knows its row's version, as long as the row is its own and live."""
     now = dict(rows)
     mine = [(at, now[name]) for name, at in process.sessions if at.active and name in now and now[name].boot == process.boot]
     return waiting or all(row.version == at.version for at, row in mine if row.live)
 
 
-def an_end_reaches_the_store(process: Process, rows: Rows, waiting: bool) -> bool:  # noqa: FBT001 - as above
+def an_end_reaches_the_store(process: Process, rows: Rows, waiting: bool) -> bool:
     """[5] Once a process has nothing more to ask, a row that it wrote last is live only while it holds the session [G-55]."""
     held = {name for name, at in process.sessions if not at.gone}
     return waiting or not any(row.live and row.boot == process.boot and name not in held for name, row in rows)
@@ -123,7 +123,7 @@ def the_client_has_a_way_on(client: Device) -> bool:
 # --- of a step of a process ---------------------------------------------------------------------------------------------------
 
 
-def the_table_holds(before: Process, heard: tuple[Any, ...], did: Did) -> bool:  # noqa: ARG001 - the signature of a claim
+def the_table_holds(before: Process, heard: tuple[Any, ...], did: Did) -> bool:
     """[3, 5] GI-1 to GI-6 hold of every step, and what is real is what the row says."""
     return not did.broken
 
@@ -172,14 +172,14 @@ def an_attempt_is_accepted_once(before: Process, heard: tuple[Any, ...], did: Di
     return True
 
 
-def numbers_never_go_back(before: Process, heard: tuple[Any, ...], did: Did) -> bool:  # noqa: ARG001 - as above
+def numbers_never_go_back(before: Process, heard: tuple[Any, ...], did: Did) -> bool:
     """[5] In one process neither the binding version nor the next attempt gets smaller, and a version grows by one at most."""
     now = dict(did.after.sessions)
     pairs = [(at, now[name]) for name, at in before.sessions if name in now]
     return all(0 <= new.version - old.version <= 1 and new.next >= old.next for old, new in pairs)
 
 
-def terminated_absorbs(before: Process, heard: tuple[Any, ...], did: Did) -> bool:  # noqa: ARG001 - as above
+def terminated_absorbs(before: Process, heard: tuple[Any, ...], did: Did) -> bool:
     """[5] What is TERMINATED stays so until it is forgotten, and then only a row that is live brings it back."""
     now = dict(did.after.sessions)
     return all(now[name].state is State.TERMINATED for name, at in before.sessions if at.state is State.TERMINATED and name in now)
@@ -197,7 +197,7 @@ def only_the_bound_deliver(before: Process, heard: tuple[Any, ...], did: Did) ->
     return True
 
 
-def who_is_fenced_ends_nothing(before: Process, heard: tuple[Any, ...], did: Did) -> bool:  # noqa: ARG001 - as above
+def who_is_fenced_ends_nothing(before: Process, heard: tuple[Any, ...], did: Did) -> bool:
     """[2c] Who learns that another owns a session asks the store for nothing about it, says nothing, and drops its keys."""
     fenced = {each.name for each in did.took if each.heard is Input.OWNER_FENCED}
     said = {ask.name for ask in did.asks} | {frame.epoch.name for frame in did.frames}
@@ -234,7 +234,7 @@ def evidence_is_in_the_store(before: Process, did: Did, rows: Rows) -> bool:
     return True
 
 
-def the_client_table_holds(before: Device, heard: tuple[Any, ...], did: ClientDid) -> bool:  # noqa: ARG001 - the signature of a claim
+def the_client_table_holds(before: Device, heard: tuple[Any, ...], did: ClientDid) -> bool:
     """[3, 5] CI-1 to CI-3 hold of every step, and what is real is what the row says."""
     return not did.broken
 
@@ -247,7 +247,7 @@ def the_client_commits_on_data_alone(before: Device, heard: tuple[Any, ...], did
     return heard[0] == "frame" and heard[1].epoch == epoch and heard[1].kind in UNDER_KEYS
 
 
-def the_client_never_goes_back(before: Device, heard: tuple[Any, ...], did: ClientDid) -> bool:  # noqa: ARG001 - as above
+def the_client_never_goes_back(before: Device, heard: tuple[Any, ...], did: ClientDid) -> bool:
     """[1, 5] In one session the committed attempt and the next one never get smaller; another session needs a handshake of its own."""
     old, new = before, did.after
     if new.name is None:
@@ -257,7 +257,7 @@ def the_client_never_goes_back(before: Device, heard: tuple[Any, ...], did: Clie
     return old.next <= new.next and bool(old.committed and new.committed and old.committed.attempt <= new.committed.attempt)
 
 
-def closed_absorbs(before: Device, heard: tuple[Any, ...], did: ClientDid) -> bool:  # noqa: ARG001 - as above
+def closed_absorbs(before: Device, heard: tuple[Any, ...], did: ClientDid) -> bool:
     """[5] Nothing leads out of CLOSED, and who is CLOSED holds no keys and says nothing."""
     at = did.after
     keys = at.name or at.committed or at.draining or at.confirming or at.newborn

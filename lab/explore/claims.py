@@ -36,18 +36,18 @@ def sessions(part: Part) -> dict[int, Session]:
 # --- of a gateway in one state -------------------------------------------------------------------------------------------------
 
 
-def claims_of_the_table_hold(gateway: Gateway, now: int) -> bool:  # noqa: ARG001 - the signature of a claim
+def claims_of_the_table_hold(gateway: Gateway, now: int) -> bool:
     """GI-1 to GI-5 hold of every session."""
     return all(claim(session.facts()) for session in gateway.desk.sessions.values() for claim in SESSION.always)
 
 
-def candidate_is_newer(gateway: Gateway, now: int) -> bool:  # noqa: ARG001 - as above
+def candidate_is_newer(gateway: Gateway, now: int) -> bool:
     """A candidate's attempt is higher than that of the active epoch."""
     every = gateway.desk.sessions.values()
     return all(each.candidate.epoch.attempt > each.active.attempt for each in every if each.candidate and each.active)
 
 
-def keys_exist_exactly_while_used(gateway: Gateway, now: int) -> bool:  # noqa: ARG001 - as above
+def keys_exist_exactly_while_used(gateway: Gateway, now: int) -> bool:
     """An index is answered exactly while its epoch is active, candidate or draining of a live session."""
     used = {epoch.index for each in gateway.desk.sessions.values() for epoch in epochs(each)}
     return used == set(gateway.desk.indices)
@@ -72,12 +72,12 @@ def every_wait_ends(gateway: Gateway, now: int) -> bool:
     return True
 
 
-def a_bound_session_owns_its_row(gateway: Gateway, now: int) -> bool:  # noqa: ARG001 - as above
+def a_bound_session_owns_its_row(gateway: Gateway, now: int) -> bool:
     """A session with an active epoch was the last to write its row, as far as it knows, and goes by that row's version."""
     return all(each.owned and each.stored == each.binding_version for each in gateway.desk.sessions.values() if each.active)
 
 
-def client_claims_of_the_table_hold(client: Client, now: int) -> bool:  # noqa: ARG001 - as above
+def client_claims_of_the_table_hold(client: Client, now: int) -> bool:
     """CI-1 and CI-2 hold."""
     return all(claim(client.facts()) for claim in CLIENT.always)
 
@@ -91,7 +91,7 @@ def every_wait_of_the_client_ends(client: Client, now: int) -> bool:
 # --- of a step -----------------------------------------------------------------------------------------------------------------
 
 
-def no_invariant_breaks(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - the signature of a claim
+def no_invariant_breaks(before: Part, heard: Input, did: Did, after: Part) -> bool:
     """No claim that production checks is ever broken: nothing is recorded as INVARIANT_BROKEN."""
     return Reason.INVARIANT_BROKEN not in {fact.reason for fact in facts_of(did)}
 
@@ -105,7 +105,7 @@ def reattach_alone_moves_nothing(before: Part, heard: Input, did: Did, after: Pa
     return same and not any(isinstance(ask.operation, Create | CompareAndSet) for ask in did.asks)
 
 
-def only_a_confirm_asks(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+def only_a_confirm_asks(before: Part, heard: Input, did: Did, after: Part) -> bool:
     """A commit is asked only by a CONFIRM under the candidate's keys, from the path that was challenged, or again after FULL."""
     for ask in did.asks:
         if not isinstance(ask.operation, Create | CompareAndSet) or (isinstance(ask.operation, Create) and ask.operation.supersede):
@@ -119,7 +119,7 @@ def only_a_confirm_asks(before: Part, heard: Input, did: Did, after: Part) -> bo
     return True
 
 
-def only_the_store_binds(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+def only_the_store_binds(before: Part, heard: Input, did: Did, after: Part) -> bool:
     """An epoch becomes active only when the store has answered WON, as it was held: same keys, same path; and the version grows by one."""
     for handle, session in sessions(after).items():
         known = sessions(before).get(handle)
@@ -156,7 +156,7 @@ def a_candidate_is_held_where_it_was_challenged(before: Part, heard: Input, did:
     return True
 
 
-def an_attempt_is_accepted_once(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+def an_attempt_is_accepted_once(before: Part, heard: Input, did: Did, after: Part) -> bool:
     """One process accepts an attempt at most once: a new candidate's attempt was not burnt, and is burnt now."""
     for handle, session in sessions(after).items():
         known, held = sessions(before).get(handle), session.candidate
@@ -168,7 +168,7 @@ def an_attempt_is_accepted_once(before: Part, heard: Input, did: Did, after: Par
     return True
 
 
-def numbers_never_go_back(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+def numbers_never_go_back(before: Part, heard: Input, did: Did, after: Part) -> bool:
     """Binding version, next attempt and the active epoch's attempt never get smaller in one process."""
     for handle, session in sessions(after).items():
         known = sessions(before).get(handle)
@@ -181,7 +181,7 @@ def numbers_never_go_back(before: Part, heard: Input, did: Did, after: Part) -> 
     return True
 
 
-def terminated_stays(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+def terminated_stays(before: Part, heard: Input, did: Did, after: Part) -> bool:
     """What is TERMINATED stays so until it is forgotten."""
     over = [handle for handle, each in sessions(before).items() if each.state is State.TERMINATED]
     return all(handle not in sessions(after) or sessions(after)[handle].state is State.TERMINATED for handle in over)
@@ -202,14 +202,14 @@ def each_transition_has_one_record(before: Part, heard: Input, did: Did, after: 
     return True
 
 
-def only_owners_end_a_session(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+def only_owners_end_a_session(before: Part, heard: Input, did: Did, after: Part) -> bool:
     """Who learns that somebody else owns a session asks the store for nothing and says no CLOSE."""
     fenced = any(fact.reason is Reason.OWNER_FENCED for fact in facts_of(did))
     said = any(frame[0] == DATA and kind_of_data(frame) is Kind.CLOSE for frame, _ in did.sent)
     return not fenced or not (said or any(isinstance(ask.operation, Tombstone) for ask in did.asks))
 
 
-def the_client_commits_on_data_alone(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+def the_client_commits_on_data_alone(before: Part, heard: Input, did: Did, after: Part) -> bool:
     """The client takes an epoch for committed only when DATA under it came on its path."""
     was, now = before.engine.committed, after.engine.committed
     if now is None or (was is not None and was.index == now.index):
@@ -217,7 +217,7 @@ def the_client_commits_on_data_alone(before: Part, heard: Input, did: Did, after
     return bool(heard[0] == "frame" and heard[1][0] == DATA and parse_data(heard[1])[0] == now.index and heard[2] == now.path)
 
 
-def the_client_never_goes_back(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+def the_client_never_goes_back(before: Part, heard: Input, did: Did, after: Part) -> bool:
     """In one session the committed attempt, the next attempt and the version that the client knows never get smaller."""
     was, now = before.engine, after.engine
     if was.life is None or now.life is None or was.life.correlation != now.life.correlation:
@@ -226,19 +226,19 @@ def the_client_never_goes_back(before: Part, heard: Input, did: Did, after: Part
     return bool(grows and was.life.binding_version <= now.life.binding_version)
 
 
-def a_new_session_needs_a_handshake(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+def a_new_session_needs_a_handshake(before: Part, heard: Input, did: Did, after: Part) -> bool:
     """The client's session id changes only to that of a handshake that it has proven itself."""
     was, now = before.engine, after.engine
     known = {each.correlation for each in (was.life, was.newborn.life if was.newborn else None) if each}
     return now.life is None or now.life.correlation in known
 
 
-def closed_stays(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+def closed_stays(before: Part, heard: Input, did: Did, after: Part) -> bool:
     """Nothing leads out of CLOSED."""
     return before.engine.state is not ClientState.CLOSED or after.engine.state is ClientState.CLOSED
 
 
-def each_step_of_the_client_has_one_record(before: Part, heard: Input, did: Did, after: Part) -> bool:  # noqa: ARG001 - as above
+def each_step_of_the_client_has_one_record(before: Part, heard: Input, did: Did, after: Part) -> bool:
     """Each accepted transition of the client adds one to its version and leaves one record with a reason."""
     told = [fact.state_version for fact in did.facts if fact.event in OF_TRANSITION]
     return told == list(range(did.versions[0][0] + 1, did.versions[0][1] + 1))

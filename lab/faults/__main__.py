@@ -8,7 +8,6 @@ run. Exit status: 0 when every fault was caught, 1 when not, 2 for the command l
 
 import argparse
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -18,7 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from lab import evidence
+from lab import command, evidence
 from lab.faults.trial import AREAS, Bench, Command, Fault, Result, Verdict, copied, seeded
 
 NAME: Final = "faults"
@@ -115,4 +114,4 @@ def _chosen(fault: Fault, only: Sequence[str] | None, *, quick: bool) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    command.run(main, "lab.faults")

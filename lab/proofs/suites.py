@@ -1,6 +1,7 @@
 """The suites of proofs, by name. A further one is a function that yields tasks, and a line in `SUITES`."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -68,67 +69,67 @@ class Task(NamedTuple):
 Suite = Callable[[bool], Iterator[Task]]  # told whether it may take long
 
 
-def window(long: bool) -> Iterator[Task]:  # noqa: FBT001 - the signature of a suite
+def window(long: bool) -> Iterator[Task]:
     """The anti-replay theorem about the shipped function, run on symbolic integers."""
     readings: list[Reading] = [AllWidths(), Exact(64)]
     if long:
         readings += [Exact(128), Exact(256), Exact(512), Exact()]
     seconds = QUERY_SECONDS_LONG if long else QUERY_SECONDS
     for reading in readings:
-        yield Task(reading.name, lambda reading=reading: _theorem(reading, seconds))  # type: ignore[misc]  # a default binds the loop's value
+        yield Task(reading.name, partial(_theorem, reading, seconds))
 
 
-def small_windows(long: bool) -> Iterator[Task]:  # noqa: ARG001, FBT001 - the signature of a suite
+def small_windows(long: bool) -> Iterator[Task]:
     """Every order of arrival in small windows, on the shipped function, against a set."""
     for width, counters in SMALL:
         name = f"W = {width}, counters {counters.start:,} to {counters.stop - 1:,}"
-        yield Task(name, lambda width=width, counters=counters: _fixpoint(width, counters))  # type: ignore[misc]  # as above
+        yield Task(name, partial(_fixpoint, width, counters))
 
 
-def broken_windows(long: bool) -> Iterator[Task]:  # noqa: ARG001, FBT001 - the signature of a suite
+def broken_windows(long: bool) -> Iterator[Task]:
     """Each mutant of the shipped function is refuted, or is listed as equivalent."""
     yield Task("mutants of the window", _mutants)
 
 
-def protocol_models(long: bool) -> Iterator[Task]:  # noqa: ARG001, FBT001 - the signature of a suite
+def protocol_models(long: bool) -> Iterator[Task]:
     """The ProVerif models, their logs and the table of results say the same; the tool itself is not run here."""
     for name in models.table()["models"]:
-        yield Task(name, lambda name=name: _model(name))  # type: ignore[misc]  # as above
+        yield Task(name, partial(_model, name))
     yield Task("what the models describe", _wire)
 
 
-def explored(long: bool) -> Iterator[Task]:  # noqa: FBT001 - the signature of a suite
+def explored(long: bool) -> Iterator[Task]:
     """The running engines, breadth first under an adversary."""
     for bounds in EXPLORED + (EXPLORED_LONG if long else ()):
         given = {name: value for name, value in bounds._asdict().items() if value != Bounds._field_defaults[name] and name != "worlds"}
         name, recover = ", ".join(f"{key} {value}" for key, value in given.items()), RECOVER if bounds in EXPLORED else RECOVER_LONG
-        yield Task(name, lambda bounds=bounds, recover=recover: _explored(bounds, recover))  # type: ignore[misc]  # as above
+        yield Task(name, partial(_explored, bounds, recover))
 
 
-def tables(long: bool) -> Iterator[Task]:  # noqa: ARG001, FBT001 - the signature of a suite
+def tables(long: bool) -> Iterator[Task]:
     """Both tables against what the specification says of each input, and each of their mutants."""
     yield Task("tables, as expected", _tables)
     yield Task("nothing is stuck", _stuck)
 
 
-def coupled(long: bool) -> Iterator[Task]:  # noqa: FBT001 - the signature of a suite
+def coupled(long: bool) -> Iterator[Task]:
     """Both tables over an abstract network, store and gateways, to the last world within bounds."""
     for bounds in MODELS + (LARGER if long else ()):
-        yield Task(named(bounds), lambda bounds=bounds: _coupled(bounds))  # type: ignore[misc]  # as above
+        yield Task(named(bounds), partial(_coupled, bounds))
 
 
-def coupled_claims(long: bool) -> Iterator[Task]:  # noqa: ARG001, FBT001 - the signature of a suite
+def coupled_claims(long: bool) -> Iterator[Task]:
     """Each claim of the coupled model, judged alone, is seen to fail."""
     for name, fault in coupled_faults.ALONE.items():
-        yield Task(name, lambda name=name, fault=fault: _seen(name, fault))  # type: ignore[misc]  # as above
+        yield Task(name, partial(_seen, name, fault))
     for row, (claim, fault) in coupled_faults.NEEDED.items():
-        yield Task(row, lambda claim=claim, fault=fault: _seen(claim.__name__, fault))  # type: ignore[misc]  # as above
+        yield Task(row, partial(_seen, claim.__name__, fault))
 
 
-def planted(long: bool) -> Iterator[Task]:  # noqa: ARG001, FBT001 - the signature of a suite
+def planted(long: bool) -> Iterator[Task]:
     """Each fault that is put into the engines is caught by the claim that names it."""
     for name, fault in faults.FAULTS.items():
-        yield Task(name, lambda fault=fault: _planted(fault))  # type: ignore[misc]  # as above
+        yield Task(name, partial(_planted, fault))
 
 
 SUITES: Final[Mapping[str, Suite]] = MappingProxyType(
