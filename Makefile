@@ -24,7 +24,7 @@ test: services env ## all tests; what the machine lacks is skipped, and said at 
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: services env format-check lint types imports bandit docs-check ## everything that must hold before a merge; tests last
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -p tests.branches $(ARGS)
 
 proofs: env ## every proof in its long form, some minutes; writes docs/evidence
 	@$(BIN)/python -m lab.proofs --long --json docs/evidence/proofs.json
@@ -67,9 +67,8 @@ bench-core: env ## the core on one processor, against its bars (some minutes); w
 mutants: env ## mutation testing of the core, hours; can be stopped and taken up again; ARGS="--plan NAME --minutes N"
 	@$(BIN)/python -m lab.mutants $(ARGS)
 
-coverage: env ## branches of the core that its own tests take; fails below 100 %
-	@$(BIN)/python -m coverage run --source=core -m pytest tests/core tests/abuse $(ARGS)
-	@$(BIN)/python -m coverage report --fail-under=100
+coverage: env ## lines and branches of the core that its own tests take; fails below 100 % (a part of `make check`)
+	@$(BIN)/python -m pytest -p tests.branches tests/abuse tests/core tests/jvpn/keys tests/meta/test_branches.py $(ARGS)
 
 fuzz: env ## the long form: ten million inputs to parsers and engines; can be stopped and taken up again; writes docs/evidence/fuzz.*
 	@$(BIN)/python -m lab.fuzz --runs 10000000 --resume --evidence $(ARGS)

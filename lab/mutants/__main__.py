@@ -14,11 +14,10 @@ from typing import Any, Final
 
 from jvpn.shell.clock import wall
 from lab import command, evidence
-from lab.mutants.work import ALL_TESTS, FOLDER, PLANS, Mutant, hurry, prepare, results, run, tally, text_only
+from lab.mutants.work import ALL_TESTS, FOLDER, NONE, PLANS, Mutant, hurry, prepare, results, run, tally, text_only
 
 NAME: Final = "mutants"
 EXPLAINED: Final = Path(__file__).with_name("survivors.toml")
-FIRST: Final = "*__mutmut_1"  # of each function
 SCORE: Final = 90.0  # per cent of the mutants that are not of a text
 
 
@@ -61,7 +60,7 @@ def of_plan(name: str, seconds: int) -> dict[str, Any]:
     if seconds:
         new = prepare(folder, plan, plan.tests, made["commit"])
         if new or not results(folder):
-            run(folder, left(), [FIRST])  # makes all
+            run(folder, left(), [NONE])
         hurry(folder)
         due = {"not run", "survived"} if new else {"not run"}
         if todo := [each.key for each in results(folder) if each.verdict in due and not text_only(each.before, each.after)]:

@@ -18,6 +18,7 @@ from lab.evidence import ROOT
 
 FOLDER: Final = ROOT / ".cache" / "mutants"
 ALL_TESTS: Final = ("tests/core", "tests/abuse", "tests/jvpn/keys")
+NONE: Final = "no mutant"  # what mutmut is asked for where it shall only make mutants and time tests: it does both first, and ends there
 QUICK_S: Final = 0.2  # a test that takes longer is left to the second look
 # Looks where secrets are in memory, and finds the frames of mutmut's own.
 NOT_HERE: Final = "tests/core/crypto/test_secret.py::test_no_secret_is_where_it_must_not_be"
@@ -27,8 +28,9 @@ CONFIG: Final = """
 source_paths = ["core", "jvpn/keys"]
 only_mutate = {patterns}
 also_copy = ["audit", "observability", "jvpn", "lab", "schemas", "docs", "threat-model", "requirements", "tools", "README.md"]
+track_dependencies = false
 pytest_add_cli_args_test_selection = {tests}
-pytest_add_cli_args = ["-p", "no:cacheprovider", "--timeout", "60", "--deselect", "{not_here}"]
+pytest_add_cli_args = ["-p", "no:cacheprovider", "--timeout", "300", "--deselect", "{not_here}"]
 """
 
 
