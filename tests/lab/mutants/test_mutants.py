@@ -1,5 +1,6 @@
 """Mutation testing: the tool reads what mutmut left, tells texts from code, and what survived is explained, each one."""
 
+import ast
 import json
 from collections import Counter
 from pathlib import Path
@@ -7,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lab.evidence import FOLDER
-from lab.mutants.__main__ import EXPLAINED, SCORE, explanations, known, page, score, unexplained
-from lab.mutants.work import PLANS, of_module, prepare, results, tally, text_only
+from lab.mutants.__main__ import EXPLAINED, SCORE, explanations, known, needs_a_reason, page, score, unexplained
+from lab.mutants.work import PLANS, QUICK_S, hurry, of_module, prepare, results, tally, text_only
 from tests.support import ROOT
 
 MUTATED = """
@@ -37,6 +38,7 @@ def test_what_mutmut_left_is_read() -> None:
     assert (killed.function, killed.before, killed.after, killed.verdict) == ("Door.open", "return True", "return False", "killed")
     assert text_only(text.before, text.after)
     assert tally([text, code, killed]) == {"core/m.py": {"killed": 1, "survived": 1, "text": 1, "not run": 0}}
+    assert tally([text._replace(verdict="not run")])["core/m.py"]["text"] == 1
     assert score(tally([text, code, killed])) == 50
     assert score({}) == 0
 
@@ -74,16 +76,59 @@ def test_only_texts_for_people_are_texts(before: str, after: str, text: bool) ->
 
 def test_a_workspace_is_laid_out_once_for_a_commit(tmp_path: Path) -> None:
     """A run that is taken up again would begin anew, or go on with the sources of another commit."""
-    prepare(tmp_path, PLANS["ground"], ("tests/core/wire",), "HEAD")
+    assert prepare(tmp_path, PLANS["ground"], ("tests/core/wire",), "HEAD")
     project = (tmp_path / "pyproject.toml").read_text()
     assert '[tool.mutmut]\nsource_paths = ["core", "jvpn/keys"]\nonly_mutate = ["core/machine.py"' in project
     assert 'selection = ["tests/core/wire"]' in project
     (tmp_path / "pyproject.toml").write_text("touched")
-    prepare(tmp_path, PLANS["ground"], ("tests/core/wire",), "HEAD")
+    assert not prepare(tmp_path, PLANS["ground"], ("tests/core/wire",), "HEAD")
     assert (tmp_path / "pyproject.toml").read_text() == "touched"
-    prepare(tmp_path, PLANS["ground"], ("tests/core",), "HEAD")
+    assert prepare(tmp_path, PLANS["ground"], ("tests/core",), "HEAD")
     assert 'selection = ["tests/core"]' in (tmp_path / "pyproject.toml").read_text()
     assert results(tmp_path) == []
+
+
+def test_slow_tests_are_left_to_the_second_look(tmp_path: Path) -> None:
+    """A mutant that survives would cost minutes; or a function that only a slow test reaches would have no test at all."""
+    stats = tmp_path / "mutants" / "mutmut-stats.json"
+    stats.parent.mkdir()
+    seconds = {"quick": QUICK_S, "slow": QUICK_S + 0.1}
+    reached = {"both": ["slow", "quick"], "one": ["slow"]}
+    stats.write_text(json.dumps({"duration_by_test": seconds, "tests_by_mangled_function_name": reached}))
+    hurry(tmp_path)
+    assert json.loads(stats.read_text()) == {
+        "duration_by_test": seconds, "tests_by_mangled_function_name": {"both": ["quick"], "one": ["slow"]}
+    }  # fmt: skip
+
+
+def test_what_is_explained_or_a_text_is_not_looked_at_again() -> None:
+    """Hours would go by for what somebody has looked at; or a survivor that nobody explained would be passed over."""
+    text, code, _ = of_module("core/m.py", MUTATED, CODES)
+    assert (needs_a_reason(text), needs_a_reason(code)) == (False, True)
+    known = explanations()[0]
+    assert not needs_a_reason(code._replace(**{name: known[name] for name in code.plain()}))
+
+
+def bodies(module: str) -> dict[str, str]:
+    """Return the text of each function of a module, as mutants are written down, by its name."""
+    found = {}
+    tree = ast.parse((ROOT / module).read_text(encoding="utf-8"))
+    holders: list[ast.Module | ast.ClassDef] = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef))]
+    for holder in holders:
+        for node in holder.body:
+            if isinstance(node, ast.FunctionDef):
+                name = f"{holder.name}.{node.name}".rstrip("_") if isinstance(holder, ast.ClassDef) else node.name
+                found[name] = " ".join(line.strip() for line in ast.unparse(ast.Module(node.body, [])).splitlines())
+    return found
+
+
+def test_each_explanation_is_of_code_that_is_there() -> None:
+    """An explanation would speak of code that has changed since, and nobody would look again."""
+    assert not [
+        (each["module"], each["function"])
+        for each in explanations()
+        if each["before"] not in bodies(each["module"]).get(each["function"], "")
+    ]
 
 
 def test_every_module_of_the_core_is_in_a_plan() -> None:
