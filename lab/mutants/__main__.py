@@ -10,6 +10,7 @@ import json
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 from jvpn.shell.clock import wall
@@ -26,11 +27,12 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m lab.mutants", description="Which changes of the core does no test notice?")
     parser.add_argument("--plan", action="append", choices=sorted(PLANS), help="only this one; may be repeated")
     parser.add_argument("--minutes", type=int, default=24 * 60, help="stop after so many, for each plan")
+    parser.add_argument("--sample", type=int, help="of each plan only so many mutants, chosen by dice that always fall alike")
     parser.add_argument("--only-report", action="store_true", help="run nothing: write down what is there")
     given = parser.parse_args(arguments)
     document = known()
     for name in given.plan or PLANS:
-        document["plans"][name] = of_plan(name, 0 if given.only_report else given.minutes * 60)
+        document["plans"][name] = of_plan(name, 0 if given.only_report else given.minutes * 60, given.sample)
         document = json.loads(json.dumps(document, sort_keys=True))  # as it will be read, for the page to be the same whenever it is made
         evidence.write(NAME, document, page(document))
     left = unexplained(document, explanations())
@@ -45,10 +47,10 @@ def known() -> dict[str, Any]:
     return found
 
 
-def of_plan(name: str, seconds: int) -> dict[str, Any]:
+def of_plan(name: str, seconds: int, most: int | None = None) -> dict[str, Any]:
     """Run one plan for at most so long: quick tests first, then for what survived them and is not explained all tests of the core.
 
-    Return what is written down. A mutant of a text is not run.
+    Of its mutants at most so many. Return what is written down. A mutant of a text is not run.
     """
     plan, folder = PLANS[name], FOLDER / name
     wide, until = folder.with_name(f"{name}-wide"), wall() + seconds * evidence.SECOND_NS
@@ -62,8 +64,7 @@ def of_plan(name: str, seconds: int) -> dict[str, Any]:
         if new or not results(folder):
             run(folder, left(), [NONE])
         hurry(folder)
-        due = {"not run", "survived"} if new else {"not run"}
-        if todo := [each.key for each in results(folder) if each.verdict in due and not text_only(each.before, each.after)]:
+        if todo := chosen(results(folder), most, survivors=new):
             run(folder, left(), todo)
     mutants = results(folder)
     again = [each.key for each in mutants if each.verdict == "survived" and needs_a_reason(each)]
@@ -78,6 +79,13 @@ def of_plan(name: str, seconds: int) -> dict[str, Any]:
         "commit": ran_at, "seconds": seconds - left() if seconds else 0, "tests": list(plan.tests), "modules": tally(mutants),
         "survivors": survivors, "made": made,
     }  # fmt: skip
+
+
+def chosen(mutants: list[Mutant], most: int | None, *, survivors: bool) -> list[str]:
+    """Return what is to be run: of the mutants that are not of texts at most so many, without those that have run; again what survived."""
+    code = [each for each in mutants if not text_only(each.before, each.after)]
+    Random(len(code)).shuffle(code)
+    return [each.key for each in code[:most] if each.verdict == "not run" or (survivors and each.verdict == "survived")]
 
 
 def score(modules: dict[str, dict[str, int]]) -> float:

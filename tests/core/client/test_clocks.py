@@ -1,0 +1,149 @@
+"""When a client does what it does: the first moment of a wait, its last, and what happens at exactly that moment."""
+
+from itertools import pairwise
+
+import pytest
+
+from core import limits
+from core.client.contact import ClientPolicy
+from core.client.states import State
+from core.reasons import Carrier, Event, Reason
+from core.values import Connect, Dial, Instant, Output, PathEvent
+from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
+from tests.core.client.playbooks import seeking
+from tests.core.frames import Sent, v4
+from tests.core.world import STRAIGHT, World
+
+UDP_ONLY = ClientPolicy(carriers=(Carrier.UDP,))
+
+
+def sent(world: World, kind: str, carrier: int = 0) -> list[Sent]:
+    """Return what the client sent of a kind, on one carrier or on all."""
+    return [each for each in world.sent if (each.sender, each.kind) == ("client", kind) and carrier in {0, each.path.carrier}]
+
+
+def ticked(world: World, name: str) -> list[Output]:
+    """Let the first host's client judge its clocks at exactly the moment that a timer names; return what it puts out."""
+    world.now = world.client.at[name]
+    outputs: list[Output] = []
+
+    def tick() -> list[Output]:
+        outputs.extend(world.client.tick(world.now))
+        return outputs
+
+    world.host.does(tick)
+    return outputs
+
+
+def test_a_proven_attempt_is_confirmed_at_once() -> None:
+    """R-54: each jump would wait for another turn of the loop."""
+    world = World(client_policy=UDP_ONLY).connected()
+    before = len(sent(world, "CONFIRM"))
+    heard: list[int] = []
+
+    def network(_sender: str, kind: str, _frame: bytes) -> tuple[int, ...]:
+        if kind == "CONFIRM":
+            heard.append(world.now)
+        return STRAIGHT
+
+    world.network = network
+    world.host.move(v4(77))
+    world.run_until(lambda: len(sent(world, "CONFIRM")) > before)
+    (proven,) = [fact.at for fact in world.host.facts if fact.reason is Reason.ATTEMPT_PROVEN]
+    assert heard[0] == proven
+
+
+def test_a_better_carrier_that_refuses_is_asked_again_after_the_time_that_it_names() -> None:
+    """R-16: a client on the fallback would knock at the better carrier all the time, or never again where it is."""
+    world = World()
+    world.cut = {Carrier.UDP}
+    world.host.connect(500)
+    assert world.client.committed
+    assert world.client.committed.path.carrier == Carrier.TCP
+    world.session.moves = ((world.now, "voluntary"),) * limits.VOLUNTARY_PER_MINUTE
+    world.cut = set()
+    world.run(4_000)
+    assert world.client_reasons(Event.CLIENT_REFUSED) == [Reason.SWITCH_LIMIT]
+    assert "here" not in world.client.at
+    assert world.client.at["better"] - world.now > 50 * limits.SECOND
+    assert len(sent(world, "REATTACH", Carrier.UDP)) == 1
+    world.run(40_000)
+    assert len(sent(world, "REATTACH", Carrier.UDP)) == 1
+    world.run(30_000)
+    assert world.reasons(Event.SESSION_MOVED) == [Reason.MOVED_BETTER]
+
+
+def test_refusals_of_one_kind_hide_no_others() -> None:
+    """D-20: of an attack in two ways the record would name, at its time, only the louder one."""
+    world = World(client_policy=UDP_ONLY).connected()
+    path = world.host.paths[Carrier.UDP]
+    for _ in range(limits.REFUSALS_PER_SECOND + 1):
+        world.host.hears(b"\x04" + bytes(63), path)
+    world.host.hears(next(each.frame for each in world.sent if each.kind == "RESP"), path)
+    told = world.client_reasons(Event.TRAFFIC_REFUSED)
+    assert told == [Reason.INDEX_UNKNOWN] * limits.REFUSALS_PER_SECOND + [Reason.UNEXPECTED_MESSAGE]
+
+
+def test_a_carrier_that_is_open_already_is_used_beside() -> None:
+    """H-31: a client whose connection is there would open another, or not know when its handshake began."""
+    world = World()
+    world.host.dial(Carrier.TCP)
+    world.cut = {Carrier.UDP}
+    world.run(20)
+    world.host.connect(95)
+    assert not sent(world, "INIT", Carrier.TCP)
+    world.run(50)
+    assert world.attached()
+    (born,) = [fact for fact in world.host.facts if fact.event is Event.CLIENT_ATTACHED]
+    assert 0 < born.measures[0] < 50_000, "microseconds since the INIT that was answered"
+
+
+def test_keys_are_dropped_in_the_moment_in_which_the_gateway_forgets_them() -> None:
+    """H-34: a client would keep keys for a moment that is the gateway's no more, and be due again at once."""
+    world = World(client_policy=UDP_ONLY)
+    world.network = lambda _sender, kind, _frame: () if kind == "CONFIRM" else STRAIGHT
+    world.host.connect(3_000)
+    newborn = world.client.newborn
+    assert newborn
+    assert world.client.at["handshake"] == newborn.epoch.born + limits.PENDING_NS
+    ticked(world, "handshake")
+    assert world.client.newborn is None
+    assert world.client.at["handshake"] > world.now
+
+
+def test_a_lost_client_tries_handshakes_again_and_again() -> None:
+    """R-55: a client would stop to look for its gateway after one round, or never pause between two."""
+    world = seeking()
+    world.run(100_000)
+    rounds = [fact.at for fact in world.host.facts if fact.reason is Reason.ATTEMPT_UNANSWERED]
+    tries = sum(limits.HANDSHAKE_RETRY_NS << number for number in range(limits.HANDSHAKE_TRIES))
+    assert len(rounds) >= 4
+    assert {(later - earlier) // limits.SECOND for earlier, later in pairwise(rounds)} == {(tries + limits.FRESH_AFTER_NS) // limits.SECOND}
+
+
+def test_a_lost_client_shakes_hands_only_where_a_path_is_open() -> None:
+    """H-30, R-50: what opens paths has its own pace; each repeated INIT would open a connection beside."""
+    world = seeking()
+    world.run_until(lambda: "handshake" in world.client.at)
+    outputs = ticked(world, "handshake")
+    assert not [output for output in outputs if isinstance(output, Dial)]
+    assert world.client.hands.keys() == {Carrier.UDP}
+
+
+@pytest.mark.parametrize("after_ms", [0, 40])
+def test_a_path_that_opens_counts_from_then_on(after_ms: int) -> None:
+    """H-30: a client that waits for its path would not begin when it opens."""
+    world = World(client_policy=UDP_ONLY)
+    world.refused = {Carrier.UDP}
+    world.host.does(lambda: world.client.command(Connect(), world.now))
+    world.run(20)
+    assert not sent(world, "INIT")
+    world.refused = set()
+    world.run(after_ms)
+    world.host.dial(Carrier.UDP)
+    (init,) = sent(world, "INIT")
+    assert init.path.carrier == Carrier.UDP
+    world.host.does(lambda: world.client.path_event(init.path, PathEvent.OPENED, Instant(world.now)))
+    assert len(sent(world, "INIT")) == 1
+    world.run(20)
+    assert world.client.state is State.ATTACHED
