@@ -144,9 +144,8 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
 
     def seek(self, now: Instant) -> None:
         """Try where the session was, and with a short head start for that, everywhere else [R-50]."""
-        self.waiting_since = None
         self.at["fresh"] = Instant(now + limits.FRESH_AFTER_NS)
-        home = self.committed.path.carrier if self.committed else self.policy.carriers[0]
+        home = given(self.committed, "a session that is sought was somewhere").path.carrier
         first = home if home in self.paths else self.policy.carriers[0]
         for carrier in self.policy.carriers:
             self.at[f"dial {carrier}"] = Instant(now + (0 if carrier == first else limits.HEAD_START_NS))

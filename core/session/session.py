@@ -152,7 +152,7 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
                 self.ask_commit(now)
             case Effect.ASK_END | Effect.ASK_TOMBSTONE | Effect.ASK_AGAIN:
                 self.ordered = effect is Effect.ASK_TOMBSTONE if effect is not Effect.ASK_AGAIN else self.ordered
-                self._ask_end(now, reason)
+                self._ask_end(now)
             case Effect.ASK_ROW:
                 self.ask_row(now)
             case Effect.PROMOTE:
@@ -278,11 +278,11 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         self.retry_at = Instant(now + limits.RELOAD_RETRY_NS)
         self.desk.ask(Get(self.handle), self)
 
-    def _ask_end(self, now: Instant, reason: Reason) -> None:
+    def _ask_end(self, now: Instant) -> None:
         """Ask for the end: unless it was ordered, only at the binding that is known here, as another's is not ours to end [G-55]."""
         self.retry_at = Instant(now + limits.TOMBSTONE_RETRY_NS)
         expect = None if self.ordered else 1 if self.stored is None else self.binding_version
-        self.desk.ask(Tombstone(self.handle, self.ending or self.fact(ENDED, reason, now), expect), self)
+        self.desk.ask(Tombstone(self.handle, given(self.ending, "an end has its record"), expect), self)
 
     def fact(self, event: Event, reason: Reason, now: Instant) -> Fact:
         """Return a fact about this session as it is."""

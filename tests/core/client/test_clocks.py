@@ -9,9 +9,13 @@ from core.client.contact import ClientPolicy
 from core.client.states import State
 from core.reasons import Carrier, Event, Reason
 from core.values import Connect, Dial, Instant, Output, PathEvent
+from core.wire.inner import encode
+from core.wire.layout import Kind
+from core.wire.records import ProbeAck, pack
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.client.playbooks import seeking
 from tests.core.frames import Sent, v4
+from tests.core.session.bringing import suspended
 from tests.core.world import STRAIGHT, World
 
 UDP_ONLY = ClientPolicy(carriers=(Carrier.UDP,))
@@ -147,3 +151,106 @@ def test_a_path_that_opens_counts_from_then_on(after_ms: int) -> None:
     assert len(sent(world, "INIT")) == 1
     world.run(20)
     assert world.client.state is State.ATTACHED
+
+
+def says(world: World, inner: bytes) -> None:
+    """Let the gateway say one inner frame under the active keys."""
+    epoch = world.session.active
+    assert epoch
+    (run,) = epoch.seal([inner])
+    world.host.hears(run.frames[0], world.host.paths[Carrier.UDP])
+
+
+def test_the_round_trip_is_smoothed() -> None:
+    """C-40: one slow answer would make a client patient for ever, one fast one make it give up a slow path, a clock that jumps do both."""
+    world = World(client_policy=UDP_ONLY).connected()
+    measured = []
+    for sample in (80_000, 160_000, 80_000, -1):
+        world.client.round_trip_ns = world.client.round_trip_ns if measured else 0
+        says(world, encode(Kind.PROBE_ACK, pack(ProbeAck(1, world.now - sample, 0, 0, world.now))))
+        measured.append(world.client.round_trip_ns)
+    assert measured == [80_000, 90_000, 88_750, 77_656]
+    assert all(isinstance(each, int) for each in measured)
+
+
+def test_a_path_is_given_up_after_four_of_its_round_trips() -> None:
+    """C-40: on a satellite link each probe would be taken for the last."""
+    world = World(client_policy=UDP_ONLY, latency_ms=400)
+    world.host.connect(8_000)
+    assert world.attached()
+    world.run(20_000, world.host.say, step_ms=500)
+    assert Reason.PATH_SILENT not in world.client_reasons(Event.CLIENT_CHANGED)
+    assert world.client.round_trip_ns // limits.MILLISECOND in range(700, 900)
+
+
+def test_confirms_are_counted_and_their_waits_double() -> None:
+    """R-54: a path would be given up too early, or a lost CONFIRM cost more than it must."""
+    world = World(client_policy=UDP_ONLY).connected()
+    at: list[int] = []
+
+    def network(_sender: str, kind: str, _frame: bytes) -> tuple[int, ...]:
+        if kind == "CONFIRM":
+            at.append(world.now)
+            return ()
+        return STRAIGHT
+
+    world.network = network
+    world.host.move(v4(77))
+    world.run_until(lambda: Reason.PATH_MTU_TOO_SMALL in world.client_reasons(Event.CLIENT_CHANGED))
+    (over,) = [fact.at for fact in world.host.facts if fact.reason is Reason.PATH_MTU_TOO_SMALL]
+    at = [each for each in at if each < over]
+    assert len(at) == limits.CONFIRM_TRIES
+    waits = [min(limits.REATTACH_RETRY_NS << number, limits.REATTACH_RETRY_CAP_NS) for number in range(1, limits.CONFIRM_TRIES)]
+    assert [after - earlier for earlier, after in pairwise(at)] == waits
+
+
+def test_a_client_that_is_told_to_wait_makes_no_new_session() -> None:
+    """R-16, R-55: while a gateway's store is away each client would give its session up after three seconds, though it lives."""
+    world = suspended()
+    world.host.off = False
+    inits, patience = len(sent(world, "INIT")), list[int]()
+
+    def watch() -> None:
+        if world.client.patience not in patience:
+            patience.append(world.client.patience)
+
+    world.run(90_000, watch, step_ms=50)
+    assert Reason.SESSION_SUSPENDED in world.client_reasons(Event.CLIENT_REFUSED)
+    assert len(sent(world, "INIT")) == inits
+    assert patience == [number * limits.SECOND for number in (1, 2, 4, 8, 16, 30)]
+    world.store.failing = False
+    world.run(40_000)
+    assert world.attached()
+    assert world.client.patience == limits.REATTACH_RETRY_CAP_NS
+
+
+def test_a_session_is_first_sought_where_it_was() -> None:
+    """R-50: a client on its second carrier would leave it for a first one that does not work, whenever a packet is late."""
+    world = World()
+    world.cut = {Carrier.UDP}
+    world.host.connect(500)
+    assert world.attached()
+    world.cut = {Carrier.UDP, Carrier.TCP}
+    world.run_until(lambda: world.client.state is State.SEEKING, every=world.host.say)
+    world.run(10)
+    assert {each.path.carrier for each in sent(world, "REATTACH")} == {Carrier.TCP}
+    world.run(limits.HEAD_START_NS / limits.MILLISECOND)
+    assert {each.path.carrier for each in sent(world, "REATTACH")} == {Carrier.TCP, Carrier.UDP}
+
+
+def test_an_attempt_belongs_to_its_path() -> None:
+    """R-30, R-51: each event of a path would cost a locator, or bytes that were made for one path go out on another."""
+    world = seeking()
+    life = world.client.life
+    assert life
+    world.run(50)
+    path, number = world.host.paths[Carrier.UDP], life.next
+    pending = world.client.attempts[Carrier.UDP]
+    before = len(sent(world, "REATTACH", Carrier.UDP))
+    world.host.opened(path)
+    assert [each.frame for each in sent(world, "REATTACH", Carrier.UDP)[before:]] == [pending.frame]
+    assert life.next == number
+    world.host.opened(path._replace(local=path.local._replace(port=1)))
+    assert world.client.attempts[Carrier.UDP].path.local.port == 1
+    assert life.next == number + 1
+    assert sent(world, "REATTACH", Carrier.UDP)[-1].frame != pending.frame

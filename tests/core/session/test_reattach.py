@@ -18,8 +18,9 @@ def test_an_attempt_is_not_repeated_into_a_commit() -> None:
     attempt = knock(world.host, path)
     answers = arrive(world, attempt.frame, path)
     assert arrive(world, attempt.frame, path) == answers
-    epoch, _, _ = judged(world, attempt, answers)
+    epoch, _, wait_ns = judged(world, attempt, answers)
     assert epoch
+    assert wait_ns == 0
     world.store.silent = True
     says(world, epoch, confirm(world))
     assert world.session.commit_ticket
