@@ -7,11 +7,11 @@ import pytest
 from core import limits
 from core.client.contact import ClientPolicy
 from core.client.states import State
-from core.reasons import Carrier, Event, Reason
+from core.reasons import Carrier, CloseCode, Event, Reason
 from core.values import Connect, Dial, Instant, Output, PathEvent
 from core.wire.inner import encode
-from core.wire.layout import Kind
-from core.wire.records import ProbeAck, pack
+from core.wire.layout import Change, Kind
+from core.wire.records import Close, Hint, ProbeAck, pack
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.client.playbooks import seeking
 from tests.core.frames import Sent, v4
@@ -164,7 +164,7 @@ def says(world: World, inner: bytes) -> None:
 def test_the_round_trip_is_smoothed() -> None:
     """C-40: one slow answer would make a client patient for ever, one fast one make it give up a slow path, a clock that jumps do both."""
     world = World(client_policy=UDP_ONLY).connected()
-    measured = []
+    measured: list[int] = []
     for sample in (80_000, 160_000, 80_000, -1):
         world.client.round_trip_ns = world.client.round_trip_ns if measured else 0
         says(world, encode(Kind.PROBE_ACK, pack(ProbeAck(1, world.now - sample, 0, 0, world.now))))
@@ -254,3 +254,60 @@ def test_an_attempt_belongs_to_its_path() -> None:
     assert world.client.attempts[Carrier.UDP].path.local.port == 1
     assert life.next == number + 1
     assert sent(world, "REATTACH", Carrier.UDP)[-1].frame != pending.frame
+
+
+def test_a_newborn_that_the_gateway_closes_is_tried_again_after_a_pause() -> None:
+    """H-34: a client whose new session the store did not take would never ask for another, or ask without a pause."""
+    world = World(client_policy=UDP_ONLY).connected()
+    world.store.rows.clear()
+    world.start_gateway()
+    world.network = lambda _sender, kind, _frame: () if kind == "CONFIRM" else STRAIGHT
+    world.run_until(lambda: Reason.SESSION_LOST in world.client_reasons(Event.CLIENT_CHANGED), every=world.host.say)
+    candidate = world.session.candidate
+    assert candidate
+    (run,) = candidate.epoch.seal([encode(Kind.CLOSE, pack(Close(CloseCode.FAULT)))])
+    world.host.hears(run.frames[0], world.host.paths[Carrier.UDP])
+    assert (world.client.newborn, world.client.state) == (None, State.SEEKING)
+    assert world.client.at["fresh"] == world.now + limits.FRESH_AFTER_NS
+
+
+@pytest.mark.parametrize(("change", "reason"), [(Change.MOVE, Reason.HINT_OBEYED), (Change.REKEY, Reason.KEY_AGED)])
+def test_a_hint_is_obeyed_as_what_it_is(change: Change, reason: Reason) -> None:
+    """C-43: a client that is asked for new keys would move, and its gateway count it as a jump."""
+    world = World(client_policy=UDP_ONLY).connected()
+    says(world, encode(Kind.HINT, pack(Hint(change))))
+    assert world.client_reasons(Event.CLIENT_CHANGED)[-1] is reason
+    assert world.client.attempts[Carrier.UDP].change is change
+
+
+def test_what_is_due_in_one_moment_is_sent_in_one() -> None:
+    """R-54: of two paths that answer in one moment one would never be confirmed."""
+    world = World(client_policy=UDP_ONLY).connected()
+    before, committed = len(sent(world, "CONFIRM")), world.client.committed
+    assert committed
+    world.client._confirm(committed)
+    world.client._confirm(committed)
+    world.host.does(lambda: world.client.tick(world.now))
+    assert len(sent(world, "CONFIRM")) == before + 2
+
+
+def test_a_new_session_is_probed_after_a_moment() -> None:
+    """C-40: each session would begin with a packet that nobody needs, or a dead path be noticed late."""
+    world = World(client_policy=UDP_ONLY)
+    world.network = lambda _sender, _kind, _frame: STRAIGHT if world.client.state is State.CONNECTING else ()
+    world.host.does(lambda: world.client.command(Connect(), world.now))
+    world.host.dial(Carrier.UDP)
+    world.run(20)
+    (born,) = [fact.at for fact in world.host.facts if fact.event is Event.CLIENT_ATTACHED]
+    assert world.client.at["probe"] == born + limits.PROBE_NS
+    assert world.client.at["health"] == born + limits.HEALTH_NS
+
+
+def test_an_epoch_that_has_drained_is_gone() -> None:
+    """D-6: old keys would be kept, or a client stop at the first index that it looks for."""
+    world = World(client_policy=UDP_ONLY).connected()
+    world.host.move(v4(77))
+    world.run(limits.DRAINING_NS / limits.MILLISECOND + 200)
+    assert world.client.draining is None
+    assert world.client.epochs() == [world.client.committed]
+    assert world.client.needs(world.host.paths[Carrier.UDP])
