@@ -9,8 +9,8 @@ import argparse
 import json
 import tomllib
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
-from random import Random
 from typing import Any, Final
 
 from jvpn.shell.clock import wall
@@ -81,10 +81,14 @@ def of_plan(name: str, seconds: int, most: int | None = None) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def lot(mutant: Mutant) -> bytes:
+    """Return where a mutant stands in a sample: at random, and where it stood when it was there before."""
+    return sha256(json.dumps(mutant.plain()).encode()).digest()
+
+
 def chosen(mutants: list[Mutant], most: int | None, *, survivors: bool) -> list[str]:
     """Return what is to be run: of the mutants that are not of texts at most so many, without those that have run; again what survived."""
-    code = [each for each in mutants if not text_only(each.before, each.after)]
-    Random(len(code)).shuffle(code)
+    code = sorted((each for each in mutants if not text_only(each.before, each.after)), key=lot)
     return [each.key for each in code[:most] if each.verdict == "not run" or (survivors and each.verdict == "survived")]
 
 

@@ -126,3 +126,21 @@ def test_locators_end_with_the_last_attempt(attempt: int) -> None:
     minted = [world.desk.locators[0].open(locator) for locator in Ack.unpack(body).locators]
     assert minted == [(session.handle, number) for number in range(attempt + 1, limits.ATTEMPT_MAX + 1)]
     assert session.state is State.ATTACHED
+
+
+def test_a_refusal_of_a_session_says_after_what_and_under_which_attempt() -> None:
+    """D-21: who reads of a refusal would not know under which binding it happened."""
+    world = leave(World().connected())
+    epoch = proven(world, here(world.host, 777))
+    says(world, epoch, confirm(world))
+    world.run(20)
+    says(world, epoch, encode(Kind.HEALTH, bytes(80)))
+    says(world, epoch, encode(Kind.ACK, Ack(1, world.policy.mtu, bytes(4), bytes(16), bytes(16), ()).pack()))
+    (refused,) = [fact for fact in world.facts if fact.event is Event.SESSION_REFUSED]
+    assert (refused.reason, refused.attempt, refused.binding_version) == (Reason.UNEXPECTED_MESSAGE, 1, 2)
+    assert refused.caused_by == of_session(world)[-1].serial
+    world.run(limits.SILENCE_NS / limits.MILLISECOND + 100)
+    (silent,) = [fact for fact in of_session(world) if fact.reason is Reason.PATH_SILENT]
+    assert silent.attempt == 1
+    world.run(limits.RECOVERY_WINDOW_NS / limits.MILLISECOND + 100)
+    assert of_session(world)[-1].attempt == 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lab.evidence import FOLDER
-from lab.mutants.__main__ import EXPLAINED, SCORE, explanations, known, needs_a_reason, page, score, unexplained
+from lab.mutants.__main__ import EXPLAINED, SCORE, chosen, explanations, known, needs_a_reason, page, score, unexplained
 from lab.mutants.work import PLANS, QUICK_S, hurry, of_module, prepare, results, tally, text_only
 from tests.support import ROOT
 
@@ -107,6 +107,19 @@ def test_what_is_explained_or_a_text_is_not_looked_at_again() -> None:
     assert (needs_a_reason(text), needs_a_reason(code)) == (False, True)
     known = explanations()[0]
     assert not needs_a_reason(code._replace(**{name: known[name] for name in code.plain()}))
+
+
+def test_a_sample_is_the_same_each_time() -> None:
+    """A run that is taken up again would begin another sample; or who runs it would choose what is counted."""
+    text, code, killed = of_module("core/m.py", MUTATED, CODES)
+    many = [code._replace(key=str(number), after=str(number), verdict="not run") for number in range(20)]
+    some = chosen([text, *many], 5, survivors=False)
+    assert some == chosen([*reversed(many), text], 5, survivors=False)
+    assert len(some) == 5
+    assert some != [each.key for each in many[:5]]
+    assert len(chosen(many, None, survivors=False)) == 20
+    assert chosen([code, killed], None, survivors=False) == []
+    assert chosen([code, killed, text], None, survivors=True) == [code.key]
 
 
 def bodies(module: str) -> dict[str, str]:
