@@ -16,6 +16,7 @@ Entropy = Callable[[int], bytes]
 
 NO_CORRELATION, NO_DEVICE = bytes(16), bytes(32)
 ROW_LIVE, ROW_TOMBSTONE = 1, 2
+NOBODY: Mapping[bytes, Reason] = MappingProxyType({})
 
 PathEvent = Enum("PathEvent", "OPENED CLOSED TOO_BIG")
 """What an adapter says about a path."""
@@ -72,8 +73,8 @@ class CloseSession(NamedTuple): session: int = 0
 class AllowList(NamedTuple): devices: Mapping[bytes, Device]
 # To a gateway: serve under these keys, the newest first; sessions of a static key that is not among them end.
 class Keyring(NamedTuple): statics: tuple[Any, ...]; locator_keys: tuple[Any, ...]
-# To a gateway: why nobody may come in now (None: they may), and which keys, of devices or its own, are accepted no more, and why.
-class Admission(NamedTuple): refusal: Reason | None = None; ended: Mapping[bytes, Reason] = MappingProxyType({})
+# Why nobody may come in now (None: they may); which keys, own or of the peer, are accepted no more, and which are not for what is new; why.
+class Admission(NamedTuple): refusal: Reason | None = None; ended: Mapping[bytes, Reason] = NOBODY; shut: Mapping[bytes, Reason] = NOBODY
 # To a client: make a session.
 class Connect(NamedTuple): pass
 # Before a stop: record what is only summed so far. Sessions stay: they can be taken up again from the store.

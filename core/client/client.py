@@ -9,7 +9,7 @@ from core.client.states import PRIORITY, Effect, Input, State
 from core.client.table import EVIDENT_CAUSES, Row
 from core.errors import PeerFault, given, require
 from core.reasons import CAUSE_REASON, STATUS_REASON, Cause, CloseCode, Reason, Status
-from core.values import CloseSession, Connect, Deliver, Instant, Order, Output, Path, PathEvent, Record, Route, Settle
+from core.values import Admission, CloseSession, Connect, Deliver, Instant, Order, Output, Path, PathEvent, Record, Route, Settle
 from core.wire.epoch import Epoch
 from core.wire.inner import Ack, encode, encode_ip
 from core.wire.inner import parse as parse_inner
@@ -77,6 +77,8 @@ class Client(Contact):
                 self.hear(Input.CONNECT, now)
             case CloseSession():
                 self.hear(Input.OPERATOR_CLOSE, now)
+            case Admission(ended=ended) if (reason := ended.get(self.keys.gateway)) is not None:
+                self.hear(Input[reason.name], now)  # [K-40]
             case Settle():
                 self.refusals.flush(now, everything=True)
             case _:

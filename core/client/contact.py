@@ -238,13 +238,10 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
 
     def timer(self, name: str, now: Instant) -> None:
         """Do what the named timer was set for."""
+        plain = {"probe": self._probe, "handshake": self.shake_again, "beside": self.shake_beside, "health": self._sample_health}
         match name.split():
-            case ["probe"]:
-                self._probe(now)
-            case ["handshake"]:
-                self.shake_again(now)
-            case ["beside"]:
-                self.shake_beside(now)
+            case [known] if known in plain:
+                plain[known](now)
             case ["birth"]:
                 self.confirm_birth(now, limits.REATTACH_RETRY_NS * 4)
             case ["drain"]:
@@ -257,8 +254,6 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
                 self.shake(int(carrier), now)
             case ["dial", carrier] if self.state is State.SEEKING:
                 self.attempt(int(carrier), Change.MOVE, self.cause, now)
-            case ["health"]:
-                self._sample_health(now)
             case _:
                 pass
 

@@ -43,6 +43,8 @@ ROWS: Final = (
     Row("C-32", LIVE,    I.LIFETIME_OVER,    SHUT, END,                                   ENDED,   N.LIFETIME_OVER),
     Row("C-33", (SEEK,), I.TRANSPORT_LOST,   SHUT, (E.WIPE,),                             ENDED,   N.TRANSPORT_LOST),
     Row("C-34", OPEN,    I.INVARIANT_BROKEN, SHUT, END,                                   ENDED,   N.INVARIANT_BROKEN),
+    Row("C-35", OPEN,    I.KEY_REVOKED,      SHUT, END,                                   ENDED,   N.KEY_REVOKED),
+    Row("C-36", OPEN,    I.KEY_OUTDATED,     SHUT, END,                                   ENDED,   N.KEY_OUTDATED),
 )
 # fmt: on
 

@@ -36,8 +36,7 @@ class Front:
     def init(self, frame: bytes, message: Init, path: Path, now: Instant) -> None:
         """Judge one INIT in the order of protocol section 2; raise PeerFault for silence [H-20]."""
         static = self._addressed(frame)
-        if self._desk.admission.refusal is not None:
-            raise PeerFault(self._desk.admission.refusal)  # [K-30]
+        self._desk.admit(static.public)
         self._forget(now)
         if message.mac1 in self._accepted:
             raise PeerFault(Reason.INIT_REPEATED)  # [H-21]: before any public-key operation
@@ -59,19 +58,16 @@ class Front:
             raise PeerFault(Reason.HANDSHAKE_BAD_PROOF) from None
 
     def _addressed(self, frame: bytes) -> PrivateKey:
-        """Return the static key whose K1 made mac1 [K-10]; raise PeerFault when none did, or the one that did is not valid any more."""
+        """Return the static key whose K1 made mac1 [K-10]; raise PeerFault when none did."""
         static = next((key for key in self._desk.statics if check_mac(frame, INIT_MAC1, k1(key.public))), None)
         if static is None:
             raise PeerFault(Reason.MAC1_WRONG)
-        if (reason := self._desk.admission.ended.get(static.public)) is not None:
-            raise PeerFault(reason)  # [K-34]
         return static
 
     def _admit(self, public: bytes) -> None:
         if public not in self._desk.devices:
             raise PeerFault(Reason.DEVICE_UNKNOWN)
-        if (reason := self._desk.admission.ended.get(public)) is not None:
-            raise PeerFault(reason)  # [K-34]
+        self._desk.admit(public)
 
     def _answer(self, message: Init, handshake: Handshake, static: PrivateKey, path: Path, now: Instant) -> None:
         desk, device = self._desk, self._desk.devices[handshake.remote]

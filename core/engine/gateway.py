@@ -100,7 +100,7 @@ class Gateway(DataPlane):
                 gone = {public for public, device in self.desk.devices.items() if devices.get(public) != device}
                 self.desk.devices = devices
                 self._end_keys(dict.fromkeys(gone, Reason.KEY_REVOKED), now)
-            case values.Admission(_, ended):
+            case values.Admission(ended=ended):
                 self._buried &= ended.keys()
                 self.desk.admission = order
                 self._end_keys(ended, now)
@@ -162,8 +162,7 @@ class Gateway(DataPlane):
                 self._front.init(frame, message, path, now)
             case Reattach():
                 handle, attempt = open_locator(self.desk, message.locator)
-                if self.desk.admission.refusal is not None:
-                    raise PeerFault(self.desk.admission.refusal)  # [K-30]
+                self.desk.admit()
                 waiting = Load(frame, message, attempt, path)
                 if session := self.desk.sessions.get(handle):
                     self._reattach(session, waiting, now)
@@ -174,6 +173,7 @@ class Gateway(DataPlane):
 
     def _reattach(self, session: Session, load_: Load, now: Instant) -> None:
         try:
+            self.desk.admit(session.device.public, session.static.public)
             judge_reattach(session, *load_, now)
         except PeerFault as fault:
             if fault.reason not in OF_SESSION:

@@ -9,7 +9,7 @@ from core import limits
 from core.crypto.chain import Locators, next_kek, seal, unseal
 from core.crypto.primitives import PrivateKey, TagMismatch
 from core.crypto.secret import Holder, Secret
-from core.errors import given
+from core.errors import PeerFault, given
 from core.reasons import Event, Reason
 from core.values import Admission, Ask, Device, Endpoint, Entropy, Fact, Instant, Operation, Output, Path, Record, Row
 from core.wire.refusals import Tally
@@ -121,6 +121,12 @@ class Desk:
     def take(self, statics: tuple[PrivateKey, ...], locator_keys: tuple[Secret, ...]) -> None:
         """Serve under these static keys and locator keys, the newest first; what is retired is served and not offered [K-10]."""
         self.statics, self.locators = statics, tuple(Locators(key) for key in locator_keys)
+
+    def admit(self, *keys: bytes) -> None:
+        """Raise PeerFault when nobody may begin or move anything now [K-30], or nobody under one of these keys [K-34] [K-35]."""
+        for reason in (self.admission.refusal, *(self.admission.ended.get(key, self.admission.shut.get(key)) for key in keys)):
+            if reason is not None:
+                raise PeerFault(reason)
 
     def wall_s(self, now: Instant) -> int:
         """Return the wall clock in seconds at `now`."""

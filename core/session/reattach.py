@@ -36,8 +36,6 @@ def load(desk: Desk, row: Row | None, now: Instant) -> Session:
     device = desk.devices.get(row.device)
     if device is None or (device.inner4, device.inner6) != (row.inner4, row.inner6):
         raise PeerFault(Reason.DEVICE_UNKNOWN)
-    if (reason := desk.admission.ended.get(row.device)) is not None:
-        raise PeerFault(reason)  # [K-34]
     static = next((key for key in desk.statics if key.public == row.gateway_key), None)
     secrets = desk.keks.unseal(row, desk.wall_s(now) // HOUR_S)
     if secrets is None or static is None:

@@ -14,13 +14,19 @@ import typer
 import core
 import jvpn
 from audit.vocabulary import SCHEMAS
+from core import limits
+from core.errors import given
+from core.reasons import Reason
 from jvpn.cli.output import Exit, Json, answer, table
+from jvpn.keys.envelope import Role
 from jvpn.shell import allowlist, keyfile, keytext, selftest
+from jvpn.shell.clock import boottime, wall
 from jvpn.shell.config import ClientConfig, GatewayConfig, is_client, load_client, load_gateway
 from jvpn.shell.control import NAME, ask
 from jvpn.shell.errors import Unavailable
 from jvpn.shell.forms import key_text, nowhere
 from jvpn.shell.transports.base import sockaddr
+from jvpn.shell.trust import look
 from jvpn.shell.tun import CAPABILITY, DEVICE, DEVICE_ADVICE
 from jvpn.shell.vault import vault_of
 
@@ -159,11 +165,27 @@ def _configured(path: Path) -> Iterator[Check]:
     if isinstance(config, GatewayConfig):
         devices = config.devices
         yield _tried("allow list", lambda: f"devices: {len(allowlist.load(devices))}")
+    if config.trust:
+        yield _documents(path, config)
     for name, directory in (("state directory", config.state), ("audit log", config.audit.dir)):
         above = next(each for each in (directory, *directory.parents) if os.path.lexists(each))
         good = above.is_dir() and os.access(above, os.W_OK | os.X_OK)
         yield Check(name, OK if good else MISSING, str(directory), "" if good else f"{above} cannot be written by this user")
     yield _tried("service", lambda: f"{ask(config.state / NAME, {'order': 'status'}).get('role', 'something')} answers", NOTE)
+
+
+def _documents(path: Path, config: GatewayConfig | ClientConfig) -> Check:
+    """Look at the signed documents as the service would at its next reading."""
+    now = wall() // limits.SECOND
+    try:
+        trust, judged = look(given(config.trust, "only asked where there is one"), config.state, now, boottime())
+    except Unavailable as error:
+        return Check("signed documents", MISSING, "not usable", str(error))
+    refusal = trust.beginning(config.gateway_public, now) if isinstance(config, ClientConfig) else trust.refusal(now)
+    if refusal:
+        told = ", ".join(f"{role} {reason}" for role, reason in judged.items() if reason != Reason.DOCUMENT_ACCEPTED.name)
+        return Check("signed documents", MISSING, f"{refusal.name}: {told}", f"nobody new comes in: see jvpn keys status --config {path}")
+    return Check("signed documents", OK, ", ".join(f"{role.value} {trust.floors[role].version}" for role in Role if role in trust.floors))
 
 
 def _found(config: ClientConfig) -> str:

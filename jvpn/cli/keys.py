@@ -3,12 +3,15 @@
 import json
 import socket
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from core import limits
 from jvpn.cli.output import Exit, GatewayFile, Json, answer, complain, say, table
+from jvpn.keys.life import ALWAYS, Times
 from jvpn.shell import allowlist, keyfile
 from jvpn.shell.checked import Misconfigured, check_value
 from jvpn.shell.clock import wall
@@ -21,6 +24,8 @@ from jvpn.shell.forms import key_text, nowhere
 from jvpn.shell.transports.base import sockaddr
 from jvpn.shell.vault import vault_of
 
+DAY_S: Final = 86_400
+LAST_S: Final = 253_402_300_799  # the end of the year 9999, after which dates have no form
 ELSEWHERE: Final = (("192.0.2.1", socket.AF_INET), ("2001:db8::1", socket.AF_INET6))  # RFC 5737 and RFC 3849: nobody's
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to make; it must not be there yet.", show_default=False)]
 Passphrase = Annotated[
@@ -120,12 +125,15 @@ def enroll(
             "--endpoint", metavar="HOST", help="How clients reach the gateway: address or name. Default: `endpoint` of its configuration."
         ),
     ] = "",
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, max=3_650, help="Accept the key for so many days. Default: for ever.", show_default=False)
+    ] = None,
     json: Json = False,
 ) -> None:
     """Let a device in: its key, its place on the list, its file.
 
     Makes DIR/device.key and DIR/client.toml; copy both to the device over a way that nobody can read. A gateway that runs is told. When
-    anything fails, nothing is left behind.
+    anything fails, nothing is left behind. With --days the list has `valid_until`; while the key is accepted, that may be changed there.
     """
     check_value("the name of a device", "devices", "devices.0.name", name)
     if endpoint:
@@ -142,7 +150,7 @@ def enroll(
         create(file, _client_toml(name, config, host).encode())
         undo.callback(file.unlink)
         load_client(file, lookup=nowhere)
-        entry = allowlist.enroll(config.devices, name, public, config.tun.address4, config.tun.address6)
+        entry = allowlist.enroll(config.devices, name, public, config.tun.address4, config.tun.address6, _times(days))
         undo.pop_all()
     told = _tell(config)
     if json:
@@ -178,11 +186,23 @@ def revoke(name: Name, gateway_config: GatewayFile, *, json: Json = False) -> No
 def devices(gateway_config: GatewayFile, *, json: Json = False) -> None:
     """List the devices that may connect."""
     found = allowlist.entries(load_gateway(gateway_config).devices)
-    rows = [{"name": each.name, "inner4": str(each.inner4), "inner6": str(each.inner6), "public": key_text(each.public)} for each in found]
+    rows = [{"name": each.name, "inner4": str(each.inner4), "inner6": str(each.inner6), "public": key_text(each.public),
+             "valid_from": each.times.valid_from or None, "valid_until": each.times.valid_until} for each in found]  # fmt: skip
     if json:
         answer(rows)
     else:
-        table(("name", "IPv4", "IPv6", "public key"), [tuple(row.values()) for row in rows])
+        shown = [
+            (row["name"], row["inner4"], row["inner6"], row["public"], _date(row["valid_from"]), _date(row["valid_until"])) for row in rows
+        ]
+        table(("name", "IPv4", "IPv6", "public key", "from", "until"), shown)
+
+
+def _times(days: int | None) -> Times:
+    return ALWAYS if days is None else Times(0, wall() // limits.SECOND + days * DAY_S)
+
+
+def _date(at: Any) -> str:  # noqa: ANN401 - seconds since 1970, or None
+    return "-" if at is None else f"{datetime.fromtimestamp(min(at, LAST_S), UTC):%Y-%m-%d %H:%M}Z"
 
 
 def _made(kind: str, out: Path, public: bytes, *, json: bool) -> None:

@@ -13,9 +13,8 @@ from core.crypto.primitives import sha256
 from core.errors import PeerFault
 from core.keys.states import Input, Kind
 from core.reasons import Reason
-from core.values import Fact
 from jvpn.cli.history import History
-from jvpn.cli.keys import Passphrase
+from jvpn.cli.keys import DAY_S, Passphrase
 from jvpn.cli.output import Exit, Json, answer, pairs, say, table
 from jvpn.keys import envelope
 from jvpn.keys.documents import Revoked, read_keyset, read_revocations, read_root
@@ -25,14 +24,13 @@ from jvpn.keys.trust import Trust
 from jvpn.shell import keyfile, keytext
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.clock import boottime, wall
-from jvpn.shell.config import load_gateway
+from jvpn.shell.config import ClientConfig, is_client, load_client, load_gateway
 from jvpn.shell.entropy import entropy
 from jvpn.shell.files import DIRECTORY, create, replace
-from jvpn.shell.forms import key_bytes, key_text
-from jvpn.shell.trust import CODES, Documents, read
+from jvpn.shell.forms import key_bytes, key_text, nowhere
+from jvpn.shell.trust import look, read
 from jvpn.shell.vault import vault_of
 
-DAY_S: Final = 86_400
 READERS: Final[dict[Role, Callable[[bytes], Any]]] = {
     Role.ROOT: read_root, Role.KEYSET: read_keyset, Role.REVOCATIONS: read_revocations,
 }  # fmt: skip
@@ -223,24 +221,23 @@ def verify(
 
 
 def status(
-    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="A gateway's configuration.", show_default=False)],
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="A gateway's or client's configuration.", show_default=False)],
     *,
     json: Json = False,
 ) -> None:
-    """Show what a gateway would believe now, floors included.
+    """Show what a gateway or client would believe now, floors included.
 
-    Nothing is changed. Exit status 1: nobody new would be let in.
+    Of a client also whether the documents vouch for its gateway's key. Nothing is changed. Exit status 1: a gateway would let nobody new
+    in, a client would begin nothing.
     """
-    gateway, now = load_gateway(config), wall() // limits.SECOND
-    if gateway.trust is None:
+    service = load_client(config, lookup=nowhere) if is_client(config) else load_gateway(config)
+    now = wall() // limits.SECOND
+    if service.trust is None:
         raise Misconfigured(f"{config}: trust: missing, needed a table with dir, root")
-    facts: list[Fact] = []
-    documents = Documents(gateway.trust, gateway.state, lambda: 0, facts.append, keep=False)
-    documents.refresh(now, boottime())
-    trust, names = documents.trust, {code: role.value for role, code in CODES.items()}
-    refusal = trust.refusal(now)
+    trust, found = look(service.trust, service.state, now, boottime())
+    refusal = trust.beginning(service.gateway_public, now) if isinstance(service, ClientConfig) else trust.refusal(now)
     told = {
-        "documents": {names[fact.carrier_to]: fact.reason.name for fact in facts},
+        "documents": found,
         "versions": {role.value: floor.version for role, floor in trust.floors.items()},
         "expires": {role.value: held.expires for role in Role if (held := getattr(trust, role.value))},
         "revoked": len(trust.revocations.revoked) if trust.revocations else 0,

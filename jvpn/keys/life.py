@@ -1,7 +1,7 @@
 """One key as this process knows it, and what documents and clock make it hear."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from core.errors import require
 from core.keys.states import PRIORITY, Effect, Input, Kind, State
@@ -20,6 +20,20 @@ class Validity(NamedTuple):
     not_after: int | None = None
     succeeded: bool = False
     revoked: Revoked | None = None
+
+
+class Times(NamedTuple):
+    """The time of a device's key, as the allow list has it: seconds since 1970, from the first until before the second [K-41]."""
+
+    valid_from: int = 0
+    valid_until: int | None = None
+
+    def hold(self, wall_s: int) -> bool:
+        """Tell whether this is a time of the key."""
+        return self.valid_from <= wall_s and (self.valid_until is None or wall_s < self.valid_until)
+
+
+ALWAYS: Final = Times()
 
 
 class Key(Actor[State, Input, Effect, Facts, None]):

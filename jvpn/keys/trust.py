@@ -11,7 +11,7 @@ from core import limits
 from core.crypto.primitives import sha256
 from core.errors import PeerFault
 from core.reasons import Reason
-from jvpn.keys.documents import Document, Keyset, Revocations, Revoked, Root, read_keyset, read_revocations, read_root
+from jvpn.keys.documents import Document, GatewayKey, Keyset, Revocations, Revoked, Root, read_keyset, read_revocations, read_root
 from jvpn.keys.envelope import Envelope, Role, parse
 
 
@@ -59,6 +59,29 @@ class Trust(NamedTuple):
         """Return how a static key is revoked at this time, or None. The last list that was accepted counts, fresh or not [K-31]."""
         found = self.revocations.revoked.get(sha256(public)) if self.revocations else None
         return found if found and found.since <= wall_s else None
+
+    def listing(self, public: bytes) -> GatewayKey | None:
+        """Return what the keyset says of a gateway's key, 32 bytes; None where it has none such."""
+        gateways = self.keyset.gateways if self.keyset else ()
+        return next((each for each in gateways if each.public == public), None)
+
+    def successor(self, key: GatewayKey, wall_s: int) -> GatewayKey | None:
+        """Return the newest key of the same gateway whose time has begun after this one's [K-33], or None."""
+        newer = [each for each in (self.keyset.gateways if self.keyset else ()) if each.node == key.node and each.not_before <= wall_s]
+        return max((each for each in newer if each.not_before > key.not_before), key=lambda each: each.not_before, default=None)
+
+    def beginning(self, public: bytes, wall_s: int) -> Reason | None:
+        """Return why a client may begin nothing under this key of a gateway now [K-39]; None where it may."""
+        if (stale := self.refusal(wall_s)) is not None:
+            return stale
+        if self.ended(public, wall_s):
+            return Reason.KEY_REVOKED
+        entry = self.listing(public)
+        try:
+            _timely(self.keyset, wall_s)
+        except PeerFault:
+            return Reason.KEY_OUTDATED
+        return None if entry and entry.not_before <= wall_s < entry.not_after else Reason.KEY_OUTDATED
 
     def _standing_root(self, wall_s: int) -> Root:
         """Return the root, which must be the newest that was ever accepted, and not expired [K-28]."""

@@ -5,7 +5,7 @@ again at SIGHUP, or when it is asked over its control socket.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 import orjson
 
 from core.values import Device
+from jvpn.keys.life import ALWAYS, Times
 from jvpn.shell.checked import Checked, Misconfigured, parse_json, schema_of
 from jvpn.shell.files import OTHERS_WRITE, create, locked, read_private, replace
 from jvpn.shell.forms import key_bytes, key_text
@@ -30,17 +31,28 @@ Address = TypeVar("Address", IPv4Address, IPv6Address)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A device: its name, its public key of 32 bytes, and its inner addresses."""
+    """A device: its name, its public key of 32 bytes, its inner addresses, and the time of its key [K-41]."""
 
     name: str
     public: bytes
     inner4: IPv4Address
     inner6: IPv6Address
+    times: Times = ALWAYS
 
 
 def load(path: Path) -> Mapping[bytes, Device]:
     """Return the devices by public key. Misconfigured when the file is missing, open to others, malformed, or has something twice."""
-    return {each.public: Device(each.public, each.inner4.packed, each.inner6.packed) for each in entries(path)}
+    return devices_of(entries(path))
+
+
+def devices_of(listed: list[Entry]) -> Mapping[bytes, Device]:
+    """Return entries as the core takes them, by public key."""
+    return {each.public: Device(each.public, each.inner4.packed, each.inner6.packed) for each in listed}
+
+
+def times_of(listed: list[Entry]) -> Mapping[bytes, Times]:
+    """Return the times of those keys that have one."""
+    return {each.public: each.times for each in listed if each.times != ALWAYS}
 
 
 def entries(path: Path) -> list[Entry]:
@@ -57,7 +69,9 @@ def entries(path: Path) -> list[Entry]:
     return found
 
 
-def enroll(path: Path, name: str, public: bytes, four: IPv4Interface | None = None, six: IPv6Interface | None = None) -> Entry:
+def enroll(
+    path: Path, name: str, public: bytes, four: IPv4Interface | None = None, six: IPv6Interface | None = None, times: Times = ALWAYS
+) -> Entry:
     """Add a device to the list, which is made when it is missing; it gets the first free addresses of the gateway's networks.
 
     Args:
@@ -66,6 +80,7 @@ def enroll(path: Path, name: str, public: bytes, four: IPv4Interface | None = No
         public: Its public key, 32 bytes.
         four: The gateway's own address with its network, which is not given out; POOL4 where there is none.
         six: The same for IPv6.
+        times: When the key is accepted; always without.
 
     Raises:
         Misconfigured: name or key are in the list already, no address is free, or the list is not sound; the list is as it was then.
@@ -80,7 +95,7 @@ def enroll(path: Path, name: str, public: bytes, four: IPv4Interface | None = No
             raise Misconfigured(f"{path}: devices: found {len(known)}, allowed {DEVICES_MAX}")
         four, six = four or POOL4, six or POOL6
         entry = Entry(name, public, _free(path, four.network.hosts(), four.ip, {each.inner4 for each in known}),
-                      _free(path, six.network.hosts(), six.ip, {each.inner6 for each in known}))  # fmt: skip
+                      _free(path, six.network.hosts(), six.ip, {each.inner6 for each in known}), times)  # fmt: skip
         text = _rendered([*known, entry])
         Checked(str(path), schema_of("devices"), orjson.loads(text))
         (replace if known or path.exists() else create)(path, text)
@@ -99,11 +114,15 @@ def revoke(path: Path, name: str) -> Entry:
 
 
 def _entry(file: Checked, at: str) -> Entry:
+    times = Times(file.value(f"{at}.valid_from") or 0, file.value(f"{at}.valid_until"))
+    if times.valid_until is not None and times.valid_until <= times.valid_from:
+        raise file.refuse(f"{at}.valid_until", times.valid_until, f"later than valid_from, which is {times.valid_from}")
     return Entry(
         name=file.value(f"{at}.name"),
         public=file.parse(f"{at}.public", key_bytes),
         inner4=file.parse(f"{at}.inner4", _of_a_machine(IPv4Address)),
         inner6=file.parse(f"{at}.inner6", _of_a_machine(IPv6Address)),
+        times=times,
     )
 
 
@@ -125,5 +144,8 @@ def _free(path: Path, hosts: Iterator[Address], own: Address, taken: set[Address
 
 
 def _rendered(devices: list[Entry]) -> bytes:
-    plain = [asdict(each) | {"public": key_text(each.public), "inner4": str(each.inner4), "inner6": str(each.inner6)} for each in devices]
+    plain = []
+    for each in devices:
+        times = {name: at for name, at in each.times._asdict().items() if at}
+        plain.append({"name": each.name, "public": key_text(each.public), "inner4": str(each.inner4), "inner6": str(each.inner6)} | times)
     return orjson.dumps({"format": FORMAT, "devices": plain}, option=orjson.OPT_INDENT_2) + b"\n"

@@ -14,9 +14,10 @@ from core.crypto.primitives import MlKem768
 from core.errors import require
 from core.reasons import Carrier, Event, Reason
 from core.values import CloseSession, Connect, Instant, Path, Route, Settle
+from core.wire.layout import Type
 from jvpn.shell import keyfile, service
 from jvpn.shell.audit_link import AuditLink, Writer
-from jvpn.shell.clock import boottime, wall
+from jvpn.shell.clock import boottime, past, wall
 from jvpn.shell.config import ClientConfig
 from jvpn.shell.control import Control
 from jvpn.shell.driver import Driver
@@ -27,12 +28,14 @@ from jvpn.shell.service import Parts
 from jvpn.shell.transports.base import Dialler
 from jvpn.shell.transports.tcp import TcpClient
 from jvpn.shell.transports.udp import UdpClient
+from jvpn.shell.trust import Documents, Peer
 from jvpn.shell.tun import PacketPort, Tun
 from jvpn.shell.vault import vault_of
 
 RECONNECT_NS: Final = 1 * limits.SECOND  # doubling
 RECONNECT_NS_MAX: Final = 30 * limits.SECOND
 WAYS: Final = frozenset({NetKind.ADDRESS_ADDED, NetKind.ROUTES_CHANGED, NetKind.OVERFLOW})
+BEGINNINGS: Final = frozenset({Type.INIT, Type.REATTACH})
 SPARE_NS: Final = 10 * limits.SECOND  # a connection that the session does not need is closed after this
 
 log = structlog.get_logger(__name__)
@@ -54,7 +57,7 @@ class ClientProcess(Parts):
     def __init__(self, config: ClientConfig) -> None:
         """Open everything and start to connect; raise Unavailable with what to do."""
         super().__init__()
-        self._config, boot = config, entropy(8)
+        self._config, boot, self._past = config, entropy(8), past()
         self._keys = Keys(keyfile.load_device(config.key, vault_of(config.key_passphrase)), config.gateway_public, MlKem768())
         makers = {Carrier.UDP: (UdpClient, config.gateway_udp), Carrier.TCP: (TcpClient, config.gateway_tcp)}
         self._carriers = tuple(Carrier(each) for each in config.carriers)
@@ -75,10 +78,15 @@ class ClientProcess(Parts):
             self.control = self._keep(Control(config.state, self.driver.poll, self._answer))
         self.driver.poll.watcher(lambda _fd: self._network()).watch(self._watch.fileno())
         self.driver.on_route, self.driver.on_second = self._route, self._second
+        self.driver.on_signal = lambda _number: self._judge_keys(boottime())
         self._spare: dict[Path, Instant] = {}
         self._connect_at, self._wait = boottime(), RECONNECT_NS
         self._record(Event.PROCESS_STARTED, Reason.PROCESS_STARTED)
-        self.driver.execute(self.engine.command(Connect(), boottime()))
+        self._refusal: Reason | None = None
+        self._peer = self._trusted(config)
+        self._judge_keys(boottime())
+        if self._refusal is None:
+            self.driver.execute(self.engine.command(Connect(), boottime()))
         log.info("client_ready", carriers=[each.name.lower() for each in self._carriers], tun=self.port.name)
 
     def close(self) -> None:
@@ -88,6 +96,24 @@ class ClientProcess(Parts):
 
     def _serial(self) -> int:
         return self.engine.serial()
+
+    def _trusted(self, config: ClientConfig) -> Peer | None:
+        """Return the gateway's key as signed documents judge it; None where the configuration has no `[trust]`."""
+        if config.trust is None:
+            return None
+        documents = Documents(config.trust, config.state, self._serial, self.driver.record)
+        return Peer(documents, config.gateway_public, self._serial, self.driver.record, stale=config.trust.stale)
+
+    def _judge_keys(self, now: Instant) -> None:
+        """Read the documents again [K-32]: nothing begins under a key that they do not vouch for [K-39], what it carries ends [K-40]."""
+        self._judge_at = Instant(now + limits.KEY_CHECK_NS)
+        if self._peer:
+            order = self._peer.admission(wall() // limits.SECOND, now, self._past() // limits.SECOND)
+            if order.refusal is not self._refusal:
+                log.warning("admission_changed", nobody_new_because=order.refusal.name if order.refusal else None)
+            self._refusal = order.refusal
+            self.driver.withheld = BEGINNINGS if order.refusal else frozenset()
+            self.driver.execute(self.engine.command(order, now))
 
     def _route(self, route: Route) -> None:
         """Give the TUN the addresses that the gateway handed out, and send the configured networks through it."""
@@ -118,7 +144,9 @@ class ClientProcess(Parts):
 
     def _second(self, now: Instant) -> None:
         """Make a new session after one that ended; close connections that nothing needs."""
-        if self.engine.state is State.CLOSED and now >= self._connect_at:
+        if now >= self._judge_at:
+            self._judge_keys(now)
+        if self._refusal is None and self.engine.state in {State.IDLE, State.CLOSED} and now >= self._connect_at:
             self._wait = min(2 * self._wait, RECONNECT_NS_MAX)
             self._connect_at = Instant(now + self._wait)
             paths = self.engine.paths
@@ -142,6 +170,8 @@ class ClientProcess(Parts):
         epoch, life = engine.committed, engine.life
         counters = {each.name.lower(): {name: getattr(transport.counters, name) for name in transport.counters.__slots__}
                     for each, transport in zip(self._carriers, self._transports, strict=True)}  # fmt: skip
+        refusal = self._refusal.name if self._refusal else None
+        trust = {"nobody_new_because": refusal, "gateway_key": self._peer.state()} if self._peer else None
         return {
             "role": "client",
             "state": State(engine.state).name,
@@ -157,5 +187,6 @@ class ClientProcess(Parts):
             "sent_bytes": epoch.sent_bytes if epoch else 0,
             "inner": self.driver.counters,
             "transports": counters,
+            "trust": trust,
             "audit": self.link.status(),
         }

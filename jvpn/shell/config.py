@@ -125,6 +125,7 @@ class ClientConfig:
     bind: Endpoint | None
     tun: ClientTun
     policy: ClientPolicy
+    trust: TrustConfig | None
     audit: AuditConfig
     log: LogConfig
 
@@ -226,6 +227,7 @@ def load_client(path: Path, lookup: Lookup | None = None) -> ClientConfig:
             routes=file.parse_all("tun.routes", ip_network),
         ),
         policy=ClientPolicy(transport_loss_s=file.value("policy.transport_loss_s"), health_ms=file.value("policy.health_ms")),
+        trust=_trust(path, file),
         audit=_audit(path, file),
         log=LogConfig(level=file.value("log.level")),
     )

@@ -62,6 +62,7 @@ class Driver:
         """Register everything with one poll; `run` starts the loop."""
         self.engine, self.transports, self.port, self.link, self.store = engine, list(transports), port, link, store
         self.poll, self.stopping = Poll(), False
+        self.withheld: frozenset[int] = frozenset()  # first bytes of frames that are not sent now: to the core, a network that loses them
         self.counters = {"inner_in": 0, "inner_out": 0, "inner_unrouted": 0}
         self.on_route: Callable[[Route], None] = lambda _route: None
         self.on_second: Callable[[Instant], None] = lambda _now: None
@@ -157,6 +158,8 @@ class Driver:
         self.poll.close()
 
     def _transmit(self, path: Path, frames: Sequence[bytes]) -> None:
+        if frames[0][0] in self.withheld:
+            return
         for transport in self.transports:
             if transport.carrier == path.carrier and transport.serves(path):
                 transport.send(path, frames)

@@ -11,7 +11,7 @@ from core import limits
 from core.crypto.primitives import MlKem768
 from core.engine.gateway import Gateway
 from core.reasons import Carrier, Event, Reason
-from core.session.desk import Desk, Identity, Policy
+from core.session.desk import HOUR_S, Desk, Identity, Policy
 from core.session.states import State
 from core.values import AllowList, CloseSession, Instant, Keyring, Path, Route, Settle
 from jvpn.shell import allowlist, keyfile, service
@@ -58,7 +58,8 @@ class GatewayProcess(Parts):
         self._config, self._boot, self._past = config, entropy(8), past()
         self._hour = self._past() // keyfile.HOUR_NS
         self._vault = vault_of(config.key_passphrase)
-        self._devices = allowlist.load(config.devices)
+        listed = allowlist.entries(config.devices)
+        self._devices, self._times = allowlist.devices_of(listed), allowlist.times_of(listed)
         desk = Desk(self._identity(), policy(config), self._devices, entropy)
         self.engine = Gateway(desk, MlKem768())
         with self._opening():
@@ -91,25 +92,25 @@ class GatewayProcess(Parts):
 
     def _identity(self) -> Identity:
         keys = keyfile.load_gateway(self._config.key, wall(), self._vault)
+        self._floor_s = keyfile.seen_hour(keys.kek_hour) * HOUR_S
         self._at_zero = wall() - boottime()
         return Identity(keys.statics, self._config.node, self._boot, keys.locator_keys, keys.kek, keys.kek_hour, self._at_zero)
 
-    def _trusted(self, config: GatewayConfig) -> Keys | None:
-        """Return the keys as signed documents judge them; None where the configuration has no `[trust]`."""
-        if config.trust is None:
-            return None
-        documents = Documents(config.trust, config.state, self._serial, self.driver.record)
-        return Keys(documents, config.trust, config.node, self._serial, self.driver.record)
+    def _trusted(self, config: GatewayConfig) -> Keys:
+        """Return the keys as signed documents judge them, or, where the configuration has no `[trust]`, the allow list alone."""
+        documents = Documents(config.trust, config.state, self._serial, self.driver.record) if config.trust else None
+        stale = config.trust.stale if config.trust else "keep"
+        return Keys(documents, config.node, self._serial, self.driver.record, stale=stale)
 
     def _judge_keys(self, now: Instant) -> None:
-        """Read the documents again, and end what their keys carry no more [K-32]."""
-        if self._keys:
-            self._judge_at = Instant(now + limits.KEY_CHECK_NS)
-            own = [key.public for key in self.engine.desk.statics]
-            order = self._keys.admission(own, self._devices, wall() // limits.SECOND, now, self._past() // limits.SECOND)
-            if order.refusal is not self.engine.desk.admission.refusal:
-                log.warning("admission_changed", nobody_new_because=order.refusal.name if order.refusal else None)
-            self.driver.execute(self.engine.command(order, now))
+        """Read the documents again, and end what their keys carry no more [K-32]. No clock is behind the hour in the key file [K-42]."""
+        self._judge_at = Instant(now + limits.KEY_CHECK_NS)
+        own = [key.public for key in self.engine.desk.statics]
+        wall_s, sure_s = (max(at // limits.SECOND, self._floor_s) for at in (wall(), self._past()))
+        order = self._keys.admission(own, self._devices, wall_s, now, sure_s, self._times)
+        if order.refusal is not self.engine.desk.admission.refusal:
+            log.warning("admission_changed", nobody_new_because=order.refusal.name if order.refusal else None)
+        self.driver.execute(self.engine.command(order, now))
 
     def _prove(self, path: Path) -> None:
         """Keep a connection to which a session is bound."""
@@ -127,11 +128,12 @@ class GatewayProcess(Parts):
     def _reload(self) -> dict[str, Any]:
         """Read allow list and key file again, for SIGHUP and `jvpn enroll`; a broken file changes nothing. Return what to answer."""
         try:
-            devices, keys = allowlist.load(self._config.devices), keyfile.load_gateway(self._config.key, self._past(), self._vault)
+            listed, keys = allowlist.entries(self._config.devices), keyfile.load_gateway(self._config.key, self._past(), self._vault)
         except Unavailable as error:
             log.error("not_reloaded", error=str(error))  # noqa: TRY400 - the message says all; the trace would be ours
             return {"error": str(error)}
-        self._devices = devices
+        devices = allowlist.devices_of(listed)
+        self._devices, self._times = devices, allowlist.times_of(listed)
         for order in (AllowList(devices), Keyring(keys.statics, keys.locator_keys)):
             self.driver.execute(self.engine.command(order, boottime()))
         self._judge_keys(boottime())
@@ -201,14 +203,10 @@ class GatewayProcess(Parts):
             })  # fmt: skip
         counters = {Carrier(each.carrier).name.lower(): {name: getattr(each.counters, name) for name in each.counters.__slots__}
                     for each in self.driver.transports}  # fmt: skip
-        admission = self.engine.desk.admission
-        trust = (
-            {"nobody_new_because": admission.refusal.name if admission.refusal else None, "keys": self._keys.states()}
-            if self._keys
-            else None
-        )
-        return {"role": "gateway", "sessions": sessions, "trust": trust, "inner": self.driver.counters, "transports": counters,
-                "store": self._store_status(), "audit": self.link.status()}  # fmt: skip
+        admission, keys = self.engine.desk.admission, self._keys.states()
+        trust = {"nobody_new_because": admission.refusal.name if admission.refusal else None, "keys": keys} if self._config.trust else None
+        return {"role": "gateway", "sessions": sessions, "trust": trust, "keys": keys, "inner": self.driver.counters,
+                "transports": counters, "store": self._store_status(), "audit": self.link.status()}  # fmt: skip
 
     def _store_status(self) -> dict[str, object]:
         """Return whether what is decided is kept, and how much evidence of it is not in the log yet."""

@@ -30,6 +30,7 @@ from jvpn.shell.vault import PLAIN, Vault
 
 HOUR_NS: Final = 3_600 * limits.SECOND
 KEPT_HOURS: Final = limits.LIFETIME_S_MAX // 3_600 + 1
+AHEAD_HOURS_MAX: Final = 31 * 24  # a gateway may be off for a month; a clock that is years ahead destroys nothing [K-43]
 
 Entropy = Callable[[int], bytes]
 
@@ -105,7 +106,8 @@ def ratchet(path: Path, wall_ns: int, vault: Vault = PLAIN) -> bool:
     """Destroy the KEKs that are older than 25 hours; return whether there were any.
 
     Raises:
-        Misconfigured: the file is not a gateway's, not safe, or cannot be replaced; or its KEK is of an hour to come, so a clock is wrong.
+        Misconfigured: the file is not a gateway's, not safe, or cannot be replaced; or its KEK is of an hour to come, or of one that is
+            longer ago than AHEAD_HOURS_MAX and a lifetime, so a clock is wrong.
     """
     with _changed(path, vault) as (fields, _):
         hour, oldest = fields["kek_hour"], wall_ns // HOUR_NS - KEPT_HOURS
@@ -116,11 +118,22 @@ def ratchet(path: Path, wall_ns: int, vault: Vault = PLAIN) -> bool:
             )
         if hour >= oldest:
             return False
+        if oldest - hour > AHEAD_HOURS_MAX:
+            raise Misconfigured(
+                f"{path}: kek_hour: found {hour}, {oldest - hour} hours more than a day before this machine's clock, allowed "
+                f"{AHEAD_HOURS_MAX}: the clock is wrong, or the gateway was off for long. Set the clock; if it is right, "
+                "`jvpn keygen rotate --kek` makes a new KEK"
+            )
         kek = Secret(key_bytes(fields["kek"]))
         for _ in range(oldest - hour):
             kek = next_kek(kek)
         fields.update({"kek": key_text(kek.expose()), "kek_hour": oldest})
         return True
+
+
+def seen_hour(kek_hour: int) -> int:
+    """Return the hour since 1970 in which a gateway's file was made or last ratcheted: it has passed, whatever a clock says."""
+    return kek_hour + KEPT_HOURS
 
 
 def rotate_locators(path: Path, entropy: Entropy, vault: Vault = PLAIN) -> None:

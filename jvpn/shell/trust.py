@@ -18,11 +18,12 @@ import structlog
 
 from core import limits
 from core.errors import Invariant, PeerFault, require
-from core.keys.states import Kind
+from core.keys.states import Kind, State
 from core.reasons import Event, Reason
 from core.values import Admission, Fact, Instant
+from jvpn.keys.documents import NUMBER_MAX
 from jvpn.keys.envelope import Role
-from jvpn.keys.life import Key, Validity
+from jvpn.keys.life import ALWAYS, Key, Times, Validity
 from jvpn.keys.trust import Floor, Trust
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.config import TrustConfig
@@ -34,6 +35,8 @@ NAME: Final = "trust.json"
 FILE_BYTES_MAX: Final = 4_096
 ROOT: Final = re.compile(r"root\.([1-9][0-9]{0,5})\.signed")
 CODES: Final = {Role.ROOT: 1, Role.KEYSET: 2, Role.REVOCATIONS: 3}
+
+NO_TIMES: Final[Mapping[bytes, Times]] = MappingProxyType({})
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +51,7 @@ class Documents:
         self._keep = keep
         self._dir, self._kept, self._serial, self._record = config.dir, state / NAME, serial, record
         self._told: dict[Role, tuple[Reason, int]] = {}
+        self._stale = False
         self.trust = Trust(config.root, floors(self._kept, config.root))
 
     def refresh(self, wall_s: int, now: Instant) -> None:
@@ -59,6 +63,15 @@ class Documents:
             self._tell(Role.ROOT, Reason.DOCUMENT_MISSING, 0, now)
         for role in (Role.KEYSET, Role.REVOCATIONS):
             self._offer(role, f"{role.value}.signed", wall_s, now)
+
+    def stale(self, wall_s: int, now: Instant) -> Reason | None:
+        """Return why nobody may come in now [K-30], or None; when that begins it is recorded."""
+        stale = self.trust.refusal(wall_s)
+        if stale and not self._stale:
+            version = self.trust.floors[Role.REVOCATIONS].version if Role.REVOCATIONS in self.trust.floors else 0
+            self._record(judged(Role.REVOCATIONS, stale, version, self._serial(), now))
+        self._stale = stale is not None
+        return stale
 
     def _roots(self) -> list[int]:
         try:
@@ -93,63 +106,79 @@ class Keys:
     """The static keys that a gateway knows: its own and its devices'. Their changes are handed to `record`."""
 
     def __init__(
-        self, documents: Documents, config: TrustConfig, node: bytes, serial: Callable[[], int], record: Callable[[Fact], None]
+        self, documents: Documents | None, node: bytes, serial: Callable[[], int], record: Callable[[Fact], None], *, stale: str = "keep"
     ) -> None:
-        self._documents, self._end_when_stale, self._node = documents, config.stale == "end", node
+        """Judge by these documents, or without any by the times on the allow list alone. `stale`: what `[trust]` says of live sessions."""
+        self._documents, self._end_when_stale, self._node = documents, stale == "end", node
         self._serial, self._record = serial, record
         self._keys: dict[bytes, Key] = {}
-        self._refusal: Reason | None = None
+        self._times: Mapping[bytes, Times] = NO_TIMES
         self._begun = False
 
-    def admission(self, own: Sequence[bytes], devices: Iterable[bytes], wall_s: int, now: Instant, sure_s: int | None = None) -> Admission:
+    def admission(
+        self, own: Sequence[bytes], devices: Iterable[bytes], wall_s: int, now: Instant, sure_s: int | None = None,
+        times: Mapping[bytes, Times] = NO_TIMES,
+    ) -> Admission:  # fmt: skip
         """Read the documents again, judge every key, and return what the engine is to be told [K-32].
 
-        `own` are the gateway's public keys, the newest first: while one of them is valid, it is served under that one. `sure_s` is the
-        clock for what cannot be undone: what is over by the wall alone lets nobody in, and ends nothing [K-35].
+        `own` are the gateway's public keys, the newest first: while one of them is valid, it is served under that one. `times` are those of
+        devices that have one. `sure_s` is the clock for what cannot be undone: what is over by the wall alone lets nobody in, and ends
+        nothing [K-35].
         """
         sure_s = wall_s if sure_s is None else sure_s
-        self._documents.refresh(wall_s, now)
-        trust, listed = self._documents.trust, set(devices)
+        if self._documents:
+            self._documents.refresh(wall_s, now)
+        trust, listed = self._trust(), set(devices)
         for public in self._keys.keys() - listed - set(own):
             self._keys.pop(public).judge(Validity(listed=False), wall_s, now)
         for public in listed:
-            self._key(Kind.DEVICE, public, now).judge(Validity(revoked=trust.ended(public, wall_s)), wall_s, now)
+            self._judge_device(public, times.get(public, ALWAYS), wall_s, sure_s, now)
+        self._times = times
         mine = {public: self._own(public, wall_s) for public in own}
         for public, validity in mine.items():
             self._key(Kind.GATEWAY, public, now).judge(validity, sure_s, now)
         self._begun = True
-        ended = {public: self._reason(public, wall_s) for public, key in self._keys.items() if not key.accepted}
-        refusal = trust.refusal(wall_s)
-        if refusal and refusal is not self._refusal:
-            version = trust.floors[Role.REVOCATIONS].version if Role.REVOCATIONS in trust.floors else 0
-            self._record(judged(Role.REVOCATIONS, refusal, version, self._serial(), now))
-        self._refusal = refusal
+        ended = {public: _reason(key, trust, wall_s) for public, key in self._keys.items() if not key.accepted}
+        refusal = self._documents.stale(wall_s, now) if self._documents else None
         if refusal and self._end_when_stale and trust.refusal(sure_s):
             ended = dict.fromkeys(own, Reason.KEY_OUTDATED) | ended
         over = {
             public: Reason.KEY_OUTDATED for public, its in mine.items() if its.not_after is not None and its.not_after <= wall_s
         } | ended
-        without = over.get(own[0]) if all(public in over for public in own) else None
-        return Admission(refusal or without, MappingProxyType(ended))
+        without = over.get(own[0]) if own and all(public in over for public in own) else None
+        shut = {public: Reason.KEY_OUTDATED for public in listed & times.keys() - ended.keys() if not times[public].hold(wall_s)}
+        return Admission(refusal or without, MappingProxyType(ended), MappingProxyType(shut))
 
     def states(self) -> dict[str, int]:
         """Return how many keys are in which state."""
         names = [key.state.name for key in self._keys.values()]
         return {name: names.count(name) for name in sorted(set(names))}
 
-    def _key(self, kind: Kind, public: bytes, now: Instant) -> Key:
+    def _trust(self) -> Trust:
+        return self._documents.trust if self._documents else Trust(b"")
+
+    def _judge_device(self, public: bytes, its: Times, wall_s: int, sure_s: int, now: Instant) -> None:
+        """Judge a device's key; one whose time was over, and whose entry has another time now, begins anew, and that is recorded [K-42]."""
+        revoked = self._trust().ended(public, wall_s)
+        known = self._keys.get(public)
+        if known and known.state is State.DEACTIVATED and its != self._times.get(public, ALWAYS) and not revoked:
+            del self._keys[public]
+        found = Validity(not_before=its.valid_from, not_after=its.valid_until, revoked=revoked)
+        self._key(Kind.DEVICE, public, now, Validity(not_before=its.valid_from), sure_s).judge(found, sure_s, now)
+
+    def _key(self, kind: Kind, public: bytes, now: Instant, at_first: Validity | None = None, sure_s: int = 0) -> Key:
         """Return a key; one that is new after the start is recorded as such, those of the start were so when they were listed."""
         if public not in self._keys:
             self._keys[public] = key = Key(kind, public, self._serial, self._record if self._begun else _nothing, held=kind is Kind.GATEWAY)
             key.born(Reason.KEY_LISTED, now)
-            if kind is Kind.DEVICE and not self._begun:
-                key.judge(Validity(), 0, now)
+            if at_first and not self._begun:
+                key.judge(at_first, sure_s, now)
             key.record = self._record
         return self._keys[public]
 
     def _own(self, own: bytes, wall_s: int) -> Validity:
         """Return what the documents say of the gateway's own key; without any keyset only whether it is revoked."""
-        trust = self._documents.trust
+        trust = self._trust()
         revoked = trust.ended(own, wall_s)
         if trust.keyset is None:
             return Validity(revoked=revoked)
@@ -157,11 +186,52 @@ class Keys:
         entry = next((each for each in mine if each.public == own), None)
         if entry is None:
             return Validity(listed=False, revoked=revoked)
-        newer = any(entry.not_before < each.not_before <= wall_s for each in mine)  # [K-33]
-        return Validity(not_before=entry.not_before, not_after=entry.not_after, succeeded=newer, revoked=revoked)
+        succeeded = trust.successor(entry, wall_s) is not None
+        return Validity(not_before=entry.not_before, not_after=entry.not_after, succeeded=succeeded, revoked=revoked)
 
-    def _reason(self, public: bytes, wall_s: int) -> Reason:
-        return Reason.KEY_REVOKED if self._documents.trust.ended(public, wall_s) else Reason.KEY_OUTDATED
+
+class Peer:
+    """The gateway's key as a client judges it by signed documents [K-39] [K-40]. Its changes are handed to `record`."""
+
+    def __init__(
+        self, documents: Documents, public: bytes, serial: Callable[[], int], record: Callable[[Fact], None], *, stale: str
+    ) -> None:
+        """Judge this public key, 32 bytes. `stale`: what `[trust]` says of live sessions."""
+        self._documents, self._end_when_stale = documents, stale == "end"
+        self._key = Key(Kind.GATEWAY, public, serial, record, held=False)
+
+    def admission(self, wall_s: int, now: Instant, sure_s: int) -> Admission:
+        """Read the documents again, judge the key, and return what the engine is to be told [K-32]; the clocks are those of `Keys`."""
+        self._documents.refresh(wall_s, now)
+        trust, key = self._documents.trust, self._key
+        key.judge(self._validity(wall_s), sure_s, now)
+        over = key.state not in {State.PRE_ACTIVE, State.ACTIVE, State.RETIRING}
+        reason = _reason(key, trust, wall_s)
+        refusal = self._documents.stale(wall_s, now) or trust.beginning(key.public, wall_s) or (reason if over else None)
+        stale = self._end_when_stale and trust.beginning(key.public, wall_s) and trust.beginning(key.public, sure_s)
+        return Admission(refusal, MappingProxyType({key.public: reason} if over or stale else {}))
+
+    def state(self) -> str:
+        """Return the name of the key's state."""
+        return self._key.state.name
+
+    def _validity(self, wall_s: int) -> Validity:
+        """Return what the documents say; before it was ever listed the key waits, afterwards not to be listed is to be withdrawn."""
+        trust, key = self._documents.trust, self._key
+        entry, revoked = trust.listing(key.public), trust.ended(key.public, wall_s)
+        if entry is None:
+            return Validity(listed=key.state is State.PRE_ACTIVE or trust.keyset is None, not_before=NUMBER_MAX, revoked=revoked)
+        succeeded = trust.successor(entry, wall_s) is not None
+        return Validity(not_before=entry.not_before, not_after=entry.not_after, succeeded=succeeded, revoked=revoked)
+
+
+def look(config: TrustConfig, state: Path, wall_s: int, now: Instant) -> tuple[Trust, dict[str, str]]:
+    """Return what a service with this configuration would believe, and how it would judge each document; nothing is kept or recorded."""
+    facts: list[Fact] = []
+    documents = Documents(config, state, lambda: 0, facts.append, keep=False)
+    documents.refresh(wall_s, now)
+    names = {code: role.value for role, code in CODES.items()}
+    return documents.trust, {names[fact.carrier_to]: fact.reason.name for fact in facts}
 
 
 def judged(role: Role, reason: Reason, version: int, serial: int, now: Instant) -> Fact:
@@ -208,6 +278,12 @@ def rendered(trust: Trust) -> bytes:
     return (
         orjson.dumps({"format": FORMAT, "pin": trust.pin.hex(), "floors": kept}, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
     )
+
+
+def _reason(key: Key, trust: Trust, wall_s: int) -> Reason:
+    """Return why what a key carries ends; one that was revoked before is so by every clock."""
+    revoked = key.state is State.COMPROMISED or trust.ended(key.public, wall_s) is not None
+    return Reason.KEY_REVOKED if revoked else Reason.KEY_OUTDATED
 
 
 def _nothing(_: Fact) -> None:

@@ -235,7 +235,7 @@ def hears(at: Session) -> Iterator[tuple[GI, Session]]:  # noqa: C901, PLR0912 -
 
 def client_hears(at: Device) -> Iterator[CI]:
     """Yield what a client can hear in this situation."""
-    yield from (CI.INVARIANT_BROKEN, CI.OPERATOR_CLOSE, CI.CONNECT)
+    yield from (CI.INVARIANT_BROKEN, CI.OPERATOR_CLOSE, CI.KEY_REVOKED, CI.KEY_OUTDATED, CI.CONNECT)
     if at.session:
         yield CI.LIFETIME_OVER
         yield from (CI.PEER_CLOSED, CI.ADDRESS_CHANGED, CI.PATH_CLOSED)

@@ -5,9 +5,9 @@ from typing import Final
 
 from core.client.contact import ClientPolicy
 from core.client.states import State
-from core.reasons import Carrier
+from core.reasons import Carrier, Reason
 from core.session.desk import Policy
-from core.values import CloseSession, Endpoint
+from core.values import Admission, CloseSession, Endpoint
 from tests.core.frames import v4
 from tests.core.world import MS, STRAIGHT, World
 
@@ -45,6 +45,18 @@ def closed() -> World:
     world = born()
     world.host.does(lambda: world.client.command(CloseSession(), world.now))
     return world
+
+
+def gateways_key_is_over(reason: Reason) -> Callable[[], World]:
+    """Return the way to a client that hears that its gateway's key is not accepted any more."""
+
+    def play() -> World:
+        world = born()
+        order = Admission(None, {world.static.public: reason})
+        world.host.does(lambda: world.client.command(order, world.now))
+        return world
+
+    return play
 
 
 WAYS: Final = {State.IDLE: idle, State.CONNECTING: connecting, State.ATTACHED: born, State.SEEKING: seeking, State.CLOSED: closed}
@@ -193,6 +205,8 @@ PLAYBOOKS: Final[dict[str, Callable[[], World]]] = {
     "C-26": gone,
     "C-30": closed_by_gateway,
     "C-31": closed,
+    "C-35": gateways_key_is_over(Reason.KEY_REVOKED),
+    "C-36": gateways_key_is_over(Reason.KEY_OUTDATED),
     "C-32": lived_out,
     "C-33": lost,
     "C-34": contradictory,

@@ -65,6 +65,13 @@ def test_while_nothing_fresh_is_known_nobody_moves_and_live_sessions_go_on() -> 
     world.run(3_000)
     assert world.attached()
     assert world.session is session
+    ordered(world, STALE)
+    world.run(limits.REJECT_AFTER_NS // limits.MILLISECOND + 5_000, world.host.chat)
+    assert not world.attached(), "its keys are not renewed while nothing fresh is known"
+    ordered(world, Admission())
+    world.run(60_000, world.host.chat)
+    assert world.attached()
+    assert world.session is session, "the session waited"
 
 
 def test_a_revoked_device_does_not_come_in_again() -> None:
@@ -74,6 +81,27 @@ def test_a_revoked_device_does_not_come_in_again() -> None:
     world.host.connect(2_000)
     assert not world.attached()
     assert refused(world) == {Reason.KEY_REVOKED}
+
+
+def test_who_is_shut_out_keeps_the_session_and_begins_nothing() -> None:
+    """[K-35] A clock that is set forward throws a device out for good; or a device whose time is over makes a session, or moves one."""
+    world = World().connected()
+    session = world.session
+    ordered(world, Admission(shut={world.host.device.public: Reason.KEY_OUTDATED}))
+    world.run(1_000, world.host.chat)
+    assert world.session is session
+    assert world.attached()
+    assert not world.reasons(Event.SESSION_ENDED)
+    before = len(world.sent)
+    world.host.move(v4(99))
+    world.run(1_000)
+    assert "REATTACH_RESP" not in [sent.kind for sent in world.sent[before:]]
+    assert states(world) == [ROW_LIVE]
+    assert Reason.KEY_OUTDATED in refused(world)
+    other = ordered(World(), Admission(shut={World().host.device.public: Reason.KEY_OUTDATED}))
+    other.host.connect(2_000)
+    assert not other.attached()
+    assert refused(other) == {Reason.KEY_OUTDATED}
 
 
 def test_rows_of_sessions_that_nobody_holds_become_tombstones() -> None:

@@ -2,12 +2,16 @@
 
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from core import limits
+from jvpn.keys.life import Times
 from jvpn.shell import allowlist, keyfile
 from jvpn.shell.checked import Misconfigured
+from jvpn.shell.clock import wall
 from jvpn.shell.config import load_client
 from jvpn.shell.transports.base import endpoint
 from tests.jvpn.cli.calling import Jvpn, gateway_files, service
@@ -151,7 +155,21 @@ def test_the_list_is_shown(jvpn: Jvpn, tmp_path: Path) -> None:
     assert [(row["name"], row["inner4"]) for row in rows] == [("a", "10.77.0.2"), ("b", "10.77.0.3")]
     shown = jvpn("devices", "--gateway-config", config).out.splitlines()
     assert len(shown) == 3
-    assert shown[1].split() == ["a", "10.77.0.2", "fd77::2", rows[0]["public"]]
+    assert shown[1].split() == ["a", "10.77.0.2", "fd77::2", rows[0]["public"], "-", "-"]
+
+
+def test_a_device_may_have_its_time(jvpn: Jvpn, tmp_path: Path) -> None:
+    """[K-41] A device that was let in for a month stays for ever, or nobody sees until when."""
+    config = gateway_files(tmp_path, jvpn)
+    before = wall() // limits.SECOND
+    assert jvpn("enroll", "guest", "--gateway-config", config, "--out", tmp_path / "guest", "--days", 30).status == 0
+    (row,) = jvpn("devices", "--gateway-config", config, "--json").json
+    assert before + 30 * 86_400 <= row["valid_until"] <= wall() // limits.SECOND + 30 * 86_400
+    (entry,) = allowlist.entries(tmp_path / "devices.json")
+    assert entry.times == Times(0, row["valid_until"])
+    shown = jvpn("devices", "--gateway-config", config).out.splitlines()[1].split()
+    assert shown[4:] == ["-", *f"{datetime.fromtimestamp(row['valid_until'], UTC):%Y-%m-%d %H:%MZ}".split()]
+    assert jvpn("enroll", "no", "--gateway-config", config, "--out", tmp_path / "no", "--days", 0).status == 2
 
 
 def test_a_gateway_that_runs_is_told(jvpn: Jvpn, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.values import Device
+from jvpn.keys.life import ALWAYS, Times
 from jvpn.shell import allowlist
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.files import create
@@ -109,6 +110,32 @@ def test_a_list_that_contradicts_itself(tmp_path: Path, field: str, value: str, 
     path = listed(tmp_path, entry(2), entry(3, **{field: value}))
     with pytest.raises(Misconfigured, match=said):
         allowlist.load(path)
+
+
+@pytest.mark.parametrize(
+    ("times", "said"),
+    [
+        ({"valid_from": 5, "valid_until": 5}, r"devices\.0\.valid_until: found 5, allowed later than valid_from, which is 5"),
+        ({"valid_until": 0}, r"devices\.0\.valid_until: found 0, allowed 1 to"),
+        ({"valid_until": "2027"}, r"devices\.0\.valid_until: found .2027., allowed [01] to"),
+        ({"valid_from": 1.5}, r"devices\.0\.valid_from: found 1\.5, allowed [01] to"),
+        ({"valid_from": -1}, r"devices\.0\.valid_from: found -1, allowed 0 to"),
+    ],
+)
+def test_times_that_contradict_themselves(tmp_path: Path, times: dict[str, object], said: str) -> None:
+    """[K-41] A device is let in for no time, or for ever, because of a slip."""
+    with pytest.raises(Misconfigured, match=said):
+        allowlist.load(listed(tmp_path, entry(2) | times))
+
+
+def test_times_come_back(tmp_path: Path) -> None:
+    """[K-41] The next device that is enrolled takes the time from those before it."""
+    path = listed(tmp_path, entry(2) | {"valid_from": 7, "valid_until": 9}, entry(3))
+    allowlist.enroll(path, "d4", key(4), times=Times(0, 5))
+    found = allowlist.entries(path)
+    assert [each.times for each in found] == [Times(7, 9), ALWAYS, Times(0, 5)]
+    assert allowlist.times_of(found) == {key(2): Times(7, 9), key(4): Times(0, 5)}
+    assert json.loads(path.read_text())["devices"][1].keys() == {"name", "public", "inner4", "inner6"}
 
 
 @pytest.mark.parametrize(

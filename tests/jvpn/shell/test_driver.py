@@ -1,15 +1,18 @@
-"""What the loop tells the operational log."""
+"""What the loop tells the operational log, and what it does not send."""
 
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from core.reasons import Event, Reason
-from core.values import Fact, Instant
+from core.reasons import Carrier, Event, Reason
+from core.values import Fact, Instant, Transmit
+from core.wire.layout import Type
 from jvpn.shell import driver
+from jvpn.shell.client import BEGINNINGS
 from jvpn.shell.driver import Driver
 from jvpn.shell.tun import MemoryTun
+from tests.jvpn.shell.test_client_network import HOME
 
 
 class Lines:
@@ -74,3 +77,16 @@ def test_a_loop_without_a_link_still_says_what_happens(monkeypatch: pytest.Monke
     loop.record(Fact(Event.PROCESS_STARTED, Reason.PROCESS_STARTED, 1, 0, Instant(1)))
     loop.close()
     assert [line["event_type"] for _, line in lines.kept] == ["PROCESS_STARTED"]
+
+
+def test_what_is_withheld_is_not_sent() -> None:
+    """[K-39] A client without a fresh word for its gateway's key shakes hands or moves all the same; or its live session stands still."""
+    sent: list[int] = []
+    carrier = SimpleNamespace(carrier=Carrier.UDP, serves=lambda _path: True, send=lambda _path, frames: sent.append(frames[0][0]))
+    own = SimpleNamespace(transports=[carrier], withheld=BEGINNINGS)
+    for kind in Type:
+        Driver._transmit(cast("Any", own), HOME, Transmit(HOME, [bytes((kind, 1))]).frames)
+    assert sent == [kind for kind in Type if kind not in {Type.INIT, Type.REATTACH}]
+    own.withheld = frozenset()
+    Driver._transmit(cast("Any", own), HOME, [bytes((Type.INIT, 1))])
+    assert sent[-1] == Type.INIT

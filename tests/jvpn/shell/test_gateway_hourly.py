@@ -54,14 +54,14 @@ def test_keys_are_judged_each_interval() -> None:
     asked: list[int] = []
     done: list[object] = []
 
-    def admission(_own: list[bytes], _devices: object, _wall_s: int, now: int, _sure_s: int) -> Admission:
+    def admission(_own: list[bytes], _devices: object, _wall_s: int, now: int, _sure_s: int, _times: object) -> Admission:
         asked.append(now // limits.SECOND)
         return Admission()
 
     desk = SimpleNamespace(admission=Admission(), statics=[SimpleNamespace(public=bytes(32))])
     process = cast("Any", SimpleNamespace(
         _past=lambda: 0, _hourly=lambda _hour: None, _compare_clocks=lambda _at: None, _still_stored=lambda: None,
-        _judge_at=0, _devices={},
+        _judge_at=0, _devices={}, _times={}, _floor_s=0,
         _keys=SimpleNamespace(admission=admission),
         engine=SimpleNamespace(desk=desk, command=lambda order, _now: [order]), driver=SimpleNamespace(execute=done.extend),
     ))  # fmt: skip

@@ -135,6 +135,22 @@ def test_a_clock_that_went_back(gateway: Path) -> None:
         keyfile.load_gateway(gateway, NOW - 26 * keyfile.HOUR_NS)
 
 
+def test_a_clock_that_is_years_ahead_destroys_nothing(gateway: Path) -> None:
+    """[K-43] One start with a wrong clock ratchets away the keys of every session that lives; or a gateway that was off does not start."""
+    before, bound = gateway.read_bytes(), NOW + keyfile.AHEAD_HOURS_MAX * keyfile.HOUR_NS
+    for ahead in (bound + keyfile.HOUR_NS, NOW + 9 * 365 * 24 * keyfile.HOUR_NS):
+        for use in (keyfile.load_gateway, keyfile.ratchet):
+            with pytest.raises(
+                Misconfigured, match=r"kek_hour: found 499975, \d+ hours more than a day before this machine's clock, allowed 744"
+            ):
+                use(gateway, ahead)
+    assert gateway.read_bytes() == before
+    assert keyfile.load_gateway(gateway, NOW).kek_hour == HOUR - 25
+    assert keyfile.load_gateway(gateway, bound).kek_hour == HOUR - 25 + keyfile.AHEAD_HOURS_MAX
+    keyfile.renew_kek(gateway, counted(50), NOW + 9 * 365 * 24 * keyfile.HOUR_NS)
+    assert keyfile.load_gateway(gateway, NOW + 9 * 365 * 24 * keyfile.HOUR_NS).kek.expose() == b"\x33" * 32
+
+
 def test_a_kek_can_be_renewed(gateway: Path) -> None:
     """After a clock that was wrong for a while, the gateway could never start again."""
     keyfile.ratchet(gateway, NOW + 100 * keyfile.HOUR_NS)

@@ -37,7 +37,7 @@ class Place:
     def open(self) -> None:
         """Begin, as a process does."""
         self.documents = Documents(self.config, self.state, self.serial, self.told.append)
-        self.keys = Keys(self.documents, self.config, NODE, self.serial, self.told.append)
+        self.keys = Keys(self.documents, NODE, self.serial, self.told.append, stale=self.config.stale)
 
     def serial(self) -> int:
         """Return the next serial."""
