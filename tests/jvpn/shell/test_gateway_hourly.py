@@ -52,16 +52,18 @@ def test_a_key_file_that_cannot_be_replaced_stops_nothing(monkeypatch: pytest.Mo
 def test_keys_are_judged_each_interval() -> None:
     """[K-32] A revoked device would stay in until somebody reloads the gateway, or the documents be read every second."""
     asked: list[int] = []
+    clocks: list[tuple[int, int]] = []
     done: list[object] = []
 
-    def admission(_own: list[bytes], _devices: object, _wall_s: int, now: int, _sure_s: int, _times: object) -> Admission:
+    def admission(_own: list[bytes], _devices: object, wall_s: int, now: int, sure_s: int, _times: object) -> Admission:
         asked.append(now // limits.SECOND)
+        clocks.append((wall_s, sure_s))
         return Admission()
 
     desk = SimpleNamespace(admission=Admission(), statics=[SimpleNamespace(public=bytes(32))])
     process = cast("Any", SimpleNamespace(
         _past=lambda: 0, _hourly=lambda _hour: None, _compare_clocks=lambda _at: None, _still_stored=lambda: None,
-        _judge_at=0, _devices={}, _times={}, _floor_s=0,
+        _judge_at=0, _devices={}, _times={}, _floor_s=10**12,
         _keys=SimpleNamespace(admission=admission),
         engine=SimpleNamespace(desk=desk, command=lambda order, _now: [order]), driver=SimpleNamespace(execute=done.extend),
     ))  # fmt: skip
@@ -70,4 +72,5 @@ def test_keys_are_judged_each_interval() -> None:
         GatewayProcess._second(process, Instant(second * limits.SECOND))
     assert asked == [0, 30, 60, 90]
     assert done == [Admission()] * 4
+    assert set(clocks) == {(10**12, 10**12)}, "no clock is behind the hour in the key file [K-42]"
     assert limits.KEY_CHECK_NS == 30 * limits.SECOND

@@ -124,6 +124,14 @@ def test_stale_documents_stop_what_is_new(tmp_path: Path, stale: str, ended: dic
     assert told.count(Reason.REVOCATIONS_STALE) == 1
 
 
+def test_a_keyset_that_expires_vouches_for_nothing(tmp_path: Path) -> None:
+    """[K-39] Whoever withholds the keyset keeps a key in it that the next one would not list."""
+    client = Client(tmp_path).lists(lambda fields: fields.update(expires=NOW + 60))
+    assert client.at() == Admission()
+    assert client.at(NOW + 60 + limits.CLOCK_TOLERANCE_S) == Admission(Reason.KEY_OUTDATED)
+    assert client.lists(lambda _fields: None, 3).at(NOW + 60 + limits.CLOCK_TOLERANCE_S) == Admission()
+
+
 @pytest.mark.parametrize("stale", ["keep", "end"])
 def test_a_clock_that_is_set_forward_ends_nothing(tmp_path: Path, stale: str) -> None:
     """[K-35] A laptop whose clock jumps ahead loses its session for good, or begins another under a key whose time is over."""

@@ -102,14 +102,18 @@ def test_who_lists_a_key_with_another_time_lists_it_anew() -> None:
     assert other.of(LAPTOP) == []
 
 
-def test_a_longer_time_does_not_bring_a_revoked_key_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("reason", "state"), [("lost", State.COMPROMISED), ("retired", State.DEACTIVATED)])
+def test_a_longer_time_does_not_bring_a_revoked_key_back(tmp_path: Path, reason: str, state: State) -> None:
     """[K-31] [K-42] Who may write the allow list takes a key off the list of revocations."""
     place = Place(tmp_path).whole()
     lost = making.static("lost")
+    place.put(
+        "revocations", making.revoking(making.changed(making.revocations(), lambda fields: fields["revoked"][0].update(reason=reason)))
+    )
     for until in (NOW + DAY, NOW + 9 * DAY):
         order = place.keys.admission([OWN], [lost], NOW, NOW_, NOW, {lost: Times(0, until)})
         assert dict(order.ended) == {lost: Reason.KEY_REVOKED}
-    assert [fact.state_to for fact in place.told if fact.device == lost and fact.event is Event.KEY_CHANGED] == [State.COMPROMISED]
+    assert [fact.state_to for fact in place.told if fact.device == lost and fact.event is Event.KEY_CHANGED] == [state]
 
 
 def test_the_hour_in_the_key_file_has_passed(tmp_path: Path) -> None:
