@@ -11,6 +11,7 @@ import orjson
 
 from audit.vocabulary import vocabulary
 from core.client.table import ROWS as CLIENT_ROWS
+from core.keys.table import ROWS as KEY_ROWS
 from core.session.table import ROWS as SESSION_ROWS
 
 BEFORE_GENESIS: Final = "0" * 64
@@ -41,6 +42,7 @@ def genesis() -> dict[str, Any]:
     """Return what LOG_OPENED and LOG_RESUMED say about the program: protocol, and which registry and tables its events must fit (A-23)."""
     return {
         "client_table": fingerprint(CLIENT_ROWS),
+        "key_table": fingerprint(KEY_ROWS),
         "protocol": vocabulary().protocol,
         "registry": vocabulary().digest,
         "session_table": fingerprint(SESSION_ROWS),

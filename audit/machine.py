@@ -1,13 +1,15 @@
-"""Whether the events of a log fit the tables (clause A-55).
+"""Whether the events of a log fit the tables (clause A-55; what they tell of keys, A-56, is judged in `lives`).
 
 Judged is only what follows from the events that are there: telemetry may be lost, and it may stand before evidence that is older, because
 evidence comes through the store. So a break is reported only where no lost or late event could explain it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from audit.chain import genesis
+from audit.lives import Lives
 from core.client.table import ROWS as CLIENT_ROWS
 from core.reasons import CAUSE_REASON
 from core.session.states import State as SessionState
@@ -23,6 +25,9 @@ ENTRIES: Final = {
     "TAKEN_OVER": SessionState.RECOVERING.name,
 }  # where one begins
 ENDED_WITHOUT_BINDING: Final = -1
+OF_KEYS: Final[Mapping[str, Callable[[Lives, Mapping[str, Any]], str | None]]] = MappingProxyType(
+    {"KEY_CHANGED": Lives.key, "DOCUMENT_JUDGED": Lives.document}
+)
 
 
 def allowed(rows: Iterable[Any]) -> frozenset[tuple[str, str, str]]:
@@ -47,6 +52,7 @@ class Machines:
         }
         self._bindings: dict[str, int] = {}  # session -> version of its last committed binding
         self._versions: dict[tuple[str, str], dict[int, list[str] | None]] = {}  # (boot, session) -> state version -> states gone to
+        self._lives = Lives()
         self._ours = False
         self.tables_differ = False
 
@@ -55,10 +61,13 @@ class Machines:
         kind = event["event_type"]
         if kind in FORGET:
             self._versions.clear()
+            self._lives.forget()
             if "genesis" in event:
                 self._ours = event["genesis"] == genesis()
                 self.tables_differ |= not self._ours
             return None
+        if kind in OF_KEYS:
+            return OF_KEYS[kind](self._lives, event) if self._ours else None
         if kind not in TRANSITIONS:
             return None
         found = self._transition(event) if self._ours and "state" in event else None

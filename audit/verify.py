@@ -1,4 +1,4 @@
-"""The verifier: whether a log is what was written, all of it, in order (clauses A-50 to A-55).
+"""The verifier: whether a log is what was written, all of it, in order (clauses A-50 to A-56).
 
 It needs the files and nothing else, changes nothing, and stops at the first fault. A log that someone rewrote from some event to its end
 with new hashes is sound in itself: compare `head` with one that was kept elsewhere (the SIEM has every hash).

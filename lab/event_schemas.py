@@ -17,6 +17,7 @@ ENVELOPE: Final = (
     "schema", "chain_id", "seq", "prev_hash", "event_id", "time", "mono_us", "boot_id", "node_id", "role", "event_class", "event_type",
     "reason_code", "severity", "outcome",
 )  # fmt: skip
+GENESIS: Final = ("registry", "session_table", "client_table")
 TIME: Final = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\\.[0-9]{6}Z"
 STATE_VERSION_MAX, ATTEMPT_MAX, PROTOCOL_MAX = 2**32 - 1, 2**16 - 1, 255
 
@@ -93,7 +94,8 @@ def fields(kind: Kind, words: Vocabulary, role: tuple[str, ...]) -> dict[str, An
         "document": closed({"role": one_of(ROLES.values()), "version": integer()}),
         "count": {"type": "integer", "minimum": 1, "maximum": INTEGER_MAX},
         "genesis": closed(
-            {"protocol": integer(PROTOCOL_MAX)} | {name: text("[0-9a-f]{64}", 64) for name in ("registry", "session_table", "client_table")}
+            {"protocol": integer(PROTOCOL_MAX)} | {name: text("[0-9a-f]{64}", 64) for name in (*GENESIS, "key_table")},
+            ["protocol", *GENESIS],  # logs of before 0.1 have no key_table, and stay readable
         ),
         "offending": closed(
             {

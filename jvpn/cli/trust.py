@@ -138,7 +138,7 @@ def revoke(  # noqa: PLR0913 - each of them is an option of the command
     """
     now, history, path = wall() // limits.SECOND, History(audit), directory / "revocations.signed"
     entries, version = _before(path)
-    for text in public or ():
+    for text in dict.fromkeys(public or ()):
         try:
             raw = key_bytes(text)
         except ValueError:

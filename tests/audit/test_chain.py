@@ -10,6 +10,7 @@ from audit.canonical import canonical
 from audit.chain import BEFORE_GENESIS, digest, fingerprint, genesis, new_chain
 from audit.vocabulary import SCHEMAS
 from core.client.table import ROWS as CLIENT_ROWS
+from core.keys.table import ROWS as KEY_ROWS
 from core.session.states import Input, State
 from core.session.table import ROWS
 from tests.audit.made import BOOT, BORN_EVENT, NODE
@@ -37,13 +38,13 @@ def test_the_fingerprint_is_one_that_others_can_compute() -> None:
     assert fingerprint(rows) == sha256(text.encode()).hexdigest()
 
 
-@pytest.mark.parametrize("rows", [ROWS, CLIENT_ROWS], ids=["session", "client"])
+@pytest.mark.parametrize("rows", [ROWS, CLIENT_ROWS, KEY_ROWS], ids=["session", "client", "key"])
 def test_every_cell_is_in_the_fingerprint(rows: tuple[Any, ...]) -> None:
     """A-23: a table could be changed and its log would still say that it is the reviewed one."""
     seen = {fingerprint(rows), fingerprint(rows[1:]), fingerprint((rows[1], rows[0], *rows[2:]))}
     for name in rows[0]._fields:
-        other = next(row for row in rows if getattr(row, name) != getattr(rows[0], name))
-        seen.add(fingerprint((rows[0]._replace(**{name: getattr(other, name)}), *rows[1:])))
+        other = next((getattr(row, name) for row in rows if getattr(row, name) != getattr(rows[0], name)), None)
+        seen.add(fingerprint((rows[0]._replace(**{name: other}), *rows[1:])))
     assert len(seen) == 3 + len(rows[0]._fields)
 
 
@@ -54,6 +55,7 @@ def test_the_genesis_names_protocol_registry_and_tables() -> None:
         "registry": sha256((SCHEMAS / "registry.toml").read_bytes()).hexdigest(),
         "session_table": fingerprint(ROWS),
         "client_table": fingerprint(CLIENT_ROWS),
+        "key_table": fingerprint(KEY_ROWS),
     }
 
 
