@@ -46,9 +46,9 @@ def gateway(config: File, *, check: Check = False) -> None:
 def client(config: File, *, check: Check = False) -> None:
     """Connect as a client until SIGTERM or SIGINT.
 
-    Keeps a session, and makes a new one when it ended. Runs the self-test first and does not start when it fails (exit status 3). Needs
-    CAP_NET_ADMIN and /dev/net/tun, unless tun.kind is
-    "pump". Names of the gateway are looked up once, at the start.
+    Keeps a session, and makes a new one when it ended. SIGHUP reads the signed documents again. Runs the self-test first and does not
+    start when it fails (exit status 3). Needs CAP_NET_ADMIN and /dev/net/tun, unless tun.kind is "pump". Names of the gateway are looked
+    up once, at the start.
     """
     settings = load_client(config)
     pass_or_exit(_recorder(settings, "client") if not check else lambda: None)
