@@ -192,7 +192,15 @@ def devices(gateway_config: GatewayFile, *, json: Json = False) -> None:
         answer(rows)
     else:
         shown = [
-            (row["name"], row["inner4"], row["inner6"], row["public"], _date(row["valid_from"]), _date(row["valid_until"])) for row in rows
+            (
+                each.name,
+                each.inner4,
+                each.inner6,
+                key_text(each.public),
+                _date(each.times.valid_from or None),
+                _date(each.times.valid_until),
+            )
+            for each in found
         ]
         table(("name", "IPv4", "IPv6", "public key", "from", "until"), shown)
 
@@ -201,7 +209,7 @@ def _times(days: int | None) -> Times:
     return ALWAYS if days is None else Times(0, wall() // limits.SECOND + days * DAY_S)
 
 
-def _date(at: Any) -> str:  # noqa: ANN401 - seconds since 1970, or None
+def _date(at: int | None) -> str:
     return "-" if at is None else f"{datetime.fromtimestamp(min(at, LAST_S), UTC):%Y-%m-%d %H:%M}Z"
 
 
