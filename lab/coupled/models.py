@@ -37,7 +37,7 @@ LARGER: Final = (
     QUIET._replace(born=0, moves=0, attempts=1, timers=1, clocks=1, faults=1, crashes=1, worlds=2_000_000),
     QUIET._replace(gateways=3, moves=2, asks=1, worlds=2_000_000),
     ONE._replace(attacker=0, timers=2, clocks=2, faults=1, quality=1, orders=1, worlds=2_000_000),
-    ONE._replace(attacker=0, hands=3, timers=3, clocks=1, client_crashes=1, worlds=2_000_000),
+    ONE._replace(attacker=0, hands=3, timers=2, clocks=1, client_crashes=1, worlds=2_000_000),
 )
 """Some minutes each at most."""
 

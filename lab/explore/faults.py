@@ -252,10 +252,13 @@ FAULTS: Final[Mapping[str, Fault]] = MappingProxyType({
 """What is put in, by name; the cheap ones first."""
 
 
-def caught(fault: Fault) -> tuple[str, int, int, str]:
-    """Return the claim that catches a fault, or nothing; in how many steps, after how many worlds; and the playbook."""
+def caught(fault: Fault, *, alone: bool = False) -> tuple[str, int, int, str]:
+    """Return the claim that catches a fault, or nothing; in how many steps, after how many worlds; and the playbook.
+
+    `alone`: only the fault's own claims are judged.
+    """
     with planted(fault.put), watched():
-        search = Search(fault.bounds, recover=1 if Search.recovers.__name__ in fault.claims else 0)
+        search = Search(fault.bounds, 1 if Search.recovers.__name__ in fault.claims else 0, fault.claims if alone else frozenset())
         report = search.run()
         if report.found is None:
             return "", 0, report.worlds, ""

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from core.values import Path
 from lab.explore.parts import udp
 from lab.explore.search import Found
 from lab.explore.world import Action, Scene, Stage
@@ -150,8 +151,14 @@ class Writer:
             case ("client crashes",):
                 return ["client()", "host = world.new_host(like=host)"]
             case ("dial works", path):
-                return ["client()", f"host.opened({path!r})"]
+                return ["client()", f"host.opened({written(path)})"]
             case ("dial fails" | "close path", path):
-                return ["client()", f"host.does(lambda: host.client.path_event({path!r}, PathEvent.CLOSED, world.now))"]
+                return ["client()", f"host.does(lambda: host.client.path_event({written(path)}, PathEvent.CLOSED, world.now))"]
             case _:
                 raise ValueError(action)
+
+
+def written(path: Path) -> str:
+    """Return a path as Python; the repr of an enumeration is none."""
+    at, port = path.local
+    return f"Path({int(path.carrier)}, {path.serial}, Endpoint({at!r}, {port}), GATEWAY_AT)"

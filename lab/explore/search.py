@@ -2,8 +2,8 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, NamedTuple
 
 from core.client.client import Client
 from core.client.states import State as ClientState
@@ -43,11 +43,14 @@ class Report(NamedTuple):
 
 
 class Search:
-    """One search within bounds. `recover`: from every so-manieth world a fair run must lead to a session or to an explicit end; 0: none."""
+    """One search within bounds. `recover`: from every so-manieth world a fair run must lead to a session or to an explicit end; 0: none.
 
-    def __init__(self, bounds: Bounds, recover: int = 0) -> None:
+    `only`: names of the claims that are judged; all, if there are none.
+    """
+
+    def __init__(self, bounds: Bounds, recover: int = 0, only: frozenset[str] = frozenset()) -> None:
         """Build the first world."""
-        self.stage, self.recover = Stage(bounds), recover
+        self.stage, self.recover, self.only = Stage(bounds), recover, only
         self._worlds: dict[Scene, int] = {self.stage.start: 0}
         self._came: list[tuple[int, Action]] = [(0, ())]
         self._judged: dict[int, str] = {}
@@ -94,15 +97,18 @@ class Search:
                     yield action, scene, self.judge_step(scene, action, did)
                 continue
             claim = self.judge_step(scene, action, did) if did else ""
-            if not claim and did and not a_nonce_is_used_once(self.stage, scene, did):
+            if not claim and did and self._judges(a_nonce_is_used_once) and not a_nonce_is_used_once(self.stage, scene, did):
                 claim = a_nonce_is_used_once.__name__
-            if not claim and not the_store_only_grows(scene.store, after.store):
+            if not claim and self._judges(the_store_only_grows) and not the_store_only_grows(scene.store, after.store):
                 claim = the_store_only_grows.__name__
             if not claim and after not in self._worlds:
                 if not self._within(after):
                     continue
                 claim = self.judge_world(after)
             yield action, after, claim
+
+    def _judges(self, claim: Callable[..., bool]) -> bool:
+        return not self.only or claim.__name__ in self.only
 
     def _within(self, scene: Scene) -> bool:
         """Tell whether a world is inside those bounds that are not counted by what is spent."""
@@ -117,8 +123,8 @@ class Search:
         if (number, did.part, heard) not in self._steps:
             before, after = self.stage.part(number), self.stage.part(did.part)
             claims = STEPS_OF_GATEWAY if side == "gateway" else STEPS_OF_CLIENT
-            broken = next((claim.__name__ for claim in claims if not claim(before, heard, did, after)), "")
-            if not broken and len(self._steps) % EVERY == 0:
+            broken = next((claim.__name__ for claim in claims if self._judges(claim) and not claim(before, heard, did, after)), "")
+            if not broken and self._judges(same_twice) and len(self._steps) % EVERY == 0:
                 again = self.stage.parts.fresh_step(number, heard)
                 broken = "" if same_twice(did, again, after, self.stage.part(again.part)) else same_twice.__name__
             self._steps[number, did.part, heard] = broken
@@ -130,7 +136,7 @@ class Search:
             if broken := self._judge_part(number):
                 return broken
         for claim in OF_WORLD:
-            if not claim(self.stage, scene):
+            if self._judges(claim) and not claim(self.stage, scene):
                 return claim.__name__
         if self.recover and len(self._worlds) % self.recover == 0 and not self.recovers(scene):
             return Search.recovers.__name__
@@ -139,11 +145,9 @@ class Search:
     def _judge_part(self, number: int) -> str:
         if number not in self._judged:
             part = self.stage.part(number)
-            if isinstance(part.engine, Client):
-                broken = next((claim.__name__ for claim in OF_CLIENT if not claim(part.engine, part.now)), "")
-            else:
-                broken = next((claim.__name__ for claim in OF_GATEWAY if not claim(part.engine, part.now)), "")
-            self._judged[number] = broken
+            claims: Iterable[Callable[[Any, int], bool]] = OF_CLIENT if isinstance(part.engine, Client) else OF_GATEWAY
+            broken = (claim.__name__ for claim in claims if self._judges(claim) and not claim(part.engine, part.now))
+            self._judged[number] = next(broken, "")
         return self._judged[number]
 
     def recovers(self, scene: Scene) -> bool:

@@ -155,8 +155,9 @@ class Stage:
     def _client_actions(self, scene: Scene) -> Iterator[Action]:
         part = self.part(scene.client)
         client = part.engine
-        if client.state is ClientState.IDLE:
+        if client.state in {ClientState.IDLE, ClientState.CLOSED}:
             yield ("connect",)
+        if client.state is ClientState.IDLE:
             return
         if client.state is not ClientState.CLOSED:
             for path in client.paths.values():

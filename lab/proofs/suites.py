@@ -14,6 +14,7 @@ from lab.coupled.search import Search
 from lab.coupled.world import Bounds as Coupled
 from lab.explore import faults
 from lab.explore import mutants as cells
+from lab.explore.alone import ALONE
 from lab.explore.harmless import sort_out
 from lab.explore.search import search
 from lab.explore.stuck import stuck
@@ -127,9 +128,11 @@ def coupled_claims(long: bool) -> Iterator[Task]:
 
 
 def planted(long: bool) -> Iterator[Task]:
-    """Each fault that is put into the engines is caught by the claim that names it."""
+    """Each fault that is put into the engines is caught by the claim that names it; and each claim, judged alone, is seen to fail."""
     for name, fault in faults.FAULTS.items():
-        yield Task(name, partial(_planted, fault))
+        yield Task(name, partial(_planted, fault, alone=False))
+    for name, fault in ALONE.items():
+        yield Task(f"{name}, alone", partial(_planted, fault, alone=True))
 
 
 SUITES: Final[Mapping[str, Suite]] = MappingProxyType(
@@ -219,6 +222,6 @@ def _seen(claim: str, fault: coupled_faults.Fault) -> Result:
     return Result(steps > 0, f"broken in {steps} actions, after {worlds:,} worlds" if steps else f"NOT BROKEN in {worlds:,} worlds")
 
 
-def _planted(fault: faults.Fault) -> Result:
-    claim, steps, worlds, _ = faults.caught(fault)
+def _planted(fault: faults.Fault, *, alone: bool) -> Result:
+    claim, steps, worlds, _ = faults.caught(fault, alone=alone)
     return Result(claim in fault.claims, f"{claim or 'NOT CAUGHT'}, in {steps} actions, after {worlds:,} worlds")

@@ -10,7 +10,7 @@ import pytest
 from core.session.states import Effect, Input, State
 from core.session.table import MACHINE
 from lab.explore import __main__ as command
-from lab.explore import expected, faults, harmless, model, mutants
+from lab.explore import alone, expected, faults, harmless, model, mutants
 from lab.explore.claims import sessions
 from lab.explore.copying import copied, digest, watched
 from lab.explore.search import Search, search
@@ -36,6 +36,17 @@ def test_a_planted_fault_is_caught_by_the_claim_that_names_it(name: str) -> None
     found, steps, _, playbook = faults.caught(fault)
     assert found in fault.claims
     assert playbook.count("settle()") >= steps - playbook.count("    perform(") > 0
+
+
+@pytest.mark.parametrize("claim", alone.ALONE)
+def test_each_claim_alone_is_seen_to_fail(claim: str) -> None:
+    """A claim that nothing can break would show nothing."""
+    assert faults.caught(alone.ALONE[claim], alone=True)[0] == claim
+
+
+def test_no_claim_is_without_a_fault() -> None:
+    """A claim could be added that cannot fail."""
+    assert set(alone.every_claim()) == alone.ALONE.keys()
 
 
 def play(text: str) -> World:
