@@ -27,7 +27,7 @@ check: services env format-check lint types imports bandit docs-check ## everyth
 	@$(BIN)/python -m pytest -p tests.branches $(ARGS)
 
 proofs: env ## every proof in its long form, some minutes; writes docs/evidence
-	@$(BIN)/python -m lab.proofs --long --json docs/evidence/proofs.json
+	@$(BIN)/python -m lab.proofs --long --jobs 2 --json docs/evidence/proofs.json
 
 faults: env ## put each seeded fault into a copy: is it caught by the check that claims to? minutes; writes docs/evidence/faults.*
 	@$(BIN)/python -m lab.faults --evidence $(ARGS)

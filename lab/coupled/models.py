@@ -33,7 +33,6 @@ MODELS: Final = (
 """Small enough to be searched to the end in half a minute together."""
 LARGER: Final = (
     QUIET._replace(moves=1, timers=2, clocks=1, worlds=2_000_000),
-    QUIET._replace(moves=1, timers=1, clocks=1, faults=1, worlds=2_000_000),
     QUIET._replace(born=0, moves=0, attempts=1, timers=1, clocks=1, faults=1, crashes=1, worlds=2_000_000),
     QUIET._replace(gateways=3, moves=2, asks=1, worlds=2_000_000),
     ONE._replace(attacker=0, timers=2, clocks=2, faults=1, quality=1, orders=1, worlds=2_000_000),

@@ -34,7 +34,7 @@ MOVING: Final = Bounds(waits=0, memory=0, attacker=0, worlds=20_000)
 ENDING: Final = Bounds(orders=1, moves=0, waits=0, memory=0, worlds=5_000)
 
 
-def unchecked(actor: type, machine: Any, stack: ExitStack, clause: str, **change: Any) -> None:  # noqa: ANN401 - of both tables
+def unchecked(actor: type, machine: Any, stack: ExitStack, clause: str, **change: Any) -> None:
     """Let an actor follow its table with one row changed, and check none of its claims."""
     cells = {at: row._replace(**change) if row.clause == clause else row for at, row in machine.cells.items()}
     stack.enter_context(patch.object(actor, "machine", machine._replace(cells=MappingProxyType(cells), always=(), step=())))
@@ -44,7 +44,7 @@ def after(owner: type, name: str, then: Callable[[Any], None], stack: ExitStack)
     """Let something happen each time that a method has run."""
     method = getattr(owner, name)
 
-    def both(self: Any, *rest: Any) -> Any:  # noqa: ANN401 - as given
+    def both(self: Any, *rest: Any) -> Any:
         result = method(self, *rest)
         then(self)
         return result
@@ -119,7 +119,7 @@ def answer_where_it_was(stack: ExitStack) -> None:
     """A REATTACH is answered where the session is bound, and the candidate is held there."""
     judge = reattach.judge_reattach
 
-    def astray(session: Session, frame: bytes, message: Any, attempt: int, path: Any, now: Any) -> None:  # noqa: ANN401 - as given
+    def astray(session: Session, frame: bytes, message: Any, attempt: int, path: Any, now: Any) -> None:
         judge(session, frame, message, attempt, session.active.path if session.active else path, now)
 
     stack.enter_context(patch.object(core.engine.gateway, "judge_reattach", astray))

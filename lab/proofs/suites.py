@@ -108,31 +108,26 @@ def explored(long: bool) -> Iterator[Task]:
 
 
 def tables(long: bool) -> Iterator[Task]:
-    """Both tables against what the specification says of each input, and each of their mutants."""
+    """Each table against what the specification says of each input, with its mutants; both together, to the last world within bounds."""
     yield Task("tables, as expected", _tables)
     yield Task("nothing is stuck", _stuck)
-
-
-def coupled(long: bool) -> Iterator[Task]:
-    """Both tables over an abstract network, store and gateways, to the last world within bounds."""
     for bounds in MODELS + (LARGER if long else ()):
-        yield Task(named(bounds), partial(_coupled, bounds))
-
-
-def coupled_claims(long: bool) -> Iterator[Task]:
-    """Each claim of the coupled model, judged alone, is seen to fail."""
-    for name, fault in coupled_faults.ALONE.items():
-        yield Task(name, partial(_seen, name, fault))
-    for row, (claim, fault) in coupled_faults.NEEDED.items():
-        yield Task(row, partial(_seen, claim.__name__, fault))
+        yield Task(f"together: {named(bounds)}", partial(_coupled, bounds))
 
 
 def planted(long: bool) -> Iterator[Task]:
-    """Each fault that is put into the engines is caught by the claim that names it; and each claim, judged alone, is seen to fail."""
+    """Each fault that is put into the engines is caught by the claim that names it; and each claim, judged alone, is seen to fail.
+
+    The same of the claims about both tables together.
+    """
     for name, fault in faults.FAULTS.items():
         yield Task(name, partial(_planted, fault, alone=False))
     for name, fault in ALONE.items():
         yield Task(f"{name}, alone", partial(_planted, fault, alone=True))
+    for name, broken in coupled_faults.ALONE.items():
+        yield Task(f"tables together: {name}, alone", partial(_seen, name, broken))
+    for row, (claim, broken) in coupled_faults.NEEDED.items():
+        yield Task(f"tables together: {row}", partial(_seen, claim.__name__, broken))
 
 
 SUITES: Final[Mapping[str, Suite]] = MappingProxyType(
@@ -142,8 +137,6 @@ SUITES: Final[Mapping[str, Suite]] = MappingProxyType(
         "broken windows": broken_windows,
         "protocol models, as recorded": protocol_models,
         "tables": tables,
-        "coupled tables": coupled,
-        "claims of the coupled tables, each seen to fail": coupled_claims,
         "explored": explored,
         "planted faults": planted,
     }

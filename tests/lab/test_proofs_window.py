@@ -11,6 +11,7 @@ import pytest
 import z3
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from core.crypto.replay import Verdict, step
 from core.limits import COUNTER_LIMIT, WINDOW_PACKETS
@@ -291,6 +292,14 @@ def test_the_short_form_has_every_suite(capsys: pytest.CaptureFixture[str], monk
     monkeypatch.setattr(program, "SUITES", {"small windows": suites.small_windows, "failing": failing})
     assert program.main([]) == 1
     assert "NOT PROVED" in capsys.readouterr().out
+
+
+def test_rows_that_run_at_a_time_are_those_that_run_one_by_one() -> None:
+    """Rows would be lost, or be of another suite, where several run together."""
+    together = program.run(["small windows"], Console(quiet=True), long=False, jobs=2)
+    alone = program.run(["small windows"], Console(quiet=True), long=False)
+    assert [row._replace(seconds=0) for row in together] == [row._replace(seconds=0) for row in alone]
+    assert len(alone) == len(suites.SMALL)
 
 
 def test_a_run_is_written_for_people_and_programs(tmp_path: Path) -> None:
