@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from jvpn.shell.clock import wall
 from lab import command, evidence
-from lab.mutants.work import ALL_TESTS, FOLDER, NONE, PLANS, Mutant, hurry, prepare, results, run, tally, text_only
+from lab.mutants.work import ALL_TESTS, FOLDER, NONE, PLANS, Mutant, hurry, prepare, results, run, spent, tally, text_only
 
 NAME: Final = "mutants"
 EXPLAINED: Final = Path(__file__).with_name("survivors.toml")
@@ -76,7 +76,7 @@ def of_plan(name: str, seconds: int, most: int | None = None) -> dict[str, Any]:
     survivors = [each.plain() for each in mutants if each.verdict == "survived" and not text_only(each.before, each.after)]
     ran_at = (folder / "COMMIT").read_text(encoding="ascii").split()[0]
     return {
-        "commit": ran_at, "seconds": seconds - left() if seconds else 0, "tests": list(plan.tests), "modules": tally(mutants),
+        "commit": ran_at, "seconds": round(spent(folder) + spent(wide)), "tests": list(plan.tests), "modules": tally(mutants),
         "survivors": survivors, "made": made,
     }  # fmt: skip
 
@@ -127,7 +127,8 @@ def page(document: dict[str, Any]) -> list[str]:
         "",
         "Made by `make mutants`, not by hand. Each mutant is one small change of a function; killed means that a test failed. A mutant of",
         "a text changes only what a claim or an error says. Tables are not functions: their rows are held to by tests of their own. What",
-        "survived is explained in [survivors.toml](../../lab/mutants/survivors.toml). Plans that are not here were not run.",
+        "survived is explained in [survivors.toml](../../lab/mutants/survivors.toml). Plans that are not here were not run; where mutants were",
+        "not run, those that were are a sample, chosen by a digest of the change.",
     ]
     for name, plan in document["plans"].items():
         lines += [
@@ -135,6 +136,7 @@ def page(document: dict[str, Any]) -> list[str]:
             f"## {name}: {score(plan['modules']):.1f} % killed",
             "",
             f"Sources of commit {plan['commit'][:12]}. Written down at: {evidence.sentence(plan['made'])}",
+            *([f"The tests of all mutants took {plan['seconds'] // 60} minutes."] if "seconds" in plan else []),
             "",
             "| module | killed | survived | texts | not run |",
             "|---|---|---|---|---|",

@@ -130,6 +130,12 @@ def results(folder: Path) -> list[Mutant]:
     return found
 
 
+def spent(folder: Path) -> float:
+    """Return how many seconds the tests of a workspace's mutants took, all together."""
+    metas = [json.loads(path.read_text(encoding="utf-8")) for path in (folder / "mutants").rglob("*.py.meta")]
+    return sum(sum(meta.get("durations_by_key", {}).values()) for meta in metas)
+
+
 def of_module(module: str, source: str, codes: Mapping[str, int | None]) -> list[Mutant]:
     """Return the mutants of one module from its mutated source, in which each is a function beside the original."""
     bodies = {

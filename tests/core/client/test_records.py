@@ -1,10 +1,14 @@
 """What a client's records say of before and after, and what becomes of paths and timers that a later event has overtaken."""
 
 from core import limits
+from core.client.attempts import Confirming
 from core.client.contact import ClientPolicy
-from core.client.states import State
-from core.reasons import Carrier, Event, Reason
+from core.client.states import Input, State
+from core.crypto.secret import Secret
+from core.reasons import Carrier, Cause, Event, Reason
 from core.values import CloseSession, Connect, Fact, Instant, Output, PathEvent, Route
+from core.wire.epoch import Epoch
+from core.wire.layout import Change
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.client.playbooks import seeking
 from tests.core.frames import v4
@@ -126,3 +130,31 @@ def test_an_attempt_is_repeated_in_its_moment() -> None:
     world.host.does(lambda: world.client.tick(world.now))
     assert attempt.frame in [sent.frame for sent in world.sent[before:]]
     assert attempt.retry.at > world.now
+
+
+def test_when_new_keys_are_due() -> None:
+    """C-15: a client would ask for new keys while it is told to wait, while it moves, or with an attempt that it does not have."""
+    world = World(client_policy=UDP_ONLY).connected()
+    client, life, epoch = world.client, world.client.life, world.client.committed
+    assert life
+    assert epoch
+    due = (Input.KEY_DUE, Instant(epoch.born + limits.REKEY_AFTER_NS))
+    assert due not in client.deadlines(), "nothing was sent under these keys"
+    world.host.say()
+    assert due in client.deadlines()
+    client.at["here"] = Instant(world.now + 1)
+    assert due not in client.deadlines()
+    del client.at["here"]
+    world.network = lambda sender, kind, _frame: () if sender == "gateway" or kind == "CONFIRM" else STRAIGHT
+    client.attempt(Carrier.UDP, Change.REKEY, Cause.REKEY, world.now)
+    pending = client.attempts.pop(Carrier.UDP)
+    assert due in client.deadlines()
+    client.attempts[Carrier.UDP] = pending
+    assert due not in client.deadlines()
+    del client.attempts[Carrier.UDP]
+    client.confirming = [Confirming(Epoch(1, 1, (Secret(bytes(32)), Secret(bytes(32))), epoch.path, 1, world.now), pending, world.now)]
+    assert due not in client.deadlines()
+    client.confirming, kept, life.locators = [], life.locators, {}
+    assert due not in client.deadlines()
+    life.locators = kept
+    assert due in client.deadlines()

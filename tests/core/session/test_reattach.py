@@ -2,9 +2,10 @@
 
 from core import limits
 from core.client.contact import ClientPolicy
-from core.reasons import Carrier, Event, Reason
+from core.reasons import Carrier, Cause, Event, Reason, Status
 from core.session.states import State
 from core.values import Instant
+from core.wire.layout import Change
 from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import arrive, confirm, here, judged, knock, proven, says
 from tests.core.session.bringing import leave
@@ -96,3 +97,13 @@ def test_an_idle_session_records_no_health() -> None:
     world.run(limits.CANDIDATE_NS / limits.MILLISECOND + 10)
     assert Reason.CANDIDATE_EXPIRED in world.reasons(Event.SESSION_CHANGED)
     assert world.reasons(Event.SESSION_HEALTH) == [Reason.HEALTH_SAMPLED]
+
+
+def test_who_lost_the_path_may_renew_keys_more_often() -> None:
+    """R-16: on a network that stutters a client would wait for a minute where it could go on; or a hint would have no bound."""
+    world = leave(World().connected())
+    world.session.moves = ((world.now, "rekey"),) * limits.REKEYS_PER_MINUTE
+    for cause, status in ((Cause.HINTED, Status.SWITCH_LIMIT), (Cause.PATH_DEAD, Status.OK)):
+        path = here(world.host)
+        attempt = knock(world.host, path, change=Change.REKEY, cause=cause)
+        assert judged(world, attempt, arrive(world, attempt.frame, path))[1] is status
