@@ -70,13 +70,14 @@ def test_what_is_just_allowed_is_read(fields: Fields, change: Change) -> None:
         (making.keyset(), entry(public=making.text(bytes(33)))),
         (making.keyset(), entry(public=making.text(bytes(32)).replace("A=", "B="))),
         (making.keyset(), entry(node=7)),
+        (making.keyset(), lambda fields: fields.update(gateways={})),
         (making.keyset(), entry(not_after=1.0e10)),
         (making.root(), signers("keyset", threshold=0)),
         (making.root(), signers("revocations", threshold=0)),
         (making.root(), signers("keyset", keys=keys(limits.DOCUMENT_SIGNATURES_MAX + 1))),
         (making.root(), signers("keyset", keys=keys(1) * 2)),
     ],
-    ids=["no time at all", "a number", "no base64", "too short", "too long", "two spellings of one key", "a node's number", "an exponent",
+    ids=["no time at all", "a number", "no base64", "too short", "too long", "two spellings of one key", "a node's number", "no list", "an exponent",
          "a keyset that nobody signs", "a list that nobody signs", "seventeen keys", "one key twice"],
 )  # fmt: skip
 def test_what_is_just_not_allowed_is_refused(fields: Fields, change: Change) -> None:
