@@ -77,8 +77,8 @@ def test_what_is_just_allowed_is_read(fields: Fields, change: Change) -> None:
         (making.root(), signers("keyset", keys=keys(limits.DOCUMENT_SIGNATURES_MAX + 1))),
         (making.root(), signers("keyset", keys=keys(1) * 2)),
     ],
-    ids=["no time at all", "a number", "no base64", "too short", "too long", "two spellings of one key", "a node's number", "no list", "an exponent",
-         "a keyset that nobody signs", "a list that nobody signs", "seventeen keys", "one key twice"],
+    ids=["no time at all", "a number", "no base64", "too short", "too long", "two spellings of one key", "a node's number", "no list",
+         "an exponent", "a keyset that nobody signs", "a list that nobody signs", "seventeen keys", "one key twice"],
 )  # fmt: skip
 def test_what_is_just_not_allowed_is_refused(fields: Fields, change: Change) -> None:
     """[K-23] [K-24] A root whose keyset needs no signature is believed; or a document stops the program instead of being refused."""
