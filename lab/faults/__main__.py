@@ -2,14 +2,15 @@
 
     python -m lab.faults [--only NAME ...] [--quick] [--json] [--evidence]
 
---only runs the faults whose names contain this; --quick those that run in the tests; --evidence writes docs/evidence/faults.* when all were
-run. Exit status: 0 when every fault was caught, 1 when not, 2 for the command line.
+--only runs the faults whose names contain this; --quick those that run in the tests; --evidence writes docs/evidence/faults.*, where faults
+that were not run now, and have not changed, keep their last result with its commit. Exit status: 0 when every fault was caught, 1 when not, 2 for the command line.
 """
 
 import argparse
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--only", action="append", metavar="NAME", help="faults with this in their names; may be repeated")
     parser.add_argument("--quick", action="store_true", help="only those that run in the tests")
     parser.add_argument("--json", action="store_true", help="answer with JSON")
-    parser.add_argument("--evidence", action="store_true", help="write docs/evidence, when all faults were run")
+    parser.add_argument("--evidence", action="store_true", help="write the results to docs/evidence")
     given = parser.parse_args(arguments)
     faults, commands = seeded()
     chosen = [each for each in faults if _chosen(each, given.only, quick=given.quick)]
@@ -44,9 +45,10 @@ def main(arguments: Sequence[str]) -> int:
     else:
         screen = Console()
         Console(width=None if screen.is_terminal else WIDTH).print(table(results), *totals(results), sep="\n")
-    if given.evidence and len(chosen) == len(faults):
+    if given.evidence:
+        document = merged(document, evidence.FOLDER / f"{NAME}.json", faults)
         evidence.write(NAME, document, page(document))
-    return 0 if document["caught"] == len(results) else 1
+    return 0 if all(each.verdict is Verdict.CAUGHT for each in results) else 1
 
 
 def run(faults: Sequence[Fault], commands: dict[str, Command], console: Console) -> list[Result]:
@@ -66,8 +68,21 @@ def run(faults: Sequence[Fault], commands: dict[str, Command], console: Console)
 
 def collected(results: Iterable[Result], made: dict[str, Any]) -> dict[str, Any]:
     """Return a run as plain values, with the circumstances in which it was made."""
-    rows = [each.plain() for each in results]
-    return {"made": made, "caught": sum(row["verdict"] == Verdict.CAUGHT.value for row in rows), "rows": rows}
+    rows = [each.plain() | {"commit": made["commit"][:12]} for each in results]
+    return {"made": made, "caught": caught(rows), "rows": rows}
+
+
+def merged(document: dict[str, Any], kept: Path, faults: Iterable[Fault]) -> dict[str, Any]:
+    """Return a run with what is kept of the faults that it left out, unless they, or what they are checked by, have changed."""
+    rows = {row["fault"]: row for row in json.loads(kept.read_text(encoding="utf-8"))["rows"]} if kept.exists() else {}
+    rows |= {row["fault"]: row for row in document["rows"]}
+    same = [row for each in faults if (row := rows.get(each.name)) and row["changes"] == each.plain() and row["check"] == each.check]
+    return {"made": document["made"], "caught": caught(same), "rows": same}
+
+
+def caught(rows: Iterable[dict[str, Any]]) -> int:
+    """Return how many of these were caught."""
+    return sum(row["verdict"] == Verdict.CAUGHT.value for row in rows)
 
 
 def table(results: Iterable[Result]) -> Table:
@@ -93,16 +108,16 @@ def page(document: dict[str, Any]) -> list[str]:
     lines = [
         "# Seeded faults: the last run",
         "",
-        f"Made by `make faults`, not by hand. {evidence.sentence(document['made'])}",
+        f"Made by `make faults`, not by hand; each row is of the commit that it names. The last: {evidence.sentence(document['made'])}",
         "",
         f"**{document['caught']} of {len(rows)} faults are caught** by the check that claims to. Each check was run on the sources as they",
         "are, and passed; then with the fault in them, and has to fail by what it asserts. What is replaced by what stands in",
         "[seeded.toml](../../lab/faults/seeded.toml).",
     ]
     for area in AREAS:
-        lines += ["", f"## {area}", "", "| fault | harm | check | verdict | seconds |", "|---|---|---|---|---|"]
+        lines += ["", f"## {area}", "", "| fault | harm | check | verdict | seconds | commit |", "|---|---|---|---|---|---|"]
         lines += [
-            "| " + " | ".join((row["fault"], row["harm"], f"`{row['check']}`", row["verdict"], str(row["seconds"]))) + " |"
+            "| " + " | ".join((row["fault"], row["harm"], f"`{row['check']}`", row["verdict"], str(row["seconds"]), row["commit"])) + " |"
             for row in rows
             if row["area"] == area
         ]

@@ -63,6 +63,10 @@ class Fault(NamedTuple):
     raised: frozenset[str]
     quick: bool
 
+    def plain(self) -> list[dict[str, str]]:
+        """Return its changes in plain types, for JSON."""
+        return [each._asdict() for each in self.changes]
+
 
 class Result(NamedTuple):
     """What became of one fault, in how many seconds, and what was seen where it was not caught."""
@@ -76,8 +80,7 @@ class Result(NamedTuple):
         """Return it in plain types, for JSON."""
         fault = self.fault
         told = {"fault": fault.name, "area": fault.area, "harm": fault.harm, "check": fault.check}
-        changes = [each._asdict() for each in fault.changes]
-        return told | {"changes": changes, "verdict": self.verdict.value, "seconds": round(self.seconds, 1), "seen": self.seen}
+        return told | {"changes": fault.plain(), "verdict": self.verdict.value, "seconds": round(self.seconds, 1), "seen": self.seen}
 
 
 class Ended(NamedTuple):

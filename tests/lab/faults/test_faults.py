@@ -1,6 +1,7 @@
 """Seeded faults: the list is about this tree, one of each area is caught here, and the tool tells what is caught from what is not."""
 
 import ast
+import json
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from lab.evidence import circumstances
-from lab.faults.__main__ import collected, main, page, table, totals
+from lab.faults.__main__ import collected, main, merged, page, table, totals
 from lab.faults.trial import AREAS, Bench, Change, Ended, Fault, Result, Verdict, copied, harmed, judged_by, seeded, stale
 from tests.support import ROOT
 
@@ -178,13 +179,28 @@ def test_what_is_shown() -> None:
     assert (document["caught"], [row["verdict"] for row in document["rows"]]) == (1, ["caught", "missed"])
     lines = page(document)
     assert any("**1 of 2 faults are caught**" in line for line in lines)
-    assert sum(line.startswith(f"| {FAULTS[-1].name} | {FAULTS[-1].harm} | `{FAULTS[-1].check}` | missed | 2.0 |") for line in lines) == 1
+    assert sum(line.startswith(f"| {FAULTS[-1].name} | {FAULTS[-1].harm} | `{FAULTS[-1].check}` | missed | 2.0 | ") for line in lines) == 1
     screen = Console(width=200, record=True, file=StringIO())
     screen.print(table([*results, Result(made("a", "b", "test.py::test_it[one]"), Verdict.CAUGHT, 0)]))
     said = screen.export_text()
     assert "missed: [seen]" in said
     assert "test.py::test_it[one]" in said
     assert totals(results) == ["2 faults: 1 caught, 1 missed"]
+
+
+def test_what_was_not_run_keeps_its_last_result(tmp_path: Path) -> None:
+    """A short run would wipe out what a long one saw, or pass a result on to a fault that is another by now."""
+    kept, made_at = tmp_path / "faults.json", circumstances()
+    first = [Result(each, Verdict.CAUGHT, 1) for each in FAULTS[:3]]
+    document = merged(collected(first, made_at | {"commit": "a" * 40}), kept, FAULTS)
+    kept.write_text(json.dumps(document), encoding="utf-8")
+    changed = [FAULTS[0], FAULTS[1], FAULTS[2]._replace(check=LIMIT), FAULTS[3]]
+    document = merged(collected([Result(FAULTS[1], Verdict.MISSED, 1)], made_at | {"commit": "b" * 40}), kept, changed)
+    assert [(row["fault"], row["verdict"], row["commit"][0]) for row in document["rows"]] == [
+        (FAULTS[0].name, "caught", "a"),
+        (FAULTS[1].name, "missed", "b"),
+    ]
+    assert document["caught"] == 1
 
 
 def test_a_name_that_no_fault_has(capsys: pytest.CaptureFixture[str]) -> None:
