@@ -3,7 +3,8 @@
     python -m lab.faults [--only NAME ...] [--quick] [--json] [--evidence]
 
 --only runs the faults whose names contain this; --quick those that run in the tests; --evidence writes docs/evidence/faults.*, where faults
-that were not run now, and have not changed, keep their last result with its commit. Exit status: 0 when every fault was caught, 1 when not, 2 for the command line.
+that were not run now, and have not changed, keep their last result with its commit. Exit status: 0 when every fault was caught, 1 when not,
+2 for the command line.
 """
 
 import argparse
