@@ -10,7 +10,6 @@ from random import Random
 from core.client.attempts import Hand
 from core.reasons import Carrier
 from core.values import CloseSession, PathEvent
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import arrive, here, there
 from tests.core.frames import v4
 from tests.core.world import MS, World

@@ -20,7 +20,6 @@ from core.session.table import MACHINE
 from core.values import Endpoint, Fact, Path
 from core.wire.layout import INIT_MAC1, SIZES
 from core.wire.macs import k1, mac
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.client.playbooks import WAYS as CLIENT_WAYS
 from tests.core.engine.device import arrive, confirm, here, knock, proven, says, there
 from tests.core.exposed import laid_open

@@ -6,7 +6,6 @@ from core.reasons import Carrier, Event, Reason, Status
 from core.session.states import State as SessionState
 from core.values import CompareAndSet, Endpoint, PathEvent
 from core.wire.messages import data_header
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import arrive, confirm, here, inner_ip, judged, knock, payloads, proven, says, there
 from tests.core.frames import v4
 from tests.core.session.bringing import leave
