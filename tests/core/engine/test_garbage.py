@@ -5,6 +5,7 @@ JVP_GARBAGE sets how many frames are thrown, 30,000 unless told.
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -97,7 +98,7 @@ def test_garbage_changes_nothing_at_a_gateway(way: str) -> None:
     thrown = garbage(dice, world)
     for _ in range(EACH // 5 + 1):
         frames, place = [next(thrown) for _ in range(5)], dice.choice(places)
-        world.gateway_does(lambda frames=frames, place=place: world.gateway.receive(frames, place, world.now))  # type: ignore[misc]  # defaults bind the loop's values
+        world.gateway_does(partial(world.gateway.receive, frames, place, world.now))
     after = (session.facts(), session.next, laid_open(session.secrets), session.active, session.candidate, session.binding_version)
     assert after == before
     assert all(now <= then for now, then in zip(sizes(world), kept, strict=True))
@@ -117,7 +118,7 @@ def test_garbage_changes_nothing_at_a_client(state: int) -> None:
     thrown = garbage(dice, world)
     for _ in range(EACH // 5 + 1):
         frames, place = [next(thrown) for _ in range(5)], dice.choice(places)
-        world.host.does(lambda frames=frames, place=place: client.receive(frames, place, world.now))  # type: ignore[misc]  # defaults bind the loop's values
+        world.host.does(partial(client.receive, frames, place, world.now))
     after = (client.facts(), client.committed, client.draining, list(client.confirming), dict(client.attempts), dict(client.hands))
     assert after == before
     assert (world.host.down, len(world.sent)) == (down, sent)

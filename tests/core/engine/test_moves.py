@@ -1,5 +1,7 @@
 """A session goes where its client goes: other carrier, other address, unnoticed address; and never where only a stranger says."""
 
+from functools import partial
+
 from core import limits
 from core.client.states import State
 from core.reasons import Carrier, Event, Reason, Status
@@ -301,7 +303,7 @@ def test_a_stream_that_closes_while_its_move_is_asked_is_not_forgotten() -> None
     epoch = proven(world, paths[1])
     says(world, epoch, confirm(world))
     for path in reversed(paths):
-        world.gateway_does(lambda path=path: world.gateway.path_event(there(path), PathEvent.CLOSED, world.now))  # type: ignore[misc]  # the default binds the loop's value
+        world.gateway_does(partial(world.gateway.path_event, there(path), PathEvent.CLOSED, world.now))
     world.release()
     world.run(10)
     assert world.session.state is SessionState.RECOVERING
