@@ -299,8 +299,7 @@ def test_a_stream_that_closes_while_its_move_is_asked_is_not_forgotten() -> None
     world.run_until(lambda: world.session.state is SessionState.RECOVERING)
     world.store.silent = True
     paths = [here(world.host, 700 + serial, Carrier.TCP, serial) for serial in (1, 2)]
-    proven(world, paths[0])
-    epoch = proven(world, paths[1])
+    _, epoch = [proven(world, path) for path in paths]
     says(world, epoch, confirm(world))
     for path in reversed(paths):
         world.gateway_does(partial(world.gateway.path_event, there(path), PathEvent.CLOSED, world.now))
