@@ -152,9 +152,9 @@ class _Holder:
 
         At arrival, so that the sender learns nothing: a rule for what leaves makes the sender's own call fail with EPERM.
         """
-        from pyroute2.netlink.nfnetlink.nftsocket import Meta  # noqa: PLC0415 - see above
-        from pyroute2.nftables.expressions import genex, verdict  # noqa: PLC0415 - see above
-        from pyroute2.nftables.main import NFTables  # noqa: PLC0415 - see above
+        from pyroute2.netlink.nfnetlink.nftsocket import Meta  # noqa: PLC0415 - nf_tables is loaded by the first order that blocks something
+        from pyroute2.nftables.expressions import genex, verdict  # noqa: PLC0415 - nf_tables, with the first order that blocks
+        from pyroute2.nftables.main import NFTables  # noqa: PLC0415 - nf_tables, with the first order that blocks
 
         def equals(value: bytes) -> dict[str, Any]:
             return genex("cmp", {"sreg": 1, "op": 0, "data": {"attrs": [("NFTA_DATA_VALUE", value)]}})  # type: ignore[no-any-return]  # pyroute2 has no types

@@ -6,6 +6,7 @@ dead path. Every output of the core is executed in list order; nothing else happ
 
 import signal
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -69,7 +70,7 @@ class Driver:
         self.on_signal: Callable[[int], object] = lambda _number: None
         self.on_burst: Callable[[Path], None] = lambda _path: None
         for transport in self.transports:
-            transport.register(self.poll.watcher(lambda fd, transport=transport: self._arrived(transport, fd)))  # type: ignore[misc]  # the default binds the loop's variable
+            transport.register(self.poll.watcher(partial(self._arrived, transport)))
         self.poll.watcher(lambda _fd: self._inner()).watch(port.fileno())
         if link:
             self.poll.watcher(lambda _fd: link.tick(boottime())).watch(link.fileno())

@@ -18,6 +18,8 @@ EXPECTED EVIDENCE
     TRAFFIC_REFUSED / REPLY_BAD_PROOF
 """
 
+from functools import partial
+
 import pytest
 
 from core.client.contact import ClientPolicy
@@ -94,7 +96,7 @@ def test_towards_the_client(kind: str) -> None:
     with untouched(world, host) as seen:
         for place in range(len(frame)):
             damaged = flipped(frame, place, place % 8)
-            host.does(lambda damaged=damaged: host.client.receive([damaged], path, world.now))  # type: ignore[misc]  # the default binds the loop's value
+            host.does(partial(host.client.receive, [damaged], path, world.now))
         assert not seen.answers()
         refused = seen.refusals()
     assert refused[Reason.REPLY_BAD_PROOF] >= len(frame) - 12

@@ -86,7 +86,7 @@ def step(event: Event, reason: Reason, version: int, states: tuple[State, State]
     """A fact about a transition of a session."""
     fact = Fact(event, reason, 0, 0, Instant(version * 1_000), correlation=b"correlates these", state_from=states[0], state_to=states[1])
     return fact._replace(state_version=version, device=bytes(31) + b"\1", remote=REMOTE, carrier_from=1, carrier_to=1)._replace(
-        **other  # type: ignore[arg-type]  # as above
+        **other  # type: ignore[arg-type]  # fields of a fact by name, each of its own type
     )
 
 

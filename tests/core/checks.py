@@ -16,7 +16,7 @@ from tests.core.world import WORLDS, World
 
 @pytest.fixture(autouse=True)
 def sound_worlds() -> Iterator[None]:
-    """Check every world that the test made. A module of tests that imports this name has the check for all its tests."""
+    """Check every world that the test made. A conftest.py that names this has the check for all tests beside and below it."""
     WORLDS.clear()
     yield
     for world in WORLDS:

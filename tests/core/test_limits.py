@@ -12,7 +12,6 @@ from core.client.attempts import Hand
 from core.crypto import replay
 from core.reasons import Carrier
 from core.wire import layout
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import arrive, here, there
 from tests.core.world import MS, World
 from tests.support import ROOT

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256, shake_256
 from typing import Final
 
@@ -92,7 +93,7 @@ class Store:
             self.kept = []
         if not self.mute:
             for answer, tell in self.answers:
-                later(lambda answer=answer, tell=tell: tell(answer))  # type: ignore[misc]  # defaults bind the loop's values
+                later(partial(tell, answer))
             self.answers = []
 
     def execute(self, ask: Ask) -> Answer:

@@ -305,7 +305,7 @@ class World:
                 self.gateway_does(lambda: self.gateway.tick(self.now))
             for host in awake:
                 if (at := host.client.deadline()) is not None and at <= self.now:
-                    host.does(lambda host=host: host.client.tick(self.now))  # type: ignore[misc]  # the default binds the loop's value
+                    host.does(partial(host.client.tick, self.now))
             if every and self.now >= next_call:
                 next_call = Instant(self.now + int(step_ms * MS))
                 every()

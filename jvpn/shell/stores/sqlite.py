@@ -206,7 +206,7 @@ class SqliteStore:
             if len(group) > 1 and (not busy or isinstance(ask.operation, Get | Live)):
                 try:
                     (answer,) = self._commit([ask])
-                except Exception as error:  # noqa: BLE001 - the same as for the group
+                except Exception as error:  # noqa: BLE001 - whatever one operation meets, the others of the group are tried
                     self._complain(error, 1)
             answers.append(answer)
         return answers

@@ -13,7 +13,6 @@ from core.wire.epoch import Epoch
 from core.wire.inner import Ack, Health, encode
 from core.wire.layout import Kind
 from core.wire.records import Probe, pack
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.client.playbooks import WAYS
 from tests.core.engine.knocking import crowd
 from tests.core.frames import Sent

@@ -12,7 +12,6 @@ from core.values import Connect, Dial, Instant, Output, PathEvent
 from core.wire.inner import encode
 from core.wire.layout import Change, Kind
 from core.wire.records import Close, Hint, ProbeAck, pack
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.client.playbooks import seeking
 from tests.core.frames import Sent, v4
 from tests.core.session.bringing import suspended

@@ -12,7 +12,6 @@ from core.values import Connect, Endpoint, Instant, Path
 from core.wire.inner import encode
 from core.wire.layout import Change, Kind
 from core.wire.records import Hint, pack
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.frames import Sent, v4
 from tests.core.world import GATEWAY_AT, World
 

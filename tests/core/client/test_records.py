@@ -9,7 +9,6 @@ from core.reasons import Carrier, Cause, Event, Reason
 from core.values import CloseSession, Connect, Fact, Instant, Output, PathEvent, Route
 from core.wire.epoch import Epoch
 from core.wire.layout import Change
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.client.playbooks import seeking
 from tests.core.frames import v4
 from tests.core.world import STRAIGHT, World

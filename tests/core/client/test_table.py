@@ -15,7 +15,6 @@ from core.reasons import Cause
 from core.values import Instant, Record
 from core.wire.epoch import Epoch
 from core.wire.layout import Change
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.client.playbooks import PLAYBOOKS, WAYS
 from tests.core.world import World
 

@@ -5,7 +5,6 @@ import pytest
 from core import limits
 from core.reasons import Event, Reason
 from core.values import ROW_LIVE, ROW_TOMBSTONE, Admission, AllowList, Answer, Live, Outcome, Tombstone
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.frames import v4
 from tests.core.world import World
 

@@ -10,7 +10,6 @@ from core.reasons import Carrier, Event, Reason
 from core.values import Connect, Endpoint
 from core.wire.messages import parse
 from core.wire.records import Cookie
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.knocking import arrive, crowd, hand, resps
 from tests.core.frames import v4
 from tests.core.world import STRAIGHT, World

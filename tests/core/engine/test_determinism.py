@@ -4,13 +4,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from hashlib import sha256
 from random import Random
 
 from core.client.attempts import Hand
 from core.reasons import Carrier
 from core.values import CloseSession, PathEvent
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import arrive, here, there
 from tests.core.frames import v4
 from tests.core.world import MS, World
@@ -44,7 +44,7 @@ def eventful(seed: str) -> World:
     world.start_gateway()
     world.run(5_000, live, step_ms=40)
     for handle in list(world.desk.sessions):
-        world.gateway_does(lambda handle=handle: world.gateway.command(CloseSession(handle), world.now))  # type: ignore[misc]  # the default binds the loop's value
+        world.gateway_does(partial(world.gateway.command, CloseSession(handle), world.now))
     world.run(1_000)
     return world
 

@@ -13,7 +13,6 @@ from core.session.desk import Policy
 from core.session.session import Session
 from core.session.states import State
 from core.values import ROW_LIVE, ROW_TOMBSTONE, Admission, AllowList, CloseSession, Device, PathEvent, Settle
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import here, payloads, there
 from tests.core.frames import v4
 from tests.core.session.bringing import leave, pending

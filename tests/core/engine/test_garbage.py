@@ -5,6 +5,7 @@ JVP_GARBAGE sets how many frames are thrown, 30,000 unless told.
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -20,7 +21,6 @@ from core.session.table import MACHINE
 from core.values import Endpoint, Fact, Path
 from core.wire.layout import INIT_MAC1, SIZES
 from core.wire.macs import k1, mac
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.client.playbooks import WAYS as CLIENT_WAYS
 from tests.core.engine.device import arrive, confirm, here, knock, proven, says, there
 from tests.core.exposed import laid_open
@@ -98,7 +98,7 @@ def test_garbage_changes_nothing_at_a_gateway(way: str) -> None:
     thrown = garbage(dice, world)
     for _ in range(EACH // 5 + 1):
         frames, place = [next(thrown) for _ in range(5)], dice.choice(places)
-        world.gateway_does(lambda frames=frames, place=place: world.gateway.receive(frames, place, world.now))  # type: ignore[misc]  # defaults bind the loop's values
+        world.gateway_does(partial(world.gateway.receive, frames, place, world.now))
     after = (session.facts(), session.next, laid_open(session.secrets), session.active, session.candidate, session.binding_version)
     assert after == before
     assert all(now <= then for now, then in zip(sizes(world), kept, strict=True))
@@ -118,7 +118,7 @@ def test_garbage_changes_nothing_at_a_client(state: int) -> None:
     thrown = garbage(dice, world)
     for _ in range(EACH // 5 + 1):
         frames, place = [next(thrown) for _ in range(5)], dice.choice(places)
-        world.host.does(lambda frames=frames, place=place: client.receive(frames, place, world.now))  # type: ignore[misc]  # defaults bind the loop's values
+        world.host.does(partial(client.receive, frames, place, world.now))
     after = (client.facts(), client.committed, client.draining, list(client.confirming), dict(client.attempts), dict(client.hands))
     assert after == before
     assert (world.host.down, len(world.sent)) == (down, sent)

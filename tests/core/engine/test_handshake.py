@@ -18,7 +18,6 @@ from core.wire.inner import encode
 from core.wire.layout import Kind
 from core.wire.messages import parse
 from core.wire.records import Close, Resp, pack
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import confirm
 from tests.core.engine.knocking import arrive, crowd, hand, keys, resps
 from tests.core.exposed import laid_open

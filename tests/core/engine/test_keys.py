@@ -8,7 +8,6 @@ from core.reasons import Carrier, Cause, Event, Reason, Status
 from core.session.states import State
 from core.values import Instant
 from core.wire.layout import Change
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import arrive, confirm, here, inner_ip, judged, knock, payloads, says, there
 from tests.core.session.bringing import leave
 from tests.core.world import MS, World

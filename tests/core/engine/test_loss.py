@@ -9,7 +9,6 @@ from core import limits
 from core.client.contact import ClientPolicy
 from core.reasons import Carrier, Event, Reason
 from core.session.states import State
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.exposed import laid_open
 from tests.core.frames import v4
 from tests.core.world import MS, STRAIGHT, World

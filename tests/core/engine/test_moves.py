@@ -1,12 +1,13 @@
 """A session goes where its client goes: other carrier, other address, unnoticed address; and never where only a stranger says."""
 
+from functools import partial
+
 from core import limits
 from core.client.states import State
 from core.reasons import Carrier, Event, Reason, Status
 from core.session.states import State as SessionState
 from core.values import CompareAndSet, Endpoint, PathEvent
 from core.wire.messages import data_header
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import arrive, confirm, here, inner_ip, judged, knock, payloads, proven, says, there
 from tests.core.frames import v4
 from tests.core.session.bringing import leave
@@ -298,11 +299,10 @@ def test_a_stream_that_closes_while_its_move_is_asked_is_not_forgotten() -> None
     world.run_until(lambda: world.session.state is SessionState.RECOVERING)
     world.store.silent = True
     paths = [here(world.host, 700 + serial, Carrier.TCP, serial) for serial in (1, 2)]
-    proven(world, paths[0])
-    epoch = proven(world, paths[1])
+    _, epoch = [proven(world, path) for path in paths]
     says(world, epoch, confirm(world))
     for path in reversed(paths):
-        world.gateway_does(lambda path=path: world.gateway.path_event(there(path), PathEvent.CLOSED, world.now))  # type: ignore[misc]  # the default binds the loop's value
+        world.gateway_does(partial(world.gateway.path_event, there(path), PathEvent.CLOSED, world.now))
     world.release()
     world.run(10)
     assert world.session.state is SessionState.RECOVERING

@@ -9,7 +9,6 @@ from core.reasons import Event, Reason
 from core.session.desk import Policy
 from core.session.states import State
 from core.values import ROW_LIVE, ROW_TOMBSTONE, AllowList, CloseSession, Output, Row, Tombstone
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import arrive, here, knock
 from tests.core.engine.test_store import asked, row, the_move
 from tests.core.session.bringing import suspended

@@ -11,7 +11,6 @@ from core.reasons import CAUSE_REASON, Carrier, Cause, Event, Reason, Status
 from core.session.desk import Policy
 from core.values import Path
 from core.wire.layout import Change
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import arrive, confirm, here, judged, knock, says
 from tests.core.engine.flapping import Flapping
 from tests.core.exposed import laid_open

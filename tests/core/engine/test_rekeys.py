@@ -6,7 +6,6 @@ from core.session.desk import Policy
 from core.session.session import Session
 from core.wire.epoch import Epoch
 from core.wire.layout import Change
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.flapping import Flapping
 from tests.core.world import World
 

@@ -12,7 +12,6 @@ from core.reasons import Carrier, Event, Reason
 from core.session.desk import Policy
 from core.session.states import State
 from core.values import ROW_LIVE, ROW_TOMBSTONE, CloseSession, Device, Get, Path
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import arrive, here, knock, payloads
 from tests.core.frames import v4
 from tests.core.world import MS, World

@@ -7,7 +7,6 @@ from core.values import CloseSession
 from core.wire.inner import encode
 from core.wire.layout import Kind
 from core.wire.records import Probe, pack
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import says
 from tests.core.frames import v4
 from tests.core.world import INNER_GATEWAY, MS, Host, World

@@ -8,7 +8,6 @@ from core.crypto.chain import NONCE_LENGTH
 from core.reasons import Event, Reason, Status
 from core.session.states import State
 from core.values import ROW_LIVE, ROW_TOMBSTONE, CloseSession, CompareAndSet, Create, Get, Tombstone
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import arrive, here, judged, knock
 from tests.core.frames import v4
 from tests.core.session.bringing import suspended

@@ -5,7 +5,6 @@ from core.reasons import Event, Reason
 from core.session.session import Session
 from core.session.states import State
 from core.values import ROW_LIVE, CloseSession
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.frames import v4
 from tests.core.world import Host, World
 

@@ -13,7 +13,6 @@ from core.values import Instant
 from core.wire.inner import Ack, encode
 from core.wire.layout import Kind
 from core.wire.records import Close, Confirm, Hint, Probe, pack
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import arrive, confirm, here, inner_ip, judged, knock, payloads, proven, says, there
 from tests.core.frames import packet
 from tests.core.session.bringing import leave, lossy

@@ -11,7 +11,6 @@ from core.session.session import Session
 from core.session.states import Effect, State
 from core.session.table import CHANGES, MACHINE, ROWS, Facts
 from core.values import CloseSession
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.session.bringing import attached
 from tests.core.world import World
 
@@ -99,7 +98,7 @@ def test_an_effect_changes_only_its_facts(effect: Effect) -> None:
     """A row would do something that its effects do not say."""
     row = ROWS[0]._replace(effects=(effect,), goes_to=None)
     after = MACHINE.apply(PLAIN, row)
-    assert after == PLAIN._replace(version=4, **CHANGES[effect])  # type: ignore[arg-type]  # as above
+    assert after == PLAIN._replace(version=4, **CHANGES[effect])  # type: ignore[arg-type]  # facts by name, each of its own type
 
 
 def forget_the_keys(patch: pytest.MonkeyPatch) -> None:

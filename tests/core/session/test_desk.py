@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from core.reasons import Event, Reason
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.frames import v4
 from tests.core.world import World
 

@@ -6,7 +6,6 @@ from core.session.session import Candidate, Session
 from core.session.states import Input
 from core.session.table import ROWS, TABLE, Row
 from core.values import Instant, Path
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.session.playbooks import PLAYBOOKS
 
 

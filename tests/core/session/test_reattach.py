@@ -6,7 +6,6 @@ from core.reasons import Carrier, Cause, Event, Reason, Status
 from core.session.states import State
 from core.values import Instant
 from core.wire.layout import Change
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import arrive, confirm, here, judged, knock, proven, says
 from tests.core.session.bringing import leave
 from tests.core.world import World

@@ -10,7 +10,6 @@ from core.wire.inner import parse as parse_inner
 from core.wire.layout import Kind
 from core.wire.messages import parse, parse_data
 from core.wire.records import Confirm, ReattachResp, pack
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.frames import v4
 from tests.core.world import World
 

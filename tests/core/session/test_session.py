@@ -12,7 +12,6 @@ from core.wire.inner import parse as parse_inner
 from core.wire.layout import Kind
 from core.wire.messages import parse_data
 from core.wire.records import Close, pack
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import confirm, here, proven, says
 from tests.core.session.bringing import attached, leave, recovering
 from tests.core.world import World

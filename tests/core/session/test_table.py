@@ -11,7 +11,6 @@ from core.session.session import Session
 from core.session.states import DECIDES_WHILE_ASKED, PRIORITY, Input, State
 from core.session.table import EVIDENCE, MACHINE, ROWS, TABLE
 from core.values import Ask, CompareAndSet, Create, Fact, Record, Tombstone
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.session.bringing import WAYS, offer
 from tests.core.world import World
 

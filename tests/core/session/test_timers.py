@@ -11,7 +11,6 @@ from core.session.timers import judge
 from core.values import CloseSession, Endpoint, Instant
 from core.wire.epoch import Epoch
 from core.wire.layout import Change
-from tests.core.checks import sound_worlds  # noqa: F401 - a fixture for all tests of this module
 from tests.core.engine.device import arrive, confirm, here, inner_ip, knock, proven, says
 from tests.core.frames import v4
 from tests.core.session.bringing import attached, leave, pending, suspended, volatile

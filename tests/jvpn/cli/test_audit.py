@@ -85,7 +85,7 @@ def test_filters(jvpn: Jvpn, log: Path) -> None:
     assert early == [event for event in everything if str(event["time"]) < middle] != []
     assert late == [event for event in everything if str(event["time"]) >= middle]
     session = next(event["session"] for event in everything if "pseudonym" in (event.get("session") or {}))  # type: ignore[operator]  # a JSON object
-    assert shown(jvpn, log, "--session", session["pseudonym"])  # type: ignore[index]  # the same
+    assert shown(jvpn, log, "--session", session["pseudonym"])  # type: ignore[index]  # it was chosen for its pseudonym
     assert shown(jvpn, log, "--session", "0" * 16) == []
     lines = jvpn("audit", "show", log, "--type", "SESSION_MOVED").out.splitlines()
     assert len(lines) == len([event for event in everything if event["event_type"] == "SESSION_MOVED"])
