@@ -128,7 +128,8 @@ def page(document: dict[str, Any]) -> list[str]:
         "Made by `make mutants`, not by hand. Each mutant is one small change of a function; killed means that a test failed. A mutant of",
         "a text changes only what a claim or an error says. Tables are not functions: their rows are held to by tests of their own. What",
         "survived is explained in [survivors.toml](../../lab/mutants/survivors.toml). Plans that are not here were not run; where mutants",
-        "were not run, those that were are a sample, chosen by a digest of the change.",
+        "were not run, those that were are a sample, chosen by dice; tests were written for what survived of it, so of the rest a smaller",
+        "part may be noticed than of the sample.",
     ]
     for name, plan in document["plans"].items():
         lines += [
