@@ -11,7 +11,7 @@ from core.keys.table import MACHINE, ROWS, TABLE, Facts, Row
 from core.reasons import Event, Reason
 from core.values import Fact, Instant
 from jvpn.keys.documents import Revoked
-from jvpn.keys.life import Key, Validity
+from jvpn.keys.life import Key, Times, Validity
 from tests.jvpn.keys.making import NOW, static
 
 P, A, R, D, C, X = State
@@ -183,3 +183,18 @@ def test_rows_and_effects_are_all_used() -> None:
     assert {row.heard for row in ROWS} == set(Input)
     check: Callable[[Facts], bool] = MACHINE.always[0]
     assert check(SOUND[A])
+
+
+@pytest.mark.parametrize(
+    ("times", "holds"),
+    [
+        (Times(), True),
+        (Times(NOW), True),
+        (Times(NOW + 1), False),
+        (Times(0, NOW + 1), True),
+        (Times(0, NOW), False),
+    ],
+)
+def test_a_time_has_its_first_second_and_not_its_last(times: Times, holds: bool) -> None:
+    """[K-41] A device would come in a second before its time or after it."""
+    assert times.hold(NOW) is holds

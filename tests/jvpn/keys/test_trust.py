@@ -197,3 +197,31 @@ def test_what_a_document_says_is_what_was_written() -> None:
     assert new.not_before < old.not_after
     assert (trust.keyset.version, trust.revocations.version) == (3, 2)
     assert trust.revocations.expires - trust.revocations.created <= limits.REVOCATIONS_LIFE_S
+
+
+def test_the_keys_of_one_gateway_follow_each_other() -> None:
+    """[K-33] A gateway would offer an old key for ever, or one whose time has not come."""
+    trust = offered(Trust(PIN), making.ROOT, making.set_of(making.keyset()))
+    old, new = trust.listing(making.static("old")), trust.listing(making.static("new"))
+    assert old
+    assert new
+    assert trust.listing(making.static("lost")) is None
+    assert trust.successor(old, NOW) == new
+    assert trust.successor(old, new.not_before - 1) is None
+    assert trust.successor(new, NOW) is None
+    assert Trust(PIN).listing(making.static("old")) is None
+    assert Trust(PIN).successor(old, NOW) is None
+
+
+def test_a_client_begins_nothing_under_a_key_that_is_not_valid() -> None:
+    """[K-39] A client would give its identity to whoever holds a key that was revoked, is over, or was never listed."""
+    lost = making.static("lost")
+    stale = offered(Trust(PIN), making.ROOT, making.set_of(making.keyset()))
+    assert stale.beginning(making.static("new"), NOW) is Reason.REVOCATIONS_STALE
+    unlisted = offered(Trust(PIN), making.ROOT, making.revoking(making.revocations()))
+    assert unlisted.beginning(making.static("new"), NOW) is Reason.KEY_OUTDATED
+    trust = offered(stale, making.revoking(making.revocations()))
+    assert trust.beginning(lost, NOW) is Reason.KEY_REVOKED
+    assert trust.beginning(making.static("found"), NOW) is Reason.KEY_OUTDATED
+    assert trust.beginning(making.static("new"), NOW) is None
+    assert trust.beginning(making.static("old"), NOW) is None
