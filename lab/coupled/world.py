@@ -23,6 +23,7 @@ T = TypeVar("T")
 Action = tuple[Any, ...]
 ORDERS: Final = (Input.OPERATOR_CLOSE, Input.KEY_REVOKED, Input.KEY_OUTDATED)
 CLIENT_ORDERS: Final = (ClientInput.OPERATOR_CLOSE, ClientInput.KEY_REVOKED, ClientInput.KEY_OUTDATED)
+CLOSES: Final = (ClientInput.OPERATOR_CLOSE, ClientInput.KEY_REVOKED, ClientInput.KEY_OUTDATED)
 QUALITY: Final = (Input.QUALITY_LOW, Input.QUALITY_STABLE)
 
 
@@ -44,7 +45,7 @@ class Bounds(NamedTuple):
     faults: int = 0  # operations that the store does not perform, or performs and calls failed
     unordered: int = 0  # whether the store performs what waits in any order, beyond O-1
     orders: int = 0  # of an operator or the allow list
-    closes: int = 0  # by the client's user, or because its gateway's key is over
+    closes: int = 0  # by the client's user, or by what it learns of keys, or because its gateway's key is over
     says: int = 0  # inner packets of the client
     quality: int = 0  # verdicts about a path's quality
     attacker: int = 1  # whether frames also come from an address of the adversary

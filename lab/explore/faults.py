@@ -17,6 +17,7 @@ from core.client.states import Input as ClientInput
 from core.engine.data import DataPlane
 from core.engine.gateway import Gateway
 from core.machine import Machine
+from core.reasons import Event
 from core.session import reattach
 from core.session.session import Session
 from core.session.states import Effect, Input, State
@@ -118,7 +119,8 @@ def resume_without_certainty(stack: ExitStack) -> None:
 def tombstone_by_a_fenced_owner(stack: ExitStack) -> None:
     """Who has lost a session ends it for everybody."""
     cells = Session.machine.cells.items()
-    table({at: row._replace(effects=(*row.effects, Effect.ASK_TOMBSTONE)) for at, row in cells if row.clause == "G-37"}, stack)
+    ended = {"event": Event.SESSION_ENDED}
+    table({at: row._replace(**ended, effects=(*row.effects, Effect.ASK_TOMBSTONE)) for at, row in cells if row.clause == "G-37"}, stack)
 
 
 def no_suspension(stack: ExitStack) -> None:
