@@ -27,11 +27,6 @@ REATTACH_RETRY_NS: Final = 50 * MILLISECOND  # doubling up to the cap
 REATTACH_RETRY_CAP_NS: Final = 1 * SECOND
 HINT_INTERVAL_NS: Final = 1 * SECOND  # hints sent, and hints obeyed
 STORE_TIMEOUT_NS: Final = 2 * SECOND
-DOCUMENT_BYTES_MAX: Final = 1_048_576  # of a signed document's file
-DOCUMENT_SIGNATURES_MAX: Final = 16  # of one document, and keys of one role
-ROOT_THRESHOLD_MIN: Final = 2
-REVOCATIONS_LIFE_S: Final = 24 * 3_600  # from created to expires, at most
-CLOCK_TOLERANCE_S: Final = 300  # how far a document's times and this machine's clock may differ
 
 # --- Policy: defaults, and the bounds inside which a configuration may move them. -----------------------------------
 LIFETIME_S: Final = 8 * 3_600

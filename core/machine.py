@@ -1,6 +1,6 @@
 """What both machines are made of: the rows of a table, what a step does to facts, claims, and the loop that hears.
 
-Facts are a NamedTuple with `state`, `version` and booleans: the abstract record that the claims speak about.
+Facts are a NamedTuple with `state`, `version` and booleans, in this order: the abstract record that the claims speak about.
 """
 
 from abc import ABC, abstractmethod
@@ -52,17 +52,20 @@ class Machine(NamedTuple, Generic[S, H, E, F]):
     def apply(self, facts: F, row: Row[S, H, E]) -> F:
         """Return the facts after an accepted transition by `row`."""
         before: Any = facts
-        after: F = before._replace(state=row.goes_to or before.state, version=before.version + 1)
+        values = [row.goes_to or before.state, before.version + 1, *before[2:]]
         for effect in row.effects:
-            after = after._replace(**self.changes.get(effect, {}))  # type: ignore[attr-defined]  # facts are a NamedTuple
+            for name, value in self.changes[effect].items() if effect in self.changes else ():
+                values[before._fields.index(name)] = value
+        after: F = before._make(values)
         return after
 
     def check(self, before: F, after: F) -> None:
         """Raise Invariant naming the first claim that this step breaks."""
-        for claim in self.always:
-            require(claim(after), claim.__doc__ or claim.__name__)
-        for step in self.step:
-            require(step(before, after), step.__doc__ or step.__name__)
+        broken = [claim.__doc__ for claim in self.always if not claim(after)] + [
+            step.__doc__ for step in self.step if not step(before, after)
+        ]
+        if broken:
+            raise Invariant(broken[0])
 
 
 class Actor(ABC, Generic[S, H, E, F, X]):

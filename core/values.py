@@ -92,8 +92,6 @@ class Record(NamedTuple): fact: Fact
 class Route(NamedTuple): session: int; addresses: tuple[bytes, ...]; up: bool
 # Client only: open a path of this carrier; `path_event` says whether it worked.
 class Dial(NamedTuple): carrier: int
-# fmt: on
-
 
 Operation = Get | Create | CompareAndSet | Tombstone | Live
 Order = CloseSession | AllowList | Keyring | Admission | Connect | Settle

@@ -6,6 +6,7 @@ python -m lab.docgen --check    exit status 1 and the names of stale documents
 A document that people write keeps a generated part between `<!-- generated: NAME -->` and `<!-- end of NAME -->`.
 """
 
+import inspect
 import re
 import sys
 import tomllib
@@ -23,6 +24,7 @@ import core.keys.table
 import core.session.states
 import core.session.table
 from core import limits
+from jvpn.keys import limits as documents
 from lab import threats
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -119,13 +121,14 @@ def claims_list(module: ModuleType) -> str:
 
 
 def limits_table() -> str:
-    """Return every bound of core/limits.py by its section."""
+    """Return every bound of the core and of documents by its section."""
     out: list[tuple[str, list[tuple[str, ...]]]] = []
-    for line in (ROOT / "core" / "limits.py").read_text(encoding="utf-8").splitlines():
-        if found := SECTION.match(line):
-            out.append((found[1], []))
-        elif (found := LIMIT.match(line)) and out:
-            out[-1][1].append((f"`{found[1]}`", amount(found[1], getattr(limits, found[1]), found[2]), found[3] or ""))
+    for module in (limits, documents):
+        for line in inspect.getsource(module).splitlines():
+            if found := SECTION.match(line):
+                out.append((found[1], []))
+            elif (found := LIMIT.match(line)) and out:
+                out[-1][1].append((f"`{found[1]}`", amount(found[1], getattr(module, found[1]), found[2]), found[3] or ""))
     return "\n\n".join(f"**{name}**\n\n{table(('name', 'value', 'what'), rows)}" for name, rows in out)
 
 

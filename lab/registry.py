@@ -54,14 +54,14 @@ def reasons_module(registry: dict[str, Any]) -> str:
         enum = ENUMS[section]
         pairs = [f"{enum}.{entry['name']}: Reason.{entry['reason']}" for entry in registry[section] if "reason" in entry]
         lines += _block(f"{name}: Final[Mapping[{enum}, Reason]] = MappingProxyType({{", pairs, "})")
-    return "\n".join([*lines, "# fmt: on", ""])
+    return "\n".join([*lines, ""])
 
 
 def _block(head: str, items: list[str], tail: str) -> list[str]:
     """Return the items between head and tail, as many to a line as fit."""
     joined = ", ".join(item.replace(" ", "\0") for item in items)
-    text = textwrap.wrap(joined, width=WIDTH, initial_indent="    ", subsequent_indent="    ")
-    return [head, *(line.replace("\0", " ") for line in text), tail]
+    text = textwrap.wrap(head.replace(" ", "\0") + joined + tail, width=WIDTH, subsequent_indent="    ")
+    return [line.replace("\0", " ") for line in text]
 
 
 def main(arguments: list[str]) -> int:

@@ -38,7 +38,7 @@ TEXTS: Final = frozenset({"str", "repr", "format", "print", "ascii", "hash", "bo
 EXPOSED_IN: Final[Mapping[str, frozenset[str]]] = {
     "core.crypto.chain": frozenset({"correlation_of", "reattach_prologue", "seal"}),
     "core.crypto.noise": frozenset({"SymmetricState.mix_key_and_hash"}),
-    "core.crypto.primitives": frozenset({"AesBlock.__init__", "argon2id", "hkdf", "hmac_sha256", "new_cipher"}),
+    "core.crypto.primitives": frozenset({"AesBlock.__init__", "argon2id", "expand", "hkdf", "hmac_sha256", "new_cipher"}),
     "jvpn.shell.keyfile": frozenset({"ratchet"}),
 }
 SHELL: Final = (

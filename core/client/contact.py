@@ -1,7 +1,7 @@
 """What a client holds, how it makes contact (handshakes, attempts, confirmations), and its clocks."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from core import limits
 from core.client.attempts import Attempt, Confirming, Hand, Keys, Life, Newborn
@@ -40,8 +40,7 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
         self.keys, self.policy, self._entropy = keys, policy, entropy
         self.state, self.paths, self.out = State.IDLE, dict[int, Path](), list[Output]()
         self.life: Life | None = None
-        self.committed: Epoch | None = None
-        self.draining: Epoch | None = None
+        self.committed = self.draining = cast("Epoch | None", None)
         self.confirming: list[Confirming] = []
         self.newborn: Newborn | None = None
         self.attempts: dict[int, Attempt] = {}
@@ -49,12 +48,11 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
         self.hand_tries, self.cookies, self.acknowledged = 0, 0, False
         self.at: dict[str, Instant] = {}
         self.heard_at = self.sent_at = self.moved_at = self.sought_at = Instant(0)
-        self.waiting_since: Instant | None = None
+        self.waiting_since = self._hinted_at = cast("Instant | None", None)
         self.patience = limits.REATTACH_RETRY_CAP_NS
         self.round_trip_ns = self._probe_id = self._last = 0
         self._serial = first_serial
         self.cause = Cause.PATH_DEAD
-        self._hinted_at: Instant | None = None
         self.refusals = Tally(self._refused, limits.REFUSALS_PER_SECOND, limits.SUMMARY_NS)
 
     def facts(self) -> Facts:

@@ -1,9 +1,10 @@
 """Keys that outlive a handshake: birth of a session, the chain of attempts, locators, and the sealed part of a session's row."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.crypto.noise import Handshake
-from core.crypto.primitives import TAG_LENGTH, AesBlock, TagMismatch, expand, new_cipher, same
+from core.crypto.primitives import BLOCK_LENGTH, TAG_LENGTH, AesBlock, TagMismatch, expand, new_cipher, same
 from core.crypto.secret import Holder, Secret
 from core.errors import require
 
@@ -72,8 +73,16 @@ class Locators(Holder):
 
     def open(self, locator: bytes) -> tuple[int, int] | None:
         """Return (handle, attempt) of a locator of 16 bytes, or None when it was not made under this key (2^-64: a chance hit)."""
-        block = self._block.decrypt(locator)
-        return (int.from_bytes(block[:6], "little"), int.from_bytes(block[6:8], "little")) if same(block[8:], bytes(8)) else None
+        return self.open_each((locator,)).get(locator)
+
+    def open_each(self, locators: Sequence[bytes]) -> dict[bytes, tuple[int, int]]:
+        """Return those of many locators that `open`, and as what: a flood of garbage costs little more than one."""
+        blocks, at, opened = self._block.decrypt(b"".join(locators)), 0, {}
+        for locator in locators:
+            if same(blocks[at + 8 : at + BLOCK_LENGTH], bytes(8)):
+                opened[locator] = int.from_bytes(blocks[at : at + 6], "little"), int.from_bytes(blocks[at + 6 : at + 8], "little")
+            at += BLOCK_LENGTH
+        return opened
 
 
 def seal(kek: Secret, nonce: bytes, session_id: Secret, chain: Secret, row: bytes) -> bytes:

@@ -3,7 +3,7 @@
 A pattern is a row of tokens; `Handshake` interprets it, in one loop for writing and one for reading, over one `SymmetricState`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple, cast
 
 from core.crypto.primitives import HASH_LENGTH, KEY_LENGTH, TAG_LENGTH, Kem, KemKey, PrivateKey, hkdf, new_cipher, nonce, sha256
@@ -29,7 +29,9 @@ KKPSK0 = Pattern(b"Noise_KKpsk0_25519_ChaChaPoly_SHA256",         "ir", ("psk", 
 
 _STATIC, _KEM_PUBLIC, _KEM_CIPHERTEXT = KEY_LENGTH + TAG_LENGTH, 1184 + TAG_LENGTH, 1088 + TAG_LENGTH  # as sealed
 _KEM_SEED_LENGTH = 64
+_MIXING = frozenset({"e", "psk", "ee", "es", "se", "ss"})  # tokens that seal nothing
 _FINISHED = 4  # turns: two to a message, odd within one
+NO_KEY = Secret(b"")  # is refused by `new_cipher`: nothing but an `e` is ever sent in the clear [H-5]
 
 
 class SymmetricState(Holder):
@@ -39,8 +41,7 @@ class SymmetricState(Holder):
 
     def __init__(self, name: bytes) -> None:
         self.hash = name.ljust(HASH_LENGTH, b"\0") if len(name) <= HASH_LENGTH else sha256(name)
-        # An empty key is refused by `new_cipher`: nothing but an `e` is ever sent in the clear [H-5].
-        self.chaining_key, self.key, self.n = Secret(self.hash), Secret(b""), 0
+        self.chaining_key, self.key, self.n = Secret(self.hash), NO_KEY, 0
 
     def copy(self) -> "SymmetricState":
         """Return an independent twin."""
@@ -52,16 +53,16 @@ class SymmetricState(Holder):
         """Add `data` to the transcript."""
         self.hash = sha256(self.hash + data)
 
-    def mix_key(self, material: Secret) -> None:
-        """Add `material` to the chaining key and replace the key. Leaks: nothing but lengths."""
-        self.chaining_key, self.key = hkdf(self.chaining_key, material, 2)
-        self.n = 0
+    def mix_key(self, material: Secret, *, keyed: bool = True) -> None:
+        """Add `material` to the chaining key and replace the key, by none unless `keyed`. Leaks: nothing but lengths."""
+        self.chaining_key, *key = hkdf(self.chaining_key, material, 1 + keyed)
+        self.key, self.n = key[0] if keyed else NO_KEY, 0
 
-    def mix_key_and_hash(self, material: Secret) -> None:
-        """Add a pre-shared key to both. Leaks: nothing but lengths."""
-        self.chaining_key, data, self.key = hkdf(self.chaining_key, material, 3)
+    def mix_key_and_hash(self, material: Secret, *, keyed: bool = True) -> None:
+        """Add a pre-shared key to both; replace the key, by none unless `keyed`. Leaks: nothing but lengths."""
+        self.chaining_key, data, *key = hkdf(self.chaining_key, material, 2 + keyed)
         self.mix_hash(data.expose())
-        self.n = 0
+        self.key, self.n = key[0] if keyed else NO_KEY, 0
 
     def encrypt_and_hash(self, plaintext: bytes) -> bytes:
         """Return `plaintext` sealed under the key with the transcript as associated data. Leaks: its length."""
@@ -109,11 +110,11 @@ class Handshake(Holder):
         Leaks: lengths, and a refusal of a public value.
         """
         tokens, state, message = self._take_turn(writes=True), self.symmetric, b""
-        for token in tokens:
+        for token, keyed in tokens:
             match token:
                 case "e":
                     self._ephemeral = PrivateKey(self._entropy(KEY_LENGTH))
-                    message += self._mix_ephemeral(self._ephemeral.public)
+                    message += self._mix_ephemeral(self._ephemeral.public, keyed=keyed)
                 case "s":
                     message += state.encrypt_and_hash(self._static.public)
                 case "e1":
@@ -122,9 +123,9 @@ class Handshake(Holder):
                 case "ekem1":
                     secret, ciphertext = self._kem.encapsulate(self._remote_kem)
                     message += state.encrypt_and_hash(ciphertext)
-                    state.mix_key(secret)
+                    state.mix_key(secret, keyed=keyed)
                 case _:
-                    self._mix(token)
+                    self._mix(token, keyed=keyed)
         message += state.encrypt_and_hash(payload)
         self._turn += 1
         return message
@@ -136,11 +137,11 @@ class Handshake(Holder):
         Leaks: lengths, which token failed, and whatever `admit` leaks.
         """
         tokens, state = self._take_turn(writes=False), self.symmetric
-        for token in tokens:
+        for token, keyed in tokens:
             match token:
                 case "e":
                     self._remote_ephemeral, message = message[:KEY_LENGTH], message[KEY_LENGTH:]
-                    self._mix_ephemeral(self._remote_ephemeral)
+                    self._mix_ephemeral(self._remote_ephemeral, keyed=keyed)
                 case "s":
                     sealed, message = message[:_STATIC], message[_STATIC:]
                     self.remote = state.decrypt_and_hash(sealed)
@@ -151,9 +152,9 @@ class Handshake(Holder):
                     self._remote_kem = state.decrypt_and_hash(sealed)
                 case "ekem1":
                     sealed, message = message[:_KEM_CIPHERTEXT], message[_KEM_CIPHERTEXT:]
-                    state.mix_key(self._kem_key.decapsulate(state.decrypt_and_hash(sealed)))
+                    state.mix_key(self._kem_key.decapsulate(state.decrypt_and_hash(sealed)), keyed=keyed)
                 case _:
-                    self._mix(token)
+                    self._mix(token, keyed=keyed)
         payload = state.decrypt_and_hash(message)
         self._turn += 1
         return payload
@@ -180,26 +181,27 @@ class Handshake(Holder):
         up, down, root = hkdf(self.symmetric.chaining_key, Secret(b""), 3)
         return up, down, root
 
-    def _take_turn(self, *, writes: bool) -> tuple[Token, ...]:
-        """Return the tokens of the next message. The turn is odd, and the object of no use, until that message is complete."""
+    def _take_turn(self, *, writes: bool) -> Iterator[tuple[Token, bool]]:
+        """Return the next message's tokens, each with whether anything is sealed under its key, and so whether there has to be one."""
         first = self._turn == 0
         require(self._turn in {0, 2} and writes == (self.initiator == first), "each message once, in order, and none after a refusal")
-        self._turn += 1
-        return self._pattern.request if first else self._pattern.reply
+        self._turn += 1  # odd, and the object of no use, until that message is complete
+        tokens = self._pattern.request if first else self._pattern.reply
+        return zip(tokens, [after not in _MIXING for after in (*tokens[1:], "payload")], strict=True)
 
-    def _mix_ephemeral(self, public: bytes) -> bytes:
+    def _mix_ephemeral(self, public: bytes, *, keyed: bool) -> bytes:
         """Add an ephemeral public key to the transcript, and with a psk to the key as well (Noise 9.2); return it."""
         self.symmetric.mix_hash(public)
         if self._psk is not None:
-            self.symmetric.mix_key(Secret(public))
+            self.symmetric.mix_key(Secret(public), keyed=keyed)
         return public
 
-    def _mix(self, token: Token) -> None:
+    def _mix(self, token: Token, *, keyed: bool) -> None:
         """Perform `psk`, or a DH token, whose letters name the initiator's key and the responder's."""
         match token:
             case "psk":
-                self.symmetric.mix_key_and_hash(cast("Secret", self._psk))
+                self.symmetric.mix_key_and_hash(cast("Secret", self._psk), keyed=keyed)
             case _:
                 mine, theirs = (token[0], token[1]) if self.initiator else (token[1], token[0])
                 key = self._ephemeral if mine == "e" else self._static
-                self.symmetric.mix_key(key.exchange(self._remote_ephemeral if theirs == "e" else self.remote))
+                self.symmetric.mix_key(key.exchange(self._remote_ephemeral if theirs == "e" else self.remote), keyed=keyed)

@@ -6,9 +6,11 @@ keys are made of seeds that the caller draws; only `encapsulate` draws for itsel
 
 import hashlib
 import hmac
-from typing import Protocol
+from struct import Struct
+from typing import Final, Protocol
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -16,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher as BlockCipher
 from cryptography.hazmat.primitives.ciphers import algorithms, modes
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from core.crypto.secret import Holder, Secret
 from core.errors import require
@@ -23,6 +26,7 @@ from core.errors import require
 TagMismatch = InvalidTag  # the one exception for a failed AEAD open
 HASH_LENGTH = KEY_LENGTH = 32
 TAG_LENGTH = BLOCK_LENGTH = 16
+_SHA256 = hashes.SHA256()
 
 
 class BadPublicKey(Exception):
@@ -62,7 +66,7 @@ def sha256(data: bytes) -> bytes:
 
 def hmac_sha256(key: Secret | bytes, data: bytes) -> bytes:
     """Return HMAC-SHA-256, 32 bytes (RFC 2104); a key of plain bytes is public. Leaks: the lengths of its inputs."""
-    return hmac.digest(key.expose() if isinstance(key, Secret) else key, data, "sha256")
+    return HKDF.extract(_SHA256, key.expose() if isinstance(key, Secret) else key, data)  # which is HMAC (RFC 5869, 2.2)
 
 
 def hkdf(chaining_key: Secret, input_key_material: Secret, n: int) -> tuple[Secret, ...]:
@@ -70,11 +74,8 @@ def hkdf(chaining_key: Secret, input_key_material: Secret, n: int) -> tuple[Secr
 
     Leaks: the lengths of its inputs.
     """
-    secret, block, outputs = hmac_sha256(chaining_key, input_key_material.expose()), b"", []
-    for index in range(1, n + 1):
-        block = hmac_sha256(secret, block + bytes((index,)))
-        outputs.append(Secret(block))
-    return tuple(outputs)
+    blocks = HKDF(_SHA256, n * HASH_LENGTH, chaining_key.expose(), b"").derive(input_key_material.expose())
+    return tuple([Secret(blocks[at : at + HASH_LENGTH]) for at in range(0, n * HASH_LENGTH, HASH_LENGTH)])
 
 
 def expand(key: Secret, label: bytes, n: int) -> Secret:
@@ -83,7 +84,7 @@ def expand(key: Secret, label: bytes, n: int) -> Secret:
     Leaks: the lengths of its inputs.
     """
     require(n <= HASH_LENGTH, "expand gives one block")
-    return Secret(hmac_sha256(key, label + b"\x01")[:n])
+    return Secret(HKDF.extract(_SHA256, key.expose(), label + b"\x01")[:n])
 
 
 def same(a: bytes, b: bytes) -> bool:
@@ -109,13 +110,12 @@ def argon2id(passphrase: Secret, salt: bytes, memory_kib: int, passes: int, lane
     )
 
 
-def nonce(counter: int) -> bytes:
-    """Return the nonce of a counter below 2^64: 4 zero bytes || LE64 (Noise 12.3) [K-4]."""
-    return b"\0\0\0\0" + counter.to_bytes(8, "little")
+nonce: Final = Struct("<4xQ").pack
+"""Return the nonce of a counter below 2^64: 4 zero bytes || LE64 (Noise 12.3) [K-4]; struct.error for others."""
 
 
 class AesBlock(Holder):
-    """AES-256 (FIPS 197) under a 32-byte key, or ValueError, on single blocks. Leaks: nothing known where OpenSSL has AES instructions.
+    """AES-256 (FIPS 197) under a 32-byte key, or ValueError, on whole blocks. Leaks: nothing known where OpenSSL has AES instructions.
 
     The contexts are kept, as making one costs more than the block; they would hold back a part of a block, hence the length check.
     """
@@ -123,7 +123,7 @@ class AesBlock(Holder):
     __slots__ = ("_backward", "_forward")
 
     def __init__(self, key: Secret) -> None:
-        # The library calls the bare block cipher ECB; no value here is longer than one block, so ECB's weakness has no place to show.
+        # The library calls the bare block cipher ECB; no value is longer than one block, so ECB's weakness has no place to show.
         cipher = BlockCipher(algorithms.AES256(key.expose()), modes.ECB())  # nosec B305  # noqa: S305 - see above
         self._forward, self._backward = cipher.encryptor(), cipher.decryptor()
 
@@ -133,8 +133,8 @@ class AesBlock(Holder):
         return self._forward.update(block)
 
     def decrypt(self, block: bytes) -> bytes:
-        """Return the decrypted block."""
-        require(len(block) == BLOCK_LENGTH, "AES takes one block")
+        """Return the decrypted block, or several, each by itself."""
+        require(len(block) % BLOCK_LENGTH == 0 < len(block), "AES takes whole blocks")
         return self._backward.update(block)
 
 

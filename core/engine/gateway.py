@@ -11,26 +11,26 @@ from core.engine.front import Front
 from core.errors import PeerFault
 from core.reasons import Event, Reason
 from core.session.desk import HOUR_S, Desk
-from core.session.reattach import judge_reattach, load, open_locator
+from core.session.reattach import judge_reattach, load
 from core.session.session import Session
 from core.session.states import Input, State
 from core.session.timers import judge, next_deadline
 from core.values import Answer, Deliver, Instant, Order, Outcome, Output, Path, PathEvent, Record, Tombstone
 from core.wire.inner import encode_ip
-from core.wire.layout import Change, Malformed
+from core.wire.layout import SIZES, VERSION, Change, Malformed, Type
 from core.wire.messages import parse
-from core.wire.records import Init, Reattach
+from core.wire.records import Init
 from core.wire.refusals import reason_of
 
 OF_SESSION: Final = frozenset((Reason.REATTACH_REPLAYED, Reason.REATTACH_BAD_PROOF, Reason.INNER_MALFORMED, Reason.NO_TRANSITION))
 """Refusals that name the session: the chain's mac was right, or the bytes are those of a live attempt."""
+REATTACH_HEAD, REATTACH_LENGTH, LOCATOR_WRONG = bytes((Type.REATTACH, VERSION, 0, 0)), SIZES[Type.REATTACH], Reason.LOCATOR_WRONG
 
 
 class Load(NamedTuple):
     """A REATTACH that waits for its session's row."""
 
     frame: bytes
-    message: Reattach
     attempt: int
     path: Path
 
@@ -51,10 +51,18 @@ class Gateway(DataPlane):
         """Take one receive call's frames, all from one path; clocks are judged first."""
         self._run_clocks(now)
         packets: dict[int, list[bytes]] = {}
+        known: dict[bytes, tuple[int, int]] | None = None
         for frame in frames:
             try:
                 if frame[:1] == b"\x04":
                     self.data(frame, path, packets, now)
+                elif len(frame) == REATTACH_LENGTH and frame[:4] == REATTACH_HEAD:
+                    if known is None:  # all of the burst are opened together: garbage has to be cheap [R-10]
+                        locators = [each[8:24] for each in frames if len(each) == REATTACH_LENGTH]
+                        known = {at: found for under in self.desk.locators for at, found in under.open_each(locators).items()}
+                    opened = known.get(frame[8:24])
+                    if (reason := self._knock(frame, path, *opened, now) if opened else LOCATOR_WRONG) is not None:
+                        self.desk.stranger(reason, path, now)
                 else:
                     self._message(frame, path, now)
             except (PeerFault, Malformed) as fault:
@@ -157,45 +165,46 @@ class Gateway(DataPlane):
 
     def _message(self, frame: bytes, path: Path, now: Instant) -> None:
         message = parse(frame)
-        match message:
-            case Init():
-                self._front.init(frame, message, path, now)
-            case Reattach():
-                handle, attempt = open_locator(self.desk, message.locator)
-                self.desk.admit()
-                waiting = Load(frame, message, attempt, path)
-                if session := self.desk.sessions.get(handle):
-                    self._reattach(session, waiting, now)
-                else:
-                    self._ask_row(handle, waiting, now)
-            case _:
-                raise PeerFault(Reason.UNEXPECTED_MESSAGE)
+        if not isinstance(message, Init):
+            raise PeerFault(Reason.UNEXPECTED_MESSAGE)
+        self._front.init(frame, message, path, now)
 
-    def _reattach(self, session: Session, load_: Load, now: Instant) -> None:
+    def _knock(self, frame: bytes, path: Path, handle: int, attempt: int, now: Instant) -> Reason | None:
+        """Judge a REATTACH whose locator opened; return why it is refused like a stranger's, or raise PeerFault."""
+        self.desk.admit()
+        if session := self.desk.sessions.get(handle):
+            return self._reattach(session, frame, attempt, path, now)
+        return self._ask_row(handle, Load(frame, attempt, path), now)
+
+    def _reattach(self, session: Session, frame: bytes, attempt: int, path: Path, now: Instant) -> Reason | None:
         try:
             self.desk.admit(session.device.public, session.static.public)
-            judge_reattach(session, *load_, now)
+            judge_reattach(session, frame, attempt, path, now)
         except PeerFault as fault:
             if fault.reason not in OF_SESSION:
-                raise
-            self.desk.refusals.add(session, fault.reason, load_.path.remote, now)
+                return fault.reason
+            self.desk.refusals.add(session, fault.reason, path.remote, now)
+        return None
 
-    def _ask_row(self, handle: int, waiting: Load, now: Instant) -> None:
+    def _ask_row(self, handle: int, waiting: Load, now: Instant) -> Reason | None:
         """Read the row of a session that this process does not hold; bounded in flight and in rate [R-13]."""
         second = now // limits.SECOND
         asked = self._load_second[1] if self._load_second[0] == second else 0
         self._loads = {ticket: at for ticket, at in self._loads.items() if now - at < limits.STORE_TIMEOUT_NS}
         if len(self._loads) >= limits.LOADS_MAX or asked >= limits.LOADS_PER_SECOND:
-            raise PeerFault(Reason.STORE_BUSY)
+            return Reason.STORE_BUSY
         self._load_second = second, asked + 1
         self._loads[self.desk.ask(values.Get(handle), waiting)] = now
+        return None
 
     def _loaded(self, waiting: Load, answer: Answer, now: Instant) -> None:
         try:
             session = self.desk.sessions.get(answer.row.handle) if answer.row else None
-            self._reattach(session or load(self.desk, answer.row, now), waiting, now)
+            reason = self._reattach(session or load(self.desk, answer.row, now), *waiting, now)
         except PeerFault as fault:
-            self.desk.stranger(fault.reason, waiting.path, now)
+            reason = fault.reason
+        if reason is not None:
+            self.desk.stranger(reason, waiting.path, now)
 
     def _commit_answered(self, session: Session, operation: values.Create | values.CompareAndSet, answer: Answer, now: Instant) -> None:
         if session.commit_ticket != answer.ticket:
@@ -310,10 +319,10 @@ class Gateway(DataPlane):
         """Arm the clocks of what changed, forget what has ended, and hand over the outputs."""
         for session in self.desk.changed:
             self._front.counts.changed(session, now)
-            if session.state is State.TERMINATED and session.retry_at is None:
-                self.desk.remove(session)
-                continue
             if session.state is State.TERMINATED:
+                if session.retry_at is None:
+                    self.desk.remove(session)
+                    continue
                 self.desk.add(session)
             at = next_deadline(session)
             if at is not None and (session.armed_at is None or at < session.armed_at):

@@ -5,28 +5,20 @@ from core.crypto.chain import later, mac_key, psk_of, reattach_prologue
 from core.crypto.noise import KKPSK0, Handshake
 from core.crypto.primitives import BadPublicKey, TagMismatch
 from core.crypto.secret import Secret
-from core.errors import PeerFault, given
+from core.errors import PeerFault
 from core.reasons import STATUS_REASON, VOLUNTARY, Cause, Event, Reason, Status
 from core.session.desk import HOUR_S, Desk
 from core.session.session import Candidate, Exchange, Session
 from core.session.states import Input, State
 from core.values import ROW_LIVE, Instant, Path, Record, Row, Transmit
 from core.wire.epoch import Epoch
-from core.wire.layout import REATTACH_MAC, Change, Malformed
+from core.wire.layout import PREFIX, REATTACH_MAC, Change, Malformed
 from core.wire.macs import check_mac
 from core.wire.messages import encode, reattach_header
 from core.wire.records import Reattach, ReattachPayload, ReattachResp, ReattachRespPayload, pack, unpack
 
 LOST = frozenset((Cause.PATH_DEAD, Cause.PATH_CLOSED, Cause.ADDRESS_CHANGED))
 """Causes of a client that had lost its path, and so cannot wait."""
-
-
-def open_locator(desk: Desk, locator: bytes) -> tuple[int, int]:
-    """Return (handle, attempt) of a locator that this gateway or one of its peers minted; raise PeerFault [R-10]."""
-    for locators in desk.locators:
-        if (opened := locators.open(locator)) is not None:
-            return opened
-    raise PeerFault(Reason.LOCATOR_WRONG)
 
 
 def load(desk: Desk, row: Row | None, now: Instant) -> Session:
@@ -43,10 +35,11 @@ def load(desk: Desk, row: Row | None, now: Instant) -> Session:
     return Session(desk, row.handle, (static, device), secrets, now, row)
 
 
-def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: int, path: Path, now: Instant) -> None:
+def judge_reattach(session: Session, frame: bytes, attempt: int, path: Path, now: Instant) -> None:
     """Answer one REATTACH of this session; raise PeerFault for what gets no answer. Nothing of the session changes before the proof."""
-    if session.state is State.TERMINATED:
+    if session.secrets is None:
         raise PeerFault(Reason.SESSION_UNKNOWN)
+    session_id, chain = session.secrets
     busy = session.commit_ticket or session.state is State.PENDING  # [G-50]: the client repeats it
     known = session.exchange if session.exchange and session.exchange.request == frame else None
     if known and known.path != path:
@@ -56,10 +49,10 @@ def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: i
     if known:
         session.desk.out.append(Transmit(path, [known.reply]))  # [R-30]: identical request, identical answer
         return
-    chain = _check_chain(session, frame, attempt)
+    chain = _check_chain(session, chain, frame, attempt)
     if busy:
         raise PeerFault(Reason.NO_TRANSITION)  # of this session, as its mac is right
-    session_id, _ = given(session.secrets, "a session that is not TERMINATED has its chain")
+    message = unpack(Reattach, frame[PREFIX:])
     prologue = reattach_prologue(session_id, attempt, reattach_header(message.sender_index, message.locator))
     handshake = Handshake(KKPSK0, initiator=False, prologue=prologue, static=session.static, remote=session.device.public,
                           psk=psk_of(chain), entropy=session.desk.entropy)  # fmt: skip
@@ -75,10 +68,8 @@ def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: i
     if session.handle not in session.desk.sessions:
         _take_over(session, now)
     rekey = session.active is not None and session.active.path == path  # whatever it calls itself
-    session.next, session.secrets = (
-        attempt + 1,
-        (session_id, later(chain, 1)),
-    )  # [R-15]: all up to this one are burnt, whatever the policy says
+    session.next = attempt + 1  # [R-15]: all up to this one are burnt, whatever the policy says
+    session.secrets = session_id, later(chain, 1)
     status, retry_after = _policy(session, cause, now, rekey=rekey)
     index = session.desk.new_index()
     remaining_ms = max(0, session.expires - session.desk.wall_s(now)) * 1_000
@@ -97,13 +88,12 @@ def judge_reattach(session: Session, frame: bytes, message: Reattach, attempt: i
     session.desk.out.append(Transmit(path, [answer]))
 
 
-def _check_chain(session: Session, frame: bytes, attempt: int) -> Secret:
-    """Return the chain of an attempt when the outer mac fits; raise PeerFault [R-11] [R-12]."""
+def _check_chain(session: Session, chain: Secret, frame: bytes, attempt: int) -> Secret:
+    """Return the chain of an attempt, from that of `next`, when the outer mac fits; raise PeerFault [R-11] [R-12]."""
     if attempt < session.next:
         raise PeerFault(Reason.ATTEMPT_BURNT)
     if attempt >= min(session.next + limits.LOOKAHEAD_ATTEMPTS, limits.ATTEMPT_MAX + 1):
         raise PeerFault(Reason.ATTEMPT_TOO_FAR)
-    _, chain = given(session.secrets, "a session that is not TERMINATED has its chain")
     chain = later(chain, attempt - session.next)
     if not check_mac(frame, REATTACH_MAC, mac_key(chain)):
         raise PeerFault(Reason.REATTACH_MAC_WRONG)

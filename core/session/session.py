@@ -1,6 +1,6 @@
 """One session of a gateway: real keys, paths and deadlines behind the facts of its machine."""
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from core import limits
 from core.crypto.chain import correlation_of
@@ -70,8 +70,7 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         self.binding_version, self.next = (row.binding_version, row.next) if row else (0, 1)
         self.stored: int | None = row.binding_version if row else None  # by the store's row, as far as known here
         self.owned = desk.owns(row)  # whether this process was the last to write that row
-        self.active: Epoch | None = None
-        self.draining: Epoch | None = None
+        self.active = self.draining = cast("Epoch | None", None)
         self.candidate: Candidate | None = None
         self.exchange: Exchange | None = None
         self.commit_ticket, self.commit_serial = 0, 0  # of what the store is asked, and of the record that goes with it; 0 is none
@@ -84,17 +83,12 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         born = row.born if row else desk.wall_s(now)
         self.born, self.expires = born, row.expires if row else born + desk.policy.lifetime_s
         self.heard_at = self.unbound_at = now
-        self.hinted_at: Instant | None = None  # to move; and to rekey:
-        self.rekey_hinted_at: Instant | None = None
-        self.armed_at: Instant | None = None
+        never = cast("Instant | None", None)
+        self.hinted_at = self.rekey_hinted_at = self.armed_at = self.volatile_at = self.quality_at = self.retry_at = never
         self.carrier = 0  # of the path bound last
-        self.recovery_at: Instant | None = Instant(now + limits.RECOVERY_WINDOW_NS) if row else None
-        self.volatile_at: Instant | None = None
-        self.quality_at: Instant | None = None
+        self.recovery_at = Instant(now + limits.RECOVERY_WINDOW_NS) if row else never
         self.quality_from = (0, 0)
-        self.good_since = now
-        self.retry_at: Instant | None = None
-        self.drain_at = self.health_at = now
+        self.drain_at = self.health_at = self.good_since = now
 
     def facts(self) -> Facts:
         """Return what the claims speak about."""
@@ -119,18 +113,14 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         """Make one transition; evidence goes to the store, with the change or with the end, and everything else is recorded at once."""
         came_from, self.state, self.version = self.state, row.goes_to or self.state, self.version + 1
         reason = row.reason or CAUSE_REASON[self._proven().cause]
-        fact = self.fact(row.event, reason, now)._replace(state_from=came_from, carrier_from=self.carrier)
+        fact = self.fact(row.event, reason, now, came_from, offer.epoch if offer else self.active)
         self.last_serial = fact.serial
         if row.event is ENDED:
             self.ending = fact
         elif row.event in EVIDENCE:  # was made when the commit was asked, and is in the store already
             self.last_serial = self.commit_serial
         else:
-            if offer is not None:
-                fact = fact._replace(attempt=offer.epoch.attempt, carrier_to=offer.epoch.path.carrier, remote=offer.epoch.path.remote)
-            elif Effect.UNBIND in row.effects:
-                fact = fact._replace(carrier_to=0)
-            self.desk.out.append(Record(fact))
+            self.desk.out.append(Record(fact._replace(carrier_to=0) if Effect.UNBIND in row.effects else fact))
         for effect in row.effects:
             self._perform(effect, now, offer, reason)
 
@@ -183,11 +173,10 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
             self.desk.streams.setdefault(path, set()).add(self)
 
     def _drop_candidate(self) -> None:
-        old = self.candidate.epoch if self.candidate else None
+        old, self.candidate, self.commit_ticket, self.exchange = self.candidate, None, 0, None
         if old:
-            self.desk.retire(old.index)
-        self.candidate, self.commit_ticket, self.exchange = None, 0, None
-        self._drop(old)
+            self.desk.retire(old.epoch.index)
+            self._drop(old.epoch)
 
     def _drop(self, *epochs: Epoch | None) -> None:
         """Answer these indices no more, and leave their connections unless the session still is there."""
@@ -284,10 +273,10 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         expect = None if self.ordered else 1 if self.stored is None else self.binding_version
         self.desk.ask(Tombstone(self.handle, given(self.ending, "an end has its record"), expect), self)
 
-    def fact(self, event: Event, reason: Reason, now: Instant) -> Fact:
-        """Return a fact about this session as it is."""
-        path = self.active.path if self.active else None
-        carrier, remote = (path.carrier, path.remote) if path else (0, None)
-        return Fact(event, reason, self.desk.serial(), self.last_serial, now, self.handle, self.correlation, self.state, self.state,
-                    self.version, self.binding_version, self.active.attempt if self.active else 0, carrier, carrier, self.device.public,
-                    remote)  # fmt: skip
+    def fact(self, event: Event, reason: Reason, now: Instant, came_from: State | None = None, epoch: Epoch | None = None) -> Fact:
+        """Return a fact about this session as it is; or about a step from `came_from`, from the path bound last to that of `epoch`."""
+        epoch = self.active if came_from is None else epoch
+        attempt, carrier, remote = (epoch.attempt, epoch.path.carrier, epoch.path.remote) if epoch else (0, 0, None)
+        carrier_from, came_from = (carrier, self.state) if came_from is None else (self.carrier, came_from)
+        return Fact(event, reason, self.desk.serial(), self.last_serial, now, self.handle, self.correlation, came_from, self.state,
+                    self.version, self.binding_version, attempt, carrier_from, carrier, self.device.public, remote)  # fmt: skip

@@ -84,32 +84,32 @@ CHANGES: Final[dict[Effect, dict[str, bool]]] = {
 
 def bound_where_attached(at: Facts) -> bool:
     """GI-1: ATTACHED and VOLATILE are bound; PENDING, RECOVERING and TERMINATED are not; DEGRADED may be either."""
-    return at.state is State.DEGRADED or at.bound == (at.state in {State.ATTACHED, State.VOLATILE})
+    return at.state is D or at.bound == (at.state is A or at.state is V)
 
 
 def chain_until_terminated(at: Facts) -> bool:
     """GI-2: the chain exists exactly while the session is not TERMINATED."""
-    return at.chain == (at.state is not State.TERMINATED)
+    return at.chain == (at.state is not T)
 
 
 def commit_has_candidate(at: Facts) -> bool:
     """GI-3: a commit is asked only for a candidate, and PENDING always has one."""
-    return (at.candidate or not at.commit) and (at.candidate or at.state is not State.PENDING)
+    return (at.candidate or not at.commit) and (at.candidate or at.state is not P)
 
 
 def deadline_exactly_in_recovering(at: Facts) -> bool:
     """GI-4: the recovery deadline runs exactly in RECOVERING, the volatile deadline exactly in VOLATILE."""
-    return at.recovery == (at.state is State.RECOVERING) and at.volatile == (at.state is State.VOLATILE)
+    return at.recovery == (at.state is R) and at.volatile == (at.state is V)
 
 
 def suspended_only_unbound_degraded(at: Facts) -> bool:
     """GI-5: a suspended session is DEGRADED, unbound, and holds no candidate."""
-    return not at.suspended or (at.state is State.DEGRADED and not at.bound and not at.candidate)
+    return not at.suspended or (at.state is D and not at.bound and not at.candidate)
 
 
 def terminated_absorbs(before: Facts, after: Facts) -> bool:
     """GI-6: nothing leads out of TERMINATED, and each step adds one to the state version."""
-    absorbed = before.state is not State.TERMINATED or after.state is State.TERMINATED
+    absorbed = before.state is not T or after.state is T
     return absorbed and after.version == before.version + 1
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from core.crypto.primitives import Cipher, TagMismatch, new_cipher
+from core.crypto.primitives import Cipher, TagMismatch, new_cipher, nonce
 from core.crypto.replay import Verdict, step
 from core.crypto.secret import Holder, Secret
 from core.errors import PeerFault, given
@@ -41,12 +41,12 @@ class Epoch(Holder):
         size, encrypt, peer, counter = -1, (self._send or self._wake()[0]).encrypt, self.peer_index, self.counter
         for plain in inner:
             header = data_header(peer, counter)
-            counter += 1
             if len(plain) != size:  # an offload send wants equal lengths
                 size, frames = len(plain), []
                 runs.append(Transmit(self.path, frames))
             self.sent_bytes += size
-            frames.append(header + encrypt(b"\0\0\0\0" + header[8:], plain, header))
+            frames.append(header + encrypt(nonce(counter), plain, header))
+            counter += 1
         self.counter = counter
         return runs
 
@@ -57,7 +57,7 @@ class Epoch(Holder):
             raise PeerFault(REFUSED[verdict])
         header = frame[:DATA_HEADER]
         try:
-            plain = (self._receive or self._wake()[1]).decrypt(b"\0\0\0\0" + header[8:], frame[DATA_HEADER:], header)
+            plain = (self._receive or self._wake()[1]).decrypt(nonce(counter), frame[DATA_HEADER:], header)
         except TagMismatch:
             raise PeerFault(Reason.DATA_TAG_WRONG) from None
         if keep:

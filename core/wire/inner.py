@@ -11,6 +11,7 @@ from core.wire.records import AckHead, Direction, pack, unpack
 ZEROS: Final = tuple(bytes(n) for n in range(BLOCK))
 MTU_MAX: Final = max(MTU_ALLOWED)
 _HEAD: Final = Struct("<BH")  # kind, length
+_unpack_head, IP = _HEAD.unpack_from, Kind.IP  # looked up once: these are for each packet
 _KINDS: Final = {int(kind): kind for kind in Kind}
 _BULK: Final = 2  # up to this: IP and SEGMENT
 _MTU_AT: Final[dict[int, int]] = {Kind.CONFIRM: 0, Kind.ACK: 8}  # where they state M
@@ -38,11 +39,14 @@ def parse(plain: bytes, mtu: int = MTU_MAX) -> tuple[Kind, bytes]:
     size = len(plain)
     if size & 15 or not 0 < size <= mtu + 30 & -16:
         raise Malformed(Defect.LENGTH)
-    number, length = _HEAD.unpack_from(plain)
+    number, length = _unpack_head(plain)
+    rest, body = size - 3 - length, plain[3 : 3 + length]
+    whole = number == 1 and 0 <= rest < BLOCK and plain[3] >> 4 == 4 and 20 <= plain[5] << 8 | plain[6] == length <= mtu  # noqa: PLR2004 - as below
+    if whole and plain.endswith(ZEROS[rest]):  # an IPv4 packet, as nearly every frame is: the rest says the same of it, and why not
+        return IP, body
     kind = _KINDS.get(number)
     if kind is None:
         raise Malformed(Defect.KIND)
-    rest, body = size - 3 - length, plain[3 : 3 + length]
     if rest < 0 or (rest >= BLOCK and number not in _LONG) or (number > _BULK and size != (_stated(number, body) or size)):
         raise Malformed(Defect.LENGTH)
     if not plain.endswith(ZEROS[rest] if rest < BLOCK else bytes(rest)):

@@ -56,14 +56,14 @@ _TABLE: Final[tuple[tuple[object, str, dict[str, Container[int]]], ...]] = (
     (Direction,           "Q Q Q Q I I",      {}),
 )
 # fmt: on
-_FORMS: Final = {make: (struct.Struct("<" + form), allowed) for make, form, allowed in _TABLE}
+_FORMS: Final = {make: (struct.Struct("<" + form), "x" in form, allowed) for make, form, allowed in _TABLE}
 
 
 def pack(value: tuple[Any, ...]) -> bytes:
     """Return the bytes of a record, an outage as at most 2^32 - 1; raise Invariant where struct alone would pad or cut in silence."""
     if isinstance(value, ReattachPayload):
         value = value._replace(outage_ms=min(value.outage_ms, 2**32 - 1))
-    form, allowed = _FORMS[type(value)]
+    form, _, allowed = _FORMS[type(value)]
     try:
         raw = form.pack(*value)
     except struct.error as error:
@@ -74,11 +74,11 @@ def pack(value: tuple[Any, ...]) -> bytes:
 
 def unpack(make: Callable[..., T], raw: bytes) -> T:
     """Return the record in `raw`; raise Malformed unless its length is exact, zeros are zero [F-5] and values allowed."""
-    form, allowed = _FORMS[make]
+    form, reserved, allowed = _FORMS[make]
     if len(raw) != form.size:
         raise Malformed(Defect.LENGTH)
     value = make(*form.unpack(raw))
-    if form.pack(*value) != raw:  # an x is passed over when read and zero when written
+    if reserved and form.pack(*value) != raw:  # an x is passed over when read and zero when written
         raise Malformed(Defect.RESERVED)
     if not _fits(value, allowed):
         raise Malformed(Defect.BODY)

@@ -9,9 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from core import limits
 from core.errors import PeerFault
 from core.reasons import Reason
+from jvpn.keys import limits
 from jvpn.keys.envelope import PUBLIC_LENGTH, Role
 
 NUMBER_MAX = 2**53 - 1  # beyond it readers that use doubles would round

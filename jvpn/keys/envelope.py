@@ -12,10 +12,10 @@ from collections.abc import Collection, Sequence
 from enum import Enum
 from typing import NamedTuple
 
-from core import limits
 from core.crypto.primitives import BadSignature, SigningKey, check_signature, sha256
 from core.errors import PeerFault
 from core.reasons import Reason
+from jvpn.keys import limits
 
 MAGIC = b"jumping-vpn/1 "
 PUBLIC_LENGTH, SIGNATURE_LENGTH = 32, 64

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
-from core import limits
 from core.crypto.primitives import sha256
 from core.errors import PeerFault
 from core.reasons import Reason
+from jvpn.keys import limits
 from jvpn.keys.documents import Document, GatewayKey, Keyset, Revocations, Revoked, Root, read_keyset, read_revocations, read_root
 from jvpn.keys.envelope import Envelope, Role, parse
 

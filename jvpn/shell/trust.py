@@ -16,11 +16,11 @@ from typing import Any, Final
 import orjson
 import structlog
 
-from core import limits
 from core.errors import Invariant, PeerFault, require
 from core.keys.states import Kind, State
 from core.reasons import Event, Reason
 from core.values import Admission, Fact, Instant
+from jvpn.keys import limits
 from jvpn.keys.documents import NUMBER_MAX
 from jvpn.keys.envelope import Role
 from jvpn.keys.life import ALWAYS, Key, Times, Validity

@@ -27,7 +27,8 @@ THOUSAND, SMALL = 1_000, 0.1  # how a figure reads
 WORDS: Final = {True: "met", False: "**not met**", None: ""}
 METHOD: Final = (
     "All of it ran on one processor. Times are medians over rounds in which everything is timed in turns, with quartiles; each ratio is",
-    "taken round by round. *X25519* is one key made and four secrets shared, as one reattach costs the gateway. The memory is the growth",
+    "taken round by round. *X25519* is one key made and four secrets shared, as one reattach costs the gateway. *All cryptography* is that",
+    "with the hashes, HMACs and seals of the same reattach and nothing else: no Python around it can be faster. The memory is the growth",
     "of a process of its own; it contains what the gateway keeps of each accepted INIT for two minutes (at most 65,536 of them). The storm",
     "has the real store on this disk; the devices' work is not in its time, nor the network, nor the writer of the log.",
 )
@@ -99,7 +100,7 @@ def page(document: dict[str, Any]) -> list[str]:
     held, stormed = document["memory"], document["storm"]
     met = sum(bar["met"] for bar in document["bars"])
     seconds = {name: stormed[name] / SECOND_NS for name in ("attempts_ns", "commits_ns", "processor_ns", "bare_write_ns")}
-    sizes = ", ".join(f"{name} {size}" for name, size in held["objects"].items())
+    sizes, tables = (", ".join(f"{name} {size}" for name, size in held[what].items()) for what in ("objects", "tables"))
     return [
         "# The core on one processor: the last run",
         "",
@@ -124,6 +125,8 @@ def page(document: dict[str, Any]) -> list[str]:
         f"{seconds['bare_write_ns'] * 1_000:.2f} ms.",
         "",
         f"The objects of one idle session, in bytes: {sizes}; together {sum(held['objects'].values()):,}.",
+        f"Its share of the gateway's tables: {tables}; together {sum(held['tables'].values()):,}.",
+        "The rest of its growth is what the allocator loses between objects of several sizes.",
         "",
         *METHOD,
     ]

@@ -47,7 +47,10 @@ def hold(sessions: int) -> dict[str, Any]:
     fleet.gateway.tick(fleet.now)  # a sample of health, at which time itself puts them to rest
     if fleet.attached() != sessions + 1:
         raise Unexpected("a session is not ATTACHED")
-    return {"sessions": sessions, "bytes_at_rest": grown / sessions, "objects": objects(newest(fleet), shared(fleet))}
+    return {
+        "sessions": sessions, "bytes_at_rest": grown / sessions,
+        "objects": objects(newest(fleet), shared(fleet)), "tables": tables(fleet),
+    }  # fmt: skip
 
 
 def newest(fleet: Fleet) -> Session:
@@ -71,7 +74,25 @@ def resident() -> int:
 def shared(fleet: Fleet) -> list[object]:
     """Return what is not a session's own: the desk and what it holds, another session's row and states."""
     other = next(iter(fleet.desk.sessions.values()))
-    return [fleet.desk, fleet.desk.identity, *vars(type(other)).values(), *fleet.devices.values(), fleet.gateway]
+    statics = [held for static in fleet.desk.statics for held in (static, static.public)]
+    return [fleet.desk, fleet.desk.identity, *statics, *vars(type(other)).values(), *fleet.devices.values(), fleet.gateway]
+
+
+def tables(fleet: Fleet) -> dict[str, int]:
+    """Return what each of the gateway's tables takes for one session, in bytes: its storage, and tuples and keys that it alone holds."""
+    desk, gateway = fleet.desk, fleet.gateway
+    front = gateway._front  # noqa: SLF001 - its memory is what is asked for
+    each = {
+        "sessions": desk.sessions, "sessions of a device": desk.by_device, "indices": desk.indices, "inner addresses": desk.routes,
+        "clocks": gateway._heap, "accepted INITs": front._accepted, "births of a minute": front.counts._births,  # noqa: SLF001 - as above
+    }  # fmt: skip
+    return {name: round(_size(table) / len(desk.sessions)) for name, table in each.items()}
+
+
+def _size(table: Any) -> int:  # noqa: ANN401 - a dictionary or a list
+    values = table.values() if isinstance(table, dict) else table
+    keys = sum(map(sys.getsizeof, table)) if all(isinstance(value, int) for value in values) else 0  # of INITs: nobody else holds them
+    return sys.getsizeof(table) + keys + sum(sys.getsizeof(value) for value in values if isinstance(value, tuple | int))
 
 
 def objects(session: Session, apart: Iterable[object]) -> dict[str, int]:

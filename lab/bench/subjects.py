@@ -6,7 +6,7 @@ from math import inf
 from typing import Final
 
 from core.client.attempts import Attempt
-from core.crypto.primitives import Cipher, PrivateKey, new_cipher, nonce
+from core.crypto.primitives import Cipher, PrivateKey, expand, hkdf, hmac_sha256, new_cipher, nonce, same, sha256
 from core.crypto.secret import Secret
 from core.values import Output, Path
 from core.wire.epoch import Epoch
@@ -20,6 +20,8 @@ from lab.bench.fleet import GATEWAY_AT, Fleet, Member, frames, place, there
 PACKET: Final = 1_280  # bytes of an inner IP packet: the MTU
 BURST: Final = 32
 DH: Final = 4
+HASHES: Final = 9  # of the pattern's name, prologue, both static keys, psk, two ephemeral keys, two payloads
+HKDF_READ, HKDF_WRITE, HKDF_SPLIT = (2, 1, 1, 2), (1, 1, 2), 3  # outputs for psk, e, es, ss, then e, ee, se; a third gives no key
 SESSIONS: Final = 200
 STRANGER: Final = 99_999
 
@@ -140,7 +142,7 @@ class Data:
 
 
 class Curve:
-    """The X25519 operations of one reattach at the gateway, alone: one key is made, four secrets are shared."""
+    """The X25519 operations of one reattach at the gateway, alone: one key is made, four secrets are shared; and all its cryptography."""
 
     def __init__(self) -> None:
         entropy = Fleet(0).entropy
@@ -149,14 +151,29 @@ class Curve:
 
     def subjects(self) -> list[Subject]:
         """Return what is timed."""
-        return [Subject("x25519", f"one X25519 key and {DH} shared secrets, alone", lambda: self._entropy(32), self._work)]
+        return [
+            Subject("x25519", f"one X25519 key and {DH} shared secrets, alone", lambda: self._entropy(32), self._work),
+            Subject("crypto", "all cryptography of a reattach, alone", lambda: self._entropy(32), self._all),
+        ]
 
-    def _work(self, seed: bytes) -> None:
+    def _work(self, seed: bytes) -> list[Secret]:
         ephemeral, (one, other) = PrivateKey(seed), self._others
-        self._static.exchange(one)
-        self._static.exchange(other)
-        ephemeral.exchange(one)
-        ephemeral.exchange(other)
+        return [self._static.exchange(one), self._static.exchange(other), ephemeral.exchange(one), ephemeral.exchange(other)]
+
+    def _all(self, seed: bytes) -> None:
+        """Do what KKpsk0's responder and the chain do, in their order, with values that mean nothing."""
+        shared, chain, head = self._work(seed), Secret(seed), seed * 3
+        for label in (b"mac", b"psk", b"next"):
+            chain = expand(chain, label, 32)
+        same(hmac_sha256(chain, head), seed)
+        digest = sha256(head)
+        for _ in range(HASHES - 1):
+            digest = sha256(digest + seed)
+        for outputs in (HKDF_READ, HKDF_WRITE):
+            for secret, n in zip((*shared, *shared), outputs, strict=False):
+                chain = hkdf(chain, secret, n)[0]
+            new_cipher(chain).encrypt(nonce(0), seed, digest)
+        hkdf(chain, Secret(b""), HKDF_SPLIT)
 
 
 def seal_bare(made: tuple[Cipher, list[tuple[bytes, bytes, bytes]]]) -> list[bytes]:
@@ -192,6 +209,7 @@ def shown(series: dict[str, Series]) -> Sequence[Bar]:
     """Return ratios that have no bar of their own, for whoever asks what the rest costs."""
     free = inf
     return [
+        ratio("crypto", "all cryptography of a reattach, alone, to its X25519 operations", series["crypto"], series["x25519"], free),
         ratio("commit", "CONFIRM to ACK without the store, to its X25519 operations", series["commit"], series["x25519"], free),
         ratio("engine send", "the engine's whole call to send, to the AEAD alone", series["engine send"], series["bare seal"], free),
         ratio(

@@ -119,8 +119,8 @@ def answer_where_it_was(stack: ExitStack) -> None:
     """A REATTACH is answered where the session is bound, and the candidate is held there."""
     judge = reattach.judge_reattach
 
-    def astray(session: Session, frame: bytes, message: Any, attempt: int, path: Any, now: Any) -> None:
-        judge(session, frame, message, attempt, session.active.path if session.active else path, now)
+    def astray(session: Session, frame: bytes, attempt: int, path: Any, now: Any) -> None:
+        judge(session, frame, attempt, session.active.path if session.active else path, now)
 
     stack.enter_context(patch.object(core.engine.gateway, "judge_reattach", astray))
 

@@ -80,8 +80,8 @@ def commit_on_reattach(stack: ExitStack) -> None:
     """A proven REATTACH asks for the commit; nobody waits for CONFIRM."""
     judge = reattach.judge_reattach
 
-    def hasty(session: Session, frame: bytes, message: Any, attempt: int, path: Any, now: Any) -> None:
-        judge(session, frame, message, attempt, path, now)
+    def hasty(session: Session, frame: bytes, attempt: int, path: Any, now: Any) -> None:
+        judge(session, frame, attempt, path, now)
         if session.candidate and not session.commit_ticket:
             session.hear(Input.CONFIRM_PROVEN, now)
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 PROGRAM: Final = ("core", "tests", "lab")
 NOISE: Final = {
     ("Tally", "_windows"): "sums of refusals: what Record says",
+    ("Tally", "_earliest"): "when the first of those sums is due",
     ("Desk", "out"): "outputs, which are looked at themselves",
     ("Client", "out"): "outputs, which are looked at themselves",
     ("Desk", "_serial"): "numbers of records",

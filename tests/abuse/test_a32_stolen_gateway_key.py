@@ -17,10 +17,10 @@ EXPECTED EVIDENCE
 import hashlib
 from pathlib import Path
 
-from core import limits
 from core.client.states import State
 from core.reasons import Event, Reason
 from core.values import Admission
+from jvpn.keys import limits as bounds
 from jvpn.shell.trust import Peer
 from tests.abuse.attack import let_pass, withhold
 from tests.core.frames import v4
@@ -97,13 +97,13 @@ def test_withholding_the_list_opens_no_door(tmp_path: Path) -> None:
     client.obey()
     world = client.world.connected()
     binding = world.session.binding_version
-    assert client.obey(NOW + 3_600 + limits.CLOCK_TOLERANCE_S).refusal is Reason.REVOCATIONS_STALE
+    assert client.obey(NOW + 3_600 + bounds.CLOCK_TOLERANCE_S).refusal is Reason.REVOCATIONS_STALE
     assert (Event.DOCUMENT_JUDGED, Reason.REVOCATIONS_STALE) in client.recorded()
     world.host.move(v4(99))
     world.run(3_000)
     assert not world.attached()
     assert world.session.binding_version == binding
     client.place.put("revocations", making.revoking(making.revocations(2) | {"expires": NOW + 9_000}))
-    assert client.obey(NOW + 3_600 + limits.CLOCK_TOLERANCE_S).refusal is None
+    assert client.obey(NOW + 3_600 + bounds.CLOCK_TOLERANCE_S).refusal is None
     world.run(5_000, world.host.chat)
     assert world.attached(), "the session was kept, and goes on under a fresh list"

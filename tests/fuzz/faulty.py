@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from core.engine.gateway import Gateway
+from core.reasons import Reason
 from core.values import Instant, Path
 from core.wire.messages import Fixed, parse
 from core.wire.records import Cookie, Data
@@ -28,14 +29,15 @@ def cookies() -> Callable[[bytes], None]:
 
 def moves() -> Callable[[bytes], None]:
     """Return the gateway's target, with a gateway that dies of a proven attempt that states an outage."""
-    target, message = gateway(), Gateway._message
+    target, knock = gateway(), Gateway._knock
 
-    def faulty(self: Gateway, frame: bytes, path: Path, now: Instant) -> None:
-        message(self, frame, path, now)
+    def faulty(self: Gateway, frame: bytes, path: Path, handle: int, attempt: int, now: Instant) -> Reason | None:
+        reason = knock(self, frame, path, handle, attempt, now)
         if any(session.candidate and session.candidate.outage_ms for session in self.desk.sessions.values()):
             raise IndexError("planted")
+        return reason
 
-    Gateway._message = faulty  # type: ignore[method-assign]  # this process is here for it
+    Gateway._knock = faulty  # type: ignore[method-assign]  # this process is here for it
     return target
 
 

@@ -4,6 +4,7 @@ import copy
 import hashlib
 import json
 import pickle
+import struct
 from pathlib import Path
 
 import pytest
@@ -167,12 +168,19 @@ def test_wrong_lengths_of_what_is_verified(key: bytes, signature: bytes) -> None
         p.check_signature(key, signature, b"document")
 
 
+def test_blocks_are_decrypted_each_by_itself() -> None:
+    """[R-4] A locator opens or not by what stands beside it in a burst."""
+    block = p.AesBlock(Secret(bytes(32)))
+    one, other = block.encrypt(b"a" * 16), block.encrypt(b"b" * 16)
+    assert block.decrypt(one + other + one) == b"a" * 16 + b"b" * 16 + b"a" * 16
+
+
 @pytest.mark.parametrize("length", [0, 15, 17, 32])
 def test_a_refused_block_leaves_nothing_behind(length: int) -> None:
     """A short block stays in the kept context, and every locator after it is wrong."""
     block = p.AesBlock(Secret(bytes(32)))
     expected = block.encrypt(bytes(16)), block.decrypt(bytes(16))
-    for operation in (block.encrypt, block.decrypt):
+    for operation in (block.encrypt, block.decrypt) if length != 32 else (block.encrypt,):
         with pytest.raises(Invariant):
             operation(bytes(length))
     assert (block.encrypt(bytes(16)), block.decrypt(bytes(16))) == expected
@@ -193,7 +201,7 @@ def test_a_changed_packet_does_not_open() -> None:
 def test_small_functions() -> None:
     """[K-2] [K-3] [K-4] A nonce repeats or has another layout, a comparison is wrong, or expand gives less than it was asked for."""
     assert p.nonce(0x0102030405060708) == bytes.fromhex("000000000807060504030201")
-    with pytest.raises(OverflowError):
+    with pytest.raises(struct.error):
         p.nonce(2**64)
     assert p.sha256(b"abc").hex() == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-4 example
     assert p.same(b"ab", b"ab")

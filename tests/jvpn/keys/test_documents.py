@@ -4,9 +4,9 @@ from typing import Final
 
 import pytest
 
-from core import limits
 from core.errors import PeerFault
 from core.reasons import Reason
+from jvpn.keys import limits
 from jvpn.keys.documents import NUMBER_MAX, read_keyset, read_revocations, read_root
 from jvpn.keys.envelope import Role, parse
 from tests.jvpn.keys import making

@@ -7,11 +7,10 @@ from types import MappingProxyType
 
 import pytest
 
-from core import limits
 from core.crypto.primitives import SigningKey
 from core.errors import PeerFault
 from core.reasons import Reason
-from jvpn.keys import envelope
+from jvpn.keys import envelope, limits
 from jvpn.keys.envelope import Envelope, Role
 from jvpn.keys.trust import Floor, Trust
 from tests.jvpn.keys import making

@@ -8,9 +8,9 @@ from typing import Final
 
 import pytest
 
-from core import limits
 from core.reasons import Event, Reason
 from core.values import Fact, Instant
+from jvpn.keys import limits
 from jvpn.keys.envelope import Role
 from jvpn.shell import trust
 from jvpn.shell.checked import Misconfigured

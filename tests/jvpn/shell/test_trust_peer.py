@@ -7,9 +7,9 @@ from typing import Final
 
 import pytest
 
-from core import limits
 from core.reasons import Event, Reason
 from core.values import Admission
+from jvpn.keys import limits as bounds
 from jvpn.shell.trust import Peer
 from tests.jvpn.keys import making
 from tests.jvpn.keys.making import DAY, NOW
@@ -113,7 +113,7 @@ def test_a_key_that_is_over_ends_the_session_for_good(
 
 
 @pytest.mark.parametrize(("stale", "ended"), [("keep", {}), ("end", END)])
-@pytest.mark.parametrize("late", [3_600 + limits.CLOCK_TOLERANCE_S, 90 * DAY + limits.CLOCK_TOLERANCE_S])
+@pytest.mark.parametrize("late", [3_600 + bounds.CLOCK_TOLERANCE_S, 90 * DAY + bounds.CLOCK_TOLERANCE_S])
 def test_stale_documents_stop_what_is_new(tmp_path: Path, stale: str, ended: dict[bytes, Reason], late: int) -> None:
     """[K-39] Whoever withholds the documents keeps a stolen gateway's key in use; or every session ends because a list is late."""
     client = Client(tmp_path, stale=stale)
@@ -128,8 +128,8 @@ def test_a_keyset_that_expires_vouches_for_nothing(tmp_path: Path) -> None:
     """[K-39] Whoever withholds the keyset keeps a key in it that the next one would not list."""
     client = Client(tmp_path).lists(lambda fields: fields.update(expires=NOW + 60))
     assert client.at() == Admission()
-    assert client.at(NOW + 60 + limits.CLOCK_TOLERANCE_S) == Admission(Reason.KEY_OUTDATED)
-    assert client.lists(lambda _fields: None, 3).at(NOW + 60 + limits.CLOCK_TOLERANCE_S) == Admission()
+    assert client.at(NOW + 60 + bounds.CLOCK_TOLERANCE_S) == Admission(Reason.KEY_OUTDATED)
+    assert client.lists(lambda _fields: None, 3).at(NOW + 60 + bounds.CLOCK_TOLERANCE_S) == Admission()
 
 
 @pytest.mark.parametrize("stale", ["keep", "end"])
