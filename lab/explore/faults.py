@@ -119,8 +119,8 @@ def resume_without_certainty(stack: ExitStack) -> None:
 def tombstone_by_a_fenced_owner(stack: ExitStack) -> None:
     """Who has lost a session ends it for everybody."""
     cells = Session.machine.cells.items()
-    ended = {"event": Event.SESSION_ENDED}
-    table({at: row._replace(**ended, effects=(*row.effects, Effect.ASK_TOMBSTONE)) for at, row in cells if row.clause == "G-37"}, stack)
+    ended = {at: row._replace(event=Event.SESSION_ENDED) for at, row in cells if row.clause == "G-37"}
+    table({at: row._replace(effects=(*row.effects, Effect.ASK_TOMBSTONE)) for at, row in ended.items()}, stack)
 
 
 def no_suspension(stack: ExitStack) -> None:
