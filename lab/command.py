@@ -7,12 +7,14 @@ from typing import NoReturn
 from jvpn import interrupt
 
 
-def run(main: Callable[[list[str]], int], program: str) -> NoReturn:
+def run(main: Callable[[list[str]], int], program: str, *, heard: bool = True) -> NoReturn:
     """Be the program, `python -m` PROGRAM; `main` takes the arguments and returns the exit status.
 
-    What a part of it stopped it says in a note on the KeyboardInterrupt that passes through it.
+    What a part of it stopped it says in a note on the KeyboardInterrupt that passes through it. Unless it is `heard`, Ctrl-C ends the
+    process at once and without a word: where a library would lose the exception, which cannot pass through a finaliser.
     """
-    interrupt.heard()
+    if heard:
+        interrupt.heard()
     try:
         status = main(sys.argv[1:])
     except KeyboardInterrupt as error:

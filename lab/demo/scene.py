@@ -227,7 +227,8 @@ class Scene(Stage):
         work = "lab.demo.work"
         self.work("right", work, "serve", TUNNEL, str(size), str(LONG_S), out="serve.log")
         self.work("right", work, "echo", TUNNEL, str(LONG_S), out="echo.log")
-        time.sleep(0.7)  # both bind their sockets
+        logs = [self.directory / f"{name}.log" for name in ("serve", "echo")]
+        self.wait(lambda: all(log.stat().st_size for log in logs), "file server and echo have their sockets")
         self.work("left", work, "ping", TUNNEL, str(LONG_S), out="ping.jsonl")
         return self.work("left", work, "download", f"http://{TUNNEL}:{HTTP_PORT}/", str(rate), out="download.jsonl")
 

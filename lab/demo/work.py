@@ -51,6 +51,7 @@ def serve(address: str, size: int, seconds: float) -> None:
             """Stay silent: the demonstration has a log of its own."""
 
     server = ThreadingHTTPServer((address, HTTP_PORT), Handler)
+    say({"bound": HTTP_PORT})
     threading.Timer(seconds, server.shutdown).start()
     server.serve_forever()
 
@@ -78,6 +79,7 @@ def echo(address: str, seconds: float) -> None:
     """Send every datagram back for so long."""
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind((address, ECHO_PORT))
+    say({"bound": ECHO_PORT})
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         if select.select([server], [], [], left)[0]:

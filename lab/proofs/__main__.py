@@ -74,4 +74,4 @@ def table(rows: list[Row]) -> Table:
 
 
 if __name__ == "__main__":
-    command.run(main, "lab.proofs")
+    command.run(main, "lab.proofs", heard=False)
