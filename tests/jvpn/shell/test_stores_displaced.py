@@ -23,21 +23,6 @@ FAILED, WON, FOUND = Outcome.FAILED, Outcome.WON, Outcome.FOUND
 NEVER_MS = 600_000
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Return where the store is made."""
-    return tmp_path / "store"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[SqliteStore]:
-    """Return a store with one session."""
-    made = SqliteStore(path, NODE, BOOT, Clock())
-    ask(made, create(1, 1))
-    yield made
-    made.close()
-
-
 def remove(path: Path) -> None:
     """Remove the file alone."""
     path.unlink()

@@ -51,21 +51,6 @@ class Reader:
         return not select.select([self.socket], [], [], 0)[0]
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Return where the store is made."""
-    return tmp_path / "store"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[SqliteStore]:
-    """Return a store with one session."""
-    made = SqliteStore(path, NODE, BOOT, Clock())
-    ask(made, create(1, 1))
-    yield made
-    made.close()
-
-
 Read = Callable[[SqliteStore], Reader]
 
 
