@@ -1,6 +1,6 @@
 """The client's engine: one device, one session at a time, over whatever carrier answers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from core import limits
 from core.client.attempts import Confirming, Newborn, waiting_for
@@ -11,10 +11,10 @@ from core.errors import PeerFault, given, require
 from core.reasons import CAUSE_REASON, STATUS_REASON, Cause, CloseCode, Reason, Status
 from core.values import Admission, CloseSession, Connect, Deliver, Instant, Order, Output, Path, PathEvent, Record, Route, Settle
 from core.wire.epoch import Epoch
-from core.wire.inner import Ack, encode, encode_ip
+from core.wire.inner import IP, Ack, encode, encode_ip
 from core.wire.inner import parse as parse_inner
 from core.wire.layout import Change, Kind, Malformed
-from core.wire.messages import parse, parse_data
+from core.wire.messages import Run, parse, sort
 from core.wire.records import Close, Cookie, Hint, ProbeAck, ReattachResp, Resp, pack, unpack
 from core.wire.refusals import reason_of
 
@@ -25,12 +25,11 @@ class Client(Contact):
     def receive(self, frames: Sequence[bytes], path: Path, now: Instant) -> list[Output]:
         """Take one receive call's frames, all from one path."""
         packets: list[bytes] = []
-        for frame in frames:
+        data, rest = sort(frames)
+        self._data(data, path, packets, now)
+        for frame in rest:
             try:
-                if frame[:1] == b"\x04":
-                    self._data(frame, path, packets, now)
-                else:
-                    self._message(frame, path, now)
+                self._message(frame, path, now)
             except (PeerFault, Malformed) as fault:
                 self._refuse(reason_of(fault), now)
         if packets:
@@ -183,35 +182,39 @@ class Client(Contact):
             case Effect.WIPE:  # pragma: no branch - the last effect there is, as mypy sees
                 self.wipe()
 
-    def _data(self, frame: bytes, path: Path, packets: list[bytes], now: Instant) -> None:
-        index, counter = parse_data(frame)
-        known = self.committed
-        epoch = known if known and known.index == index else next((each for each in self.epochs() if each.index == index), None)
-        if epoch is None:
-            raise PeerFault(Reason.INDEX_UNKNOWN)
-        if path != epoch.path:
-            raise PeerFault(Reason.UNBOUND_PATH)
-        if now - epoch.born >= limits.REJECT_AFTER_NS:
-            raise PeerFault(Reason.KEY_EXPIRED)
-        plain = epoch.open(frame, counter)
-        try:
-            self._opened(epoch, *parse_inner(plain, self.policy.mtu), packets, now)
-        except Malformed:
-            raise PeerFault(Reason.INNER_MALFORMED) from None
+    def _data(self, runs: Mapping[int, Run], path: Path, packets: list[bytes], now: Instant) -> None:
+        """Open a burst's DATA, index by index, and act on what is inside."""
+        for index, run in runs.items():
+            epoch = next((each for each in self.epochs() if each.index == index), None)
+            if epoch is None or path != epoch.path or now - epoch.born >= limits.REJECT_AFTER_NS:
+                known = Reason.UNBOUND_PATH if epoch and path != epoch.path else Reason.KEY_EXPIRED
+                for _ in run:
+                    self._refuse(known if epoch else Reason.INDEX_UNKNOWN, now)
+                continue
+            for plain in epoch.open_each(run):
+                if not isinstance(plain, bytes):
+                    self._refuse(plain, now)
+                    continue
+                try:
+                    self._opened(epoch, *parse_inner(plain, self.policy.mtu), packets, now)
+                except (PeerFault, Malformed) as fault:
+                    self._refuse(fault.reason if isinstance(fault, PeerFault) else Reason.INNER_MALFORMED, now)
 
     def _opened(self, epoch: Epoch, kind: Kind, body: bytes, packets: list[bytes], now: Instant) -> None:
+        """Act on one inner frame, on what the one before left."""
         if self.newborn and epoch is self.newborn.epoch:
             self._newborn_data(self.newborn, kind, body, now)
             return
-        offer = next((each for each in self.confirming if each.epoch is epoch and epoch is not self.committed), None)
-        if offer:
+        if epoch is not self.committed and (offer := next((each for each in self.confirming if each.epoch is epoch), None)):
             self.hear(Input.COMMITTED, now, offer)
         if epoch is self.committed:
             self.heard_at, self.waiting_since = now, None
-        if kind is Kind.IP:
+            if kind is not IP:
+                self._inner(epoch, kind, body, now)
+        elif epoch is not self.draining:
+            raise PeerFault(Reason.INDEX_UNKNOWN)  # a frame before it ended the session
+        if kind is IP:
             packets.append(body)
-        elif epoch is self.committed:
-            self._inner(epoch, kind, body, now)
 
     def _newborn_data(self, newborn: Newborn, kind: Kind, body: bytes, now: Instant) -> None:
         if kind is Kind.ACK and (ack := Ack.unpack(body)).locators:

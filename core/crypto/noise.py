@@ -173,13 +173,17 @@ class Handshake(Holder):
 
     def split(self) -> tuple[Secret, Secret]:
         """Return the keys (initiator to responder, responder to initiator) of the finished handshake, 32 bytes each [R-2]."""
-        return self.split3()[:2]
+        up, down = self._keys(2)
+        return up, down
 
     def split3(self) -> tuple[Secret, Secret, Secret]:
         """Return HKDF(ck, "", 3), whose first two are `split` and whose third starts a chain [H-10]. Leaks: nothing."""
-        require(self._turn == _FINISHED, "only a finished handshake has keys")
-        up, down, root = hkdf(self.symmetric.chaining_key, Secret(b""), 3)
+        up, down, root = self._keys(3)
         return up, down, root
+
+    def _keys(self, n: int) -> tuple[Secret, ...]:
+        require(self._turn == _FINISHED, "only a finished handshake has keys")
+        return hkdf(self.symmetric.chaining_key, Secret(b""), n)
 
     def _take_turn(self, *, writes: bool) -> Iterator[tuple[Token, bool]]:
         """Return the next message's tokens, each with whether anything is sealed under its key, and so whether there has to be one."""

@@ -123,19 +123,18 @@ class AesBlock(Holder):
     __slots__ = ("_backward", "_forward")
 
     def __init__(self, key: Secret) -> None:
-        # The library calls the bare block cipher ECB; no value is longer than one block, so ECB's weakness has no place to show.
-        cipher = BlockCipher(algorithms.AES256(key.expose()), modes.ECB())  # nosec B305  # noqa: S305 - see above
+        cipher = BlockCipher(algorithms.AES256(key.expose()), modes.ECB())  # nosec B305  # noqa: S305 - the library's name of the bare block cipher; each value is one block, so ECB's weakness has no place to show
         self._forward, self._backward = cipher.encryptor(), cipher.decryptor()
 
-    def encrypt(self, block: bytes) -> bytes:
-        """Return the encrypted block."""
-        require(len(block) == BLOCK_LENGTH, "AES takes one block")
-        return self._forward.update(block)
+    def encrypt(self, blocks: bytes) -> bytes:
+        """Return blocks encrypted, each by itself."""
+        require(len(blocks) % BLOCK_LENGTH == 0, "AES takes whole blocks")
+        return self._forward.update(blocks)
 
-    def decrypt(self, block: bytes) -> bytes:
-        """Return the decrypted block, or several, each by itself."""
-        require(len(block) % BLOCK_LENGTH == 0 < len(block), "AES takes whole blocks")
-        return self._backward.update(block)
+    def decrypt(self, blocks: bytes) -> bytes:
+        """Return blocks decrypted, each by itself."""
+        require(len(blocks) % BLOCK_LENGTH == 0 < len(blocks), "AES takes whole blocks")
+        return self._backward.update(blocks)
 
 
 class PrivateKey(Holder):

@@ -11,6 +11,8 @@ from core.limits import COUNTER_LIMIT, WINDOW_PACKETS
 Verdict = Enum("Verdict", "ACCEPT STALE REPLAY LIMIT")
 """What the window says of a counter: new; below the window, so that nobody knows; seen [W-5]; not of this key, which is used up."""
 
+ACCEPT, STALE, REPLAY, LIMIT = Verdict  # looked up once: a member of an Enum costs a look-up as much as a shift
+
 
 def step(top: int, bitmap: int, counter: int, width: int = WINDOW_PACKETS) -> tuple[Verdict, int, int]:
     """Return the verdict on `counter` and the window after it, which a refusal leaves as it was [W-1].
@@ -18,15 +20,15 @@ def step(top: int, bitmap: int, counter: int, width: int = WINDOW_PACKETS) -> tu
     `top` is the highest counter accepted; bit i of `bitmap` tells whether top - i was. The start (0, 0) means nothing seen.
     """
     if counter >= COUNTER_LIMIT:  # [W-3]
-        return Verdict.LIMIT, top, bitmap
+        return LIMIT, top, bitmap
     if counter > top:
         shift = counter - top
         if shift >= width:  # compared before shifting: a far jump must not make an integer of that many bits [W-4]
-            return Verdict.ACCEPT, counter, 1
-        return Verdict.ACCEPT, counter, ((bitmap << shift) & ((1 << width) - 1)) | 1
+            return ACCEPT, counter, 1
+        return ACCEPT, counter, ((bitmap << shift) & ((1 << width) - 1)) | 1
     age = top - counter
     if age >= width:
-        return Verdict.STALE, top, bitmap
+        return STALE, top, bitmap
     if (bitmap >> age) & 1 > 0:
-        return Verdict.REPLAY, top, bitmap
-    return Verdict.ACCEPT, top, bitmap | (1 << age)
+        return REPLAY, top, bitmap
+    return ACCEPT, top, bitmap | (1 << age)

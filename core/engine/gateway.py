@@ -18,7 +18,7 @@ from core.session.timers import judge, next_deadline
 from core.values import Answer, Deliver, Instant, Order, Outcome, Output, Path, PathEvent, Record, Tombstone
 from core.wire.inner import encode_ip
 from core.wire.layout import SIZES, VERSION, Change, Malformed, Type
-from core.wire.messages import parse
+from core.wire.messages import parse, sort
 from core.wire.records import Init
 from core.wire.refusals import reason_of
 
@@ -48,17 +48,17 @@ class Gateway(DataPlane):
         self._load_second: tuple[int, int] = (0, 0)
 
     def receive(self, frames: Sequence[bytes], path: Path, now: Instant) -> list[Output]:
-        """Take one receive call's frames, all from one path; clocks are judged first."""
+        """Take one receive call's frames, all from one path; clocks are judged first, then DATA, then the rest."""
         self._run_clocks(now)
         packets: dict[int, list[bytes]] = {}
         known: dict[bytes, tuple[int, int]] | None = None
-        for frame in frames:
+        data, rest = sort(frames)
+        self.data(data, path, packets, now)
+        for frame in rest:
             try:
-                if frame[:1] == b"\x04":
-                    self.data(frame, path, packets, now)
-                elif len(frame) == REATTACH_LENGTH and frame[:4] == REATTACH_HEAD:
+                if len(frame) == REATTACH_LENGTH and frame[:4] == REATTACH_HEAD:
                     if known is None:  # all of the burst are opened together: garbage has to be cheap [R-10]
-                        locators = [each[8:24] for each in frames if len(each) == REATTACH_LENGTH]
+                        locators = [each[8:24] for each in rest if len(each) == REATTACH_LENGTH]
                         known = {at: found for under in self.desk.locators for at, found in under.open_each(locators).items()}
                     opened = known.get(frame[8:24])
                     if (reason := self._knock(frame, path, *opened, now) if opened else LOCATOR_WRONG) is not None:

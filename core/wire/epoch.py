@@ -1,10 +1,10 @@
 """One epoch: a pair of traffic keys, its indices, counters and replay window, on one path."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from core.crypto.primitives import Cipher, TagMismatch, new_cipher, nonce
-from core.crypto.replay import Verdict, step
+from core.crypto.replay import ACCEPT, Verdict, step
 from core.crypto.secret import Holder, Secret
 from core.errors import PeerFault, given
 from core.limits import COUNTER_LIMIT
@@ -13,7 +13,6 @@ from core.values import Instant, Path, Transmit
 from core.wire.layout import DATA_HEADER
 from core.wire.messages import data_header
 
-ACCEPT: Final = Verdict.ACCEPT  # looked up once: it is compared for each packet
 REFUSED: Final = {Verdict.STALE: Reason.COUNTER_STALE, Verdict.REPLAY: Reason.COUNTER_REPLAYED, Verdict.LIMIT: Reason.COUNTER_LIMIT}
 
 
@@ -51,20 +50,35 @@ class Epoch(Holder):
         return runs
 
     def open(self, frame: bytes, counter: int, *, keep: bool = True) -> bytes:
-        """Return the inner frame; raise PeerFault. The window is peeked before and, with `keep`, committed after the AEAD [W-2] [D-2]."""
-        verdict, top, bitmap = step(self.top, self.bitmap, counter)
-        if verdict is not ACCEPT:
-            raise PeerFault(REFUSED[verdict])
-        header = frame[:DATA_HEADER]
-        try:
-            plain = (self._receive or self._wake()[1]).decrypt(nonce(counter), frame[DATA_HEADER:], header)
-        except TagMismatch:
-            raise PeerFault(Reason.DATA_TAG_WRONG) from None
-        if keep:
-            self.top, self.bitmap = top, bitmap
-            self.received += 1
-            self.received_bytes += len(plain)
+        """Return the inner frame of one frame, as `open_each`; raise PeerFault."""
+        (plain,) = self.open_each([(counter, frame)], keep=keep)
+        if not isinstance(plain, bytes):
+            raise PeerFault(plain)
         return plain
+
+    def open_each(self, run: Iterable[tuple[int, bytes]], *, keep: bool = True) -> list[bytes | Reason]:
+        """Return for each (counter, frame) of a burst the inner frame, or why it is refused.
+
+        The window is peeked before and, with `keep`, committed after the AEAD [W-2] [D-2].
+        """
+        opened: list[bytes | Reason] = []
+        decrypt, header, sealed = (self._receive or self._wake()[1]).decrypt, slice(DATA_HEADER), slice(DATA_HEADER, None)
+        for counter, frame in run:
+            verdict, top, bitmap = step(self.top, self.bitmap, counter)
+            if verdict is not ACCEPT:
+                opened.append(REFUSED[verdict])
+                continue
+            try:
+                plain = decrypt(nonce(counter), frame[sealed], frame[header])
+            except TagMismatch:
+                opened.append(Reason.DATA_TAG_WRONG)
+                continue
+            if keep:
+                self.top, self.bitmap = top, bitmap
+                self.received += 1
+                self.received_bytes += len(plain)
+            opened.append(plain)
+        return opened
 
     def _wake(self) -> tuple[Cipher, Cipher]:
         """Make the ciphers of an epoch that was at rest."""

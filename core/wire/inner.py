@@ -11,7 +11,7 @@ from core.wire.records import AckHead, Direction, pack, unpack
 ZEROS: Final = tuple(bytes(n) for n in range(BLOCK))
 MTU_MAX: Final = max(MTU_ALLOWED)
 _HEAD: Final = Struct("<BH")  # kind, length
-_unpack_head, IP = _HEAD.unpack_from, Kind.IP  # looked up once: these are for each packet
+_unpack_head, IP = Struct("<BHBxBB").unpack_from, Kind.IP  # with an IP packet's version and length; looked up once, as for each packet
 _KINDS: Final = {int(kind): kind for kind in Kind}
 _BULK: Final = 2  # up to this: IP and SEGMENT
 _MTU_AT: Final[dict[int, int]] = {Kind.CONFIRM: 0, Kind.ACK: 8}  # where they state M
@@ -37,14 +37,17 @@ def encode(kind: Kind, body: bytes, pad_to: int | None = None) -> bytes:
 def parse(plain: bytes, mtu: int = MTU_MAX) -> tuple[Kind, bytes]:
     """Return kind and body of an inner frame, checked for a TUN of `mtu` bytes; raise Malformed [I-1] [I-2] [I-3]."""
     size = len(plain)
-    if size & 15 or not 0 < size <= mtu + 30 & -16:
+    if size & 15 or not size:
         raise Malformed(Defect.LENGTH)
-    number, length = _unpack_head(plain)
-    rest, body = size - 3 - length, plain[3 : 3 + length]
-    whole = number == 1 and 0 <= rest < BLOCK and plain[3] >> 4 == 4 and 20 <= plain[5] << 8 | plain[6] == length <= mtu  # noqa: PLR2004 - as below
-    if whole and plain.endswith(ZEROS[rest]):  # an IPv4 packet, as nearly every frame is: the rest says the same of it, and why not
-        return IP, body
+    number, length, first, high, low = _unpack_head(plain)
+    rest, end = size - 3 - length, 3 + length
+    whole = number == 1 and 0 <= rest < BLOCK and first >> 4 == 4 and 20 <= high << 8 | low == length <= mtu  # noqa: PLR2004 - as below
+    if whole and plain[end:] == ZEROS[rest]:  # an IPv4 packet, as nearly every frame is: what follows says the same of it, and why not
+        return IP, plain[3:end]
+    body = plain[3:end]
     kind = _KINDS.get(number)
+    if size > mtu + 30 & -16:
+        raise Malformed(Defect.LENGTH)
     if kind is None:
         raise Malformed(Defect.KIND)
     if rest < 0 or (rest >= BLOCK and number not in _LONG) or (number > _BULK and size != (_stated(number, body) or size)):

@@ -1,6 +1,6 @@
 """Frames: `parse` and `encode` are inverse to each other, and what they do not share is refused (protocol section 1)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from struct import Struct
 from typing import Final
 
@@ -8,6 +8,8 @@ from core.errors import require
 from core.wire.layout import BLOCK, DATA_HEADER, DATA_MAX, DATA_MIN, PREFIX, SIZES, VERSION, Defect, Malformed, Type
 from core.wire.records import Cookie, Data, Init, Reattach, ReattachResp, Resp, pack, unpack
 
+Run = list[tuple[int, bytes]]
+"""The (counter, frame) of one index, in the order of arrival."""
 Fixed = Init | Resp | Cookie | Reattach | ReattachResp
 _CLASSES: Final[Mapping[int, Callable[..., Fixed]]] = {
     Type.INIT: Init, Type.RESP: Resp, Type.COOKIE: Cookie, Type.REATTACH: Reattach, Type.REATTACH_RESP: ReattachResp
@@ -25,6 +27,21 @@ def parse_data(frame: bytes) -> tuple[int, int]:
     if prefix != 4:  # noqa: PLR2004 - Type.DATA, without its look-up
         raise Malformed(Defect.RESERVED if frame[0] == Type.DATA else Defect.TYPE)
     return index, counter
+
+
+def sort(frames: Iterable[bytes]) -> tuple[dict[int, Run], list[bytes]]:
+    """Return a burst's DATA by receiver index, and what is another message or none."""
+    data: dict[int, Run] = {}
+    rest = []
+    for frame in frames:
+        size = len(frame)
+        if size & 15 or not DATA_MIN <= size <= DATA_MAX or (head := _DATA.unpack_from(frame))[0] != 4:  # noqa: PLR2004 - as above
+            rest.append(frame)  # `parse` says what it is
+        elif (run := data.get(head[1])) is None:
+            data[head[1]] = [(head[2], frame)]
+        else:
+            run.append((head[2], frame))
+    return data, rest
 
 
 def parse(frame: bytes) -> Fixed | Data:

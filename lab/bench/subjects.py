@@ -13,7 +13,7 @@ from core.wire.epoch import Epoch
 from core.wire.inner import encode_ip
 from core.wire.inner import parse as parse_inner
 from core.wire.layout import DATA_HEADER, SIZES, Type
-from core.wire.messages import parse_data
+from core.wire.messages import sort
 from lab.bench.figures import Bar, Series, Subject, ratio
 from lab.bench.fleet import GATEWAY_AT, Fleet, Member, frames, place, there
 
@@ -129,7 +129,8 @@ class Data:
         return [frame for run in self._near.seal([encode_ip(packet) for packet in self._up]) for frame in run.frames]
 
     def _open(self, sealed: list[bytes]) -> list[bytes]:
-        return [parse_inner(self._far.open(frame, parse_data(frame)[1]))[1] for frame in sealed]
+        (run,) = sort(sealed)[0].values()
+        return [parse_inner(plain)[1] for plain in self._far.open_each(run) if isinstance(plain, bytes)]
 
     def _send(self, packets: list[bytes]) -> list[Output]:
         return self._fleet.gateway.send(self._handle, packets, self._fleet.now)

@@ -23,7 +23,6 @@ from core.session.session import Session
 from core.session.states import Effect, Input, State
 from core.values import CompareAndSet, Outcome
 from core.wire.epoch import Epoch
-from core.wire.messages import parse_data
 from lab.explore import claims, together
 from lab.explore.copying import watched
 from lab.explore.playbook import Writer
@@ -92,11 +91,11 @@ def ignore_the_path(stack: ExitStack) -> None:
     """DATA is heard from anywhere, and where it came from is the session's path then."""
     data = DataPlane.data
 
-    def roaming(self: DataPlane, frame: bytes, path: Any, packets: Any, now: Any) -> None:
-        known = self.desk.indices.get(parse_data(frame)[0])
-        if known:
-            known[1].path = path
-        data(self, frame, path, packets, now)
+    def roaming(self: DataPlane, runs: Any, path: Any, packets: Any, now: Any) -> None:
+        for index in runs:
+            if known := self.desk.indices.get(index):
+                known[1].path = path
+        data(self, runs, path, packets, now)
 
     stack.enter_context(patch.object(DataPlane, "data", roaming))
 

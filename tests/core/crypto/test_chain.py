@@ -103,6 +103,14 @@ def test_locators_have_room_for_no_more(handle: int, attempt: int) -> None:
         chain.Locators(Secret(bytes(32))).mint(handle, attempt)
 
 
+def test_many_locators_are_those_of_one_at_a_time() -> None:
+    """An ACK hands out locators that do not open, or those of another attempt."""
+    locators = chain.Locators(Secret(bytes(range(32))))
+    assert locators.mint_each(4_711, range(7, 39)) == [locators.mint(4_711, attempt) for attempt in range(7, 39)]
+    assert [locators.open(each) for each in locators.mint_each(4_711, (9, 7))] == [(4_711, 9), (4_711, 7)]
+    assert locators.mint_each(4_711, ()) == []
+
+
 def test_sealed_row_vector() -> None:
     """[K-5] Rows of running sessions cannot be opened by the next version, or are sealed in another way than the protocol says."""
     assert independent.sealed_row(ROW) == SEALED
