@@ -61,11 +61,8 @@ class Machine(NamedTuple, Generic[S, H, E, F]):
 
     def check(self, before: F, after: F) -> None:
         """Raise Invariant naming the first claim that this step breaks."""
-        broken = [claim.__doc__ for claim in self.always if not claim(after)] + [
-            step.__doc__ for step in self.step if not step(before, after)
-        ]
-        if broken:
-            raise Invariant(broken[0])
+        for claim, holds in (*((each, each(after)) for each in self.always), *((each, each(before, after)) for each in self.step)):
+            require(holds, claim.__doc__ or "")
 
 
 class Actor(ABC, Generic[S, H, E, F, X]):

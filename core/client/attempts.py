@@ -149,12 +149,12 @@ class Attempt(Waiting):
         handshake, payload, status = self._read(message, ReattachRespPayload)
         if status is not Status.OK:
             return None, status, payload.retry_after_ms * limits.MILLISECOND
-        return Epoch(self.index, message.sender_index, handshake.split(), self.path, self.number, now), status, 0
+        up, down = handshake.split()
+        return Epoch(self.index, message.sender_index, (up, down), self.path, self.number, now), status, 0
 
 
 class Confirming:
-    """A proven epoch whose CONFIRM is repeated until the gateway speaks under it."""
+    """A proven epoch whose CONFIRM is sent at once, and repeated until the gateway speaks under it."""
 
     def __init__(self, epoch: Epoch, attempt: Attempt, now: Instant) -> None:
-        """Start with an immediate CONFIRM."""
         self.epoch, self.attempt, self.retry = epoch, attempt, Retry(now, 0)

@@ -24,7 +24,7 @@ class Birth(Holder):
 
 def born(handshake: Handshake) -> Birth:
     """Return what a finished handshake gives (protocol section 2) [H-10, H-11, H-12]; drop the handshake afterwards. Leaks: nothing."""
-    k_up, k_down, root = handshake.split3()
+    k_up, k_down, root = handshake.split(3)
     session_id = expand(root, b"session id" + handshake.hash, SESSION_ID_LENGTH)
     return Birth(k_up, k_down, session_id, expand(root, b"resume" + handshake.hash, CHAIN_LENGTH))
 

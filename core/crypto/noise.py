@@ -171,17 +171,11 @@ class Handshake(Holder):
         """Return h, the hash of the transcript so far, 32 bytes; not secret."""
         return self.symmetric.hash
 
-    def split(self) -> tuple[Secret, Secret]:
-        """Return the keys (initiator to responder, responder to initiator) of the finished handshake, 32 bytes each [R-2]."""
-        up, down = self._keys(2)
-        return up, down
+    def split(self, n: int = 2) -> tuple[Secret, ...]:
+        """Return HKDF(ck, "", n): the keys (initiator to responder, responder to initiator) of the finished handshake, 32 bytes each [R-2].
 
-    def split3(self) -> tuple[Secret, Secret, Secret]:
-        """Return HKDF(ck, "", 3), whose first two are `split` and whose third starts a chain [H-10]. Leaks: nothing."""
-        up, down, root = self._keys(3)
-        return up, down, root
-
-    def _keys(self, n: int) -> tuple[Secret, ...]:
+        A third starts a chain [H-10]. Leaks: nothing.
+        """
         require(self._turn == _FINISHED, "only a finished handshake has keys")
         return hkdf(self.symmetric.chaining_key, Secret(b""), n)
 

@@ -105,9 +105,8 @@ def argon2id(passphrase: Secret, salt: bytes, memory_kib: int, passes: int, lane
 
     The caller bounds the costs. Leaks: its inputs' lengths; what memory accesses show of the passphrase, as RFC 9106, section 9, says.
     """
-    return Secret(
-        Argon2id(salt=salt, length=KEY_LENGTH, iterations=passes, lanes=lanes, memory_cost=memory_kib).derive(passphrase.expose())
-    )
+    function = Argon2id(salt=salt, length=KEY_LENGTH, iterations=passes, lanes=lanes, memory_cost=memory_kib)
+    return Secret(function.derive(passphrase.expose()))
 
 
 nonce: Final = Struct("<4xQ").pack

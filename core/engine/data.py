@@ -25,7 +25,6 @@ class DataPlane:
     """Opens DATA and acts on its inner frames."""
 
     def __init__(self, desk: Desk) -> None:
-        """Serve the sessions of `desk`."""
         self.desk = desk
 
     def data(self, runs: Mapping[int, Run], path: Path, packets: dict[int, list[bytes]], now: Instant) -> None:

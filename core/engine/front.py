@@ -138,7 +138,6 @@ class Counts:
     """Counts that are kept when a pending session comes and goes, so that no INIT walks through all of them [H-23]."""
 
     def __init__(self) -> None:
-        """Begin with nothing."""
         self._networks: dict[Session, bytes] = {}
         self._crowds: Counter[bytes] = Counter()
         self._births: dict[bytes, tuple[Instant, ...]] = {}

@@ -39,7 +39,6 @@ class Gateway(DataPlane):
     """All sessions of one gateway process. Outputs are to be executed in list order."""
 
     def __init__(self, desk: Desk, kem: Kem) -> None:
-        """Serve with the identity, policy and allow list of `desk`."""
         super().__init__(desk)
         self._front = Front(desk, kem)
         self._heap: list[tuple[Instant, int]] = []
@@ -51,15 +50,13 @@ class Gateway(DataPlane):
         """Take one receive call's frames, all from one path; clocks are judged first, then DATA, then the rest."""
         self._run_clocks(now)
         packets: dict[int, list[bytes]] = {}
-        known: dict[bytes, tuple[int, int]] | None = None
         data, rest = sort(frames)
         self.data(data, path, packets, now)
+        locators = [each[8:24] for each in rest if len(each) == REATTACH_LENGTH]  # opened together: garbage has to be cheap [R-10]
+        known = {at: found for under in self.desk.locators if locators for at, found in under.open_each(locators).items()}
         for frame in rest:
             try:
                 if len(frame) == REATTACH_LENGTH and frame[:4] == REATTACH_HEAD:
-                    if known is None:  # all of the burst are opened together: garbage has to be cheap [R-10]
-                        locators = [each[8:24] for each in rest if len(each) == REATTACH_LENGTH]
-                        known = {at: found for under in self.desk.locators for at, found in under.open_each(locators).items()}
                     opened = known.get(frame[8:24])
                     if (reason := self._knock(frame, path, *opened, now) if opened else LOCATOR_WRONG) is not None:
                         self.desk.stranger(reason, path, now)
@@ -217,9 +214,7 @@ class Gateway(DataPlane):
             held = session.candidate.held if session.candidate else []
             session.hear(Input.COMMIT_WON, now)
             for ended in create.supersede if create else ():
-                known = self.desk.sessions.get(
-                    ended.handle
-                )  # one that moved meanwhile was passed over [O-4], and one in doubt reads its row
+                known = self.desk.sessions.get(ended.handle)  # passed over where it moved meanwhile [O-4]; one in doubt reads its row
                 if known and known.binding_version == ended.expect and not known.suspended:
                     known.hear(Input.SUPERSEDED, now)
             packets: list[bytes] = []

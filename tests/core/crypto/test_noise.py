@@ -58,7 +58,7 @@ def test_a_refused_message_spoils_the_object(pair: str) -> None:
     reply = gateway.write(PAYLOAD)
     with pytest.raises(TagMismatch):
         client.read(reply[:-1])
-    uses: list[Callable[[Handshake], object]] = [lambda h: h.read(reply), lambda h: h.write(b""), Handshake.split, Handshake.split3]
+    uses: list[Callable[[Handshake], object]] = [lambda h: h.read(reply), lambda h: h.write(b""), Handshake.split, lambda h: h.split(3)]
     for use in uses:
         for side in (spoiled, client):
             with pytest.raises(Invariant):
@@ -82,8 +82,8 @@ def test_turns(pair: str) -> None:
         return side.read(request)
 
     request = client.copy().write(PAYLOAD)
-    refuses(client, read, Handshake.split, Handshake.split3)
-    refuses(gateway, write, Handshake.split, Handshake.split3)
+    refuses(client, read, Handshake.split, lambda h: h.split(3))
+    refuses(gateway, write, Handshake.split, lambda h: h.split(3))
     client, gateway = PAIRS[pair]()
     gateway.read(client.write(PAYLOAD))
     refuses(client, write, Handshake.split)
@@ -91,9 +91,9 @@ def test_turns(pair: str) -> None:
     client.read(gateway.write(PAYLOAD))
     refuses(client, read, write)
     refuses(gateway, read, write)
-    assert laid_open(client.split3())[:2] == laid_open(client.split()) == laid_open(gateway.split())
-    assert laid_open(client.split3()) == laid_open(gateway.split3())
-    assert len(set(laid_open(client.split3()))) == 3
+    assert laid_open(client.split(3))[:2] == laid_open(client.split()) == laid_open(gateway.split())
+    assert laid_open(client.split(3)) == laid_open(gateway.split(3))
+    assert len(set(laid_open(client.split(3)))) == 3
 
 
 def test_admit_sees_the_device_before_its_key_is_used() -> None:
