@@ -10,9 +10,10 @@ from core.client.states import State as ClientState
 from core.limits import SECOND
 from lab.explore.claims import OF_CLIENT, OF_GATEWAY, STEPS_OF_CLIENT, STEPS_OF_GATEWAY, same_twice, sessions
 from lab.explore.copying import watched
-from lab.explore.parts import Did, as_seen
+from lab.explore.parts import Did
 from lab.explore.together import OF_WORLD, a_nonce_is_used_once, the_store_only_grows
 from lab.explore.world import Action, Bounds, Scene, Stage
+from lab.sim.frames import there
 
 FAIR_STEPS: Final = 3_000
 FAIR_NS: Final = 120 * SECOND
@@ -178,7 +179,7 @@ class Search:
             seen = scene.up, scene.down
             scene, did = self.stage.after(scene, action)
             if did:
-                numbers = [self.stage.number(frame, as_seen(path) if action[0] in OF_CLIENTS else path) for frame, path in did.sent]
+                numbers = [self.stage.number(frame, there(path) if action[0] in OF_CLIENTS else path) for frame, path in did.sent]
                 (up if action[0] in OF_CLIENTS else down).extend(numbers)
             scene = scene._replace(up=seen[0], down=seen[1])
         return False
@@ -203,7 +204,7 @@ class Search:
         while down:
             number = down.pop(0)
             for path in client.engine.paths.values():
-                if as_seen(path) == self.stage.frames[number][1]:
+                if there(path) == self.stage.frames[number][1]:
                     return [("down", number, path)]
         if scene.dials:
             return [("dial works", scene.dials[0])]
