@@ -4,8 +4,8 @@ from typing import Final
 
 from core.values import Path
 from lab.explore.parts import udp
-from lab.explore.search import Found
 from lab.explore.world import Action, Scene, Stage
+from lab.searching import Found
 from lab.sim.frames import kind_of
 
 HEAD: Final = '''from core.client.contact import ClientPolicy
@@ -88,7 +88,7 @@ class Writer:
         self.stage = stage
         self._order: dict[tuple[str, str], list[bytes]] = {}
 
-    def text(self, found: Found, doc: str) -> str:
+    def text(self, found: Found[Action], doc: str) -> str:
         """Return the playbook of a counter-example."""
         bounds, scene = self.stage.bounds, self.stage.start
         for frame, path, sender in self.stage.first:

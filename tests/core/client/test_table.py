@@ -12,12 +12,13 @@ from core.crypto.secret import Secret
 from core.errors import Invariant
 from core.machine import index
 from core.reasons import Cause
-from core.values import Instant, Record
+from core.values import Record
 from core.wire.epoch import Epoch
 from core.wire.layout import Change
 from lab.sim.ways import CLIENT_WAYS
 from lab.sim.world import World
 from tests.core.client.playbooks import PLAYBOOKS
+from tests.core.taking import clauses_taken
 
 NEEDS_NEWBORN: Final = {Input.ANSWER_PROVEN, Input.LAST_CHANCE_OVER, Input.BORN}
 NEEDS_OFFER: Final = {Input.ATTEMPT_PROVEN, Input.COMMITTED}
@@ -26,18 +27,7 @@ NEEDS_OFFER: Final = {Input.ATTEMPT_PROVEN, Input.COMMITTED}
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the clauses of the rows that clients take from now on."""
-    clauses: list[str] = []
-    hear = Client.hear
-
-    def listening(client: Client, heard: Input, now: Instant, offer: Confirming | None = None) -> bool:
-        row = TABLE.get((client.state, heard))
-        did = hear(client, heard, now, offer)
-        if did and row:
-            clauses.append(row.clause)
-        return did
-
-    monkeypatch.setattr(Client, "hear", listening)
-    return clauses
+    return clauses_taken(monkeypatch, Client, TABLE)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.clause)
