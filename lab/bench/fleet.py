@@ -21,7 +21,8 @@ from core.wire.layout import INIT_MAC1, SIZES, Change, Kind, Type
 from core.wire.macs import k1, mac
 from core.wire.messages import init_header, parse
 from core.wire.records import Confirm, Cookie, ReattachResp, Resp, pack
-from tests.core.twins import Entropy, TwinKem
+from lab.sim.frames import there
+from lab.sim.twins import Entropy, TwinKem
 
 START: Final = Instant(10**12)
 HOUR: Final = 480_000
@@ -146,11 +147,6 @@ class Fleet:
 def place(number: int, port: int) -> Endpoint:
     """Return the address of a host: each has one of its own, and they lie in different networks."""
     return Endpoint(bytes(10) + b"\xff\xff" + (0x0B000000 + number * 0x101 % 0x1000000).to_bytes(4, "big"), port)
-
-
-def there(path: Path) -> Path:
-    """Return a device's path as the gateway sees it."""
-    return path._replace(local=path.remote, remote=path.local)
 
 
 def frames(outputs: Iterable[Output]) -> list[bytes]:

@@ -17,8 +17,9 @@ from core.values import Answer, Ask, Instant, Output
 from core.values import Path as Way
 from jvpn.shell.clock import wall
 from jvpn.shell.stores.sqlite import SqliteStore
-from lab.bench.fleet import BOOT, NODE, Fleet, Member, Unexpected, asked, frames, there
+from lab.bench.fleet import BOOT, NODE, Fleet, Member, Unexpected, asked, frames
 from lab.evidence import ROOT
+from lab.sim.frames import there
 
 WAVE: Final = 1_000  # sessions: their devices are ready to confirm before a candidate expires
 MOVED: Final = 2  # the binding version of a session that was born and moved once

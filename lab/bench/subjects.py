@@ -15,7 +15,8 @@ from core.wire.inner import parse as parse_inner
 from core.wire.layout import DATA_HEADER, SIZES, Type
 from core.wire.messages import sort
 from lab.bench.figures import Bar, Series, Subject, ratio
-from lab.bench.fleet import GATEWAY_AT, Fleet, Member, frames, place, there
+from lab.bench.fleet import GATEWAY_AT, Fleet, Member, frames, place
+from lab.sim.frames import there
 
 PACKET: Final = 1_280  # bytes of an inner IP packet: the MTU
 BURST: Final = 32

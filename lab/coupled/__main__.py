@@ -21,14 +21,12 @@ from lab.coupled.faults import ALONE, NEEDED, caught
 from lab.coupled.search import Report, Search
 from lab.coupled.words import Answer, Epoch, Frame, Name
 from lab.coupled.world import Bounds
+from lab.searching import numbers
 
 
 def bounds_of(text: str) -> Bounds:
     """Return the bounds that a text names."""
-    given = dict(each.split("=", 1) for each in text.split(",") if each)
-    if set(given) - set(Bounds._fields) or not all(value.isdigit() for value in given.values()):
-        raise argparse.ArgumentTypeError(f"NAME=NUMBER with names of {', '.join(Bounds._fields)}")
-    return Bounds(**{name: int(value) for name, value in given.items()})
+    return Bounds(**numbers(text, Bounds._fields))
 
 
 def named(bounds: Bounds) -> str:

@@ -13,6 +13,7 @@ from lab.coupled import device as of_device
 from lab.coupled import process as of_process
 from lab.coupled.words import Frame
 from lab.coupled.world import SPENT, Action, Bounds, Stage, Step, Tables, World
+from lab.searching import Found
 
 HONEST_STEPS: Final = 400
 
@@ -20,13 +21,6 @@ TURNS: Final = (
     "reload", "late", "silent", "repeat", str(ClientInput.PATH_SILENT), "again", str(ClientInput.CONFIRM_OVER), "fresh", "chance",
     "handshake",
 )  # fmt: skip
-
-
-class Found(NamedTuple):
-    """A counter-example: the claim that is broken, and what was done from the beginning on."""
-
-    claim: str
-    actions: tuple[Action, ...]
 
 
 class Report(NamedTuple):
@@ -40,7 +34,7 @@ class Report(NamedTuple):
     recovered: int
     seconds: float
     complete: bool
-    found: Found | None
+    found: Found[Action] | None
     took: Counter[tuple[str, str, str]]
 
 
@@ -85,7 +79,7 @@ class Search:
         return Report(bounds, len(self._worlds), edges, depth, parts, len(self._good), time.monotonic() - began,
                       not waiting and not found, found, self.took)  # fmt: skip
 
-    def _found(self, claim: str, world: World, *last: Action) -> Found | None:
+    def _found(self, claim: str, world: World, *last: Action) -> Found[Action] | None:
         actions = list[Action](last)
         while claim and (came := self._worlds[world]):
             world, action = came

@@ -22,15 +22,12 @@ from lab.explore.copying import watched
 from lab.explore.playbook import Writer
 from lab.explore.search import Report, Search
 from lab.explore.world import Bounds
+from lab.searching import numbers
 
 
 def bounds_of(text: str) -> Bounds:
     """Return the bounds that a text names."""
-    given = dict(each.split("=", 1) for each in text.split(",") if each)
-    unknown = set(given) - set(Bounds._fields)
-    if unknown or not all(value.isdigit() for value in given.values()):
-        raise argparse.ArgumentTypeError(f"NAME=NUMBER with names of {', '.join(Bounds._fields)}")
-    return Bounds(**{name: int(value) for name, value in given.items()})
+    return Bounds(**numbers(text, Bounds._fields))
 
 
 def explored(bounds: Bounds, recover: int) -> tuple[Report, str]:

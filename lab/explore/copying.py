@@ -22,7 +22,7 @@ from core.crypto.secret import Secret
 from core.session.desk import Identity
 from core.values import Fact
 from lab.replay.snapshot import NOISE, attributes
-from tests.core.twins import KEM_CIPHERTEXT, TwinKemKey
+from lab.sim.twins import KEM_CIPHERTEXT, TwinKemKey
 
 FIRST, LAST = 10**12, 5 * 10**13
 """Numbers between them are Instants: worlds begin at 10**12 ns; indices are smaller, and `Stage` looks that no handle lies here."""

@@ -28,7 +28,7 @@ from lab.explore.copying import watched
 from lab.explore.playbook import Writer
 from lab.explore.search import Search
 from lab.explore.world import Bounds, QuietStore
-from tests.core.twins import Store
+from lab.sim.twins import Store
 
 SMALL: Final = Bounds(worlds=20_000)
 BIRTH: Final = Bounds(born=0, moves=0, waits=1, worlds=5_000)

@@ -12,8 +12,8 @@ from core.session.desk import Desk
 from core.session.timers import deadlines
 from core.values import Ask, Connect, Dial, Endpoint, Fact, Instant, Output, Path, PathEvent, Record, Transmit
 from lab.explore.copying import Drawn, DrawnKem, copied, digest
-from tests.core.frames import v4
-from tests.core.world import GATEWAY_AT, World
+from lab.sim.frames import v4
+from lab.sim.world import GATEWAY_AT, World
 
 FAR: Final = Endpoint(v4(66), 6_666)
 ATTACKER: Final = Path(Carrier.UDP, 0, GATEWAY_AT, FAR)
@@ -181,11 +181,6 @@ def client_step(client: Client, heard: Input, now: Instant, address: int) -> tup
 def udp(address: int) -> Path:
     """Return the datagram path of a host at its n-th address, as the host sees it."""
     return Path(Carrier.UDP, 0, Endpoint(v4(11 + address), 40_001), GATEWAY_AT)
-
-
-def as_seen(path: Path) -> Path:
-    """Return a client's path as the gateway sees it."""
-    return path._replace(local=path.remote, remote=path.local)
 
 
 def waits_of_gateway(part: Part) -> list[int]:

@@ -4,16 +4,16 @@ from typing import Final
 
 from core.values import Path
 from lab.explore.parts import udp
-from lab.explore.search import Found
 from lab.explore.world import Action, Scene, Stage
-from tests.core.frames import kind_of
+from lab.searching import Found
+from lab.sim.frames import kind_of
 
 HEAD: Final = '''from core.client.contact import ClientPolicy
 from core.reasons import Carrier
 from core.session.desk import Policy
 from core.values import Answer, CloseSession, Connect, Endpoint, Instant, Outcome, Path, PathEvent
-from tests.core.frames import Sent, v4
-from tests.core.world import GATEWAY_AT, World
+from lab.sim.frames import Sent, v4
+from lab.sim.world import GATEWAY_AT, World
 
 UNHEARD = 10**8 * 3_600 * 10**9
 ATTACKER = Path(Carrier.UDP, 0, GATEWAY_AT, Endpoint(v4(66), 6_666))
@@ -88,7 +88,7 @@ class Writer:
         self.stage = stage
         self._order: dict[tuple[str, str], list[bytes]] = {}
 
-    def text(self, found: Found, doc: str) -> str:
+    def text(self, found: Found[Action], doc: str) -> str:
         """Return the playbook of a counter-example."""
         bounds, scene = self.stage.bounds, self.stage.start
         for frame, path, sender in self.stage.first:

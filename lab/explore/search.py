@@ -10,21 +10,16 @@ from core.client.states import State as ClientState
 from core.limits import SECOND
 from lab.explore.claims import OF_CLIENT, OF_GATEWAY, STEPS_OF_CLIENT, STEPS_OF_GATEWAY, same_twice, sessions
 from lab.explore.copying import watched
-from lab.explore.parts import Did, as_seen
+from lab.explore.parts import Did
 from lab.explore.together import OF_WORLD, a_nonce_is_used_once, the_store_only_grows
 from lab.explore.world import Action, Bounds, Scene, Stage
+from lab.searching import Found
+from lab.sim.frames import there
 
 FAIR_STEPS: Final = 3_000
 FAIR_NS: Final = 120 * SECOND
 """Longer than any wait that a client imposes on itself, and shorter than its patience with a lost session."""
 EVERY: Final = 7  # of this many new steps one is made twice
-
-
-class Found(NamedTuple):
-    """A counter-example: the claim that is broken, and what was done from the beginning on."""
-
-    claim: str
-    actions: tuple[Action, ...]
 
 
 class Report(NamedTuple):
@@ -39,7 +34,7 @@ class Report(NamedTuple):
     recovered: int
     seconds: float
     complete: bool
-    found: Found | None
+    found: Found[Action] | None
 
 
 class Search:
@@ -61,9 +56,9 @@ class Search:
     def run(self) -> Report:
         """Search until a claim breaks, nothing is new, or the bound of worlds is reached."""
         before, bounds = time.monotonic(), self.stage.bounds
-        waiting, found, depth = deque([(self.stage.start, 0)]), None, 0
+        waiting, depth = deque([(self.stage.start, 0)]), 0
         claim = self.judge_world(self.stage.start)
-        found = Found(claim, ()) if claim else None
+        found: Found[Action] | None = Found(claim, ()) if claim else None
         while waiting and not found and len(self._worlds) < bounds.worlds:
             scene, depth = waiting.popleft()
             number = self._worlds[scene]
@@ -178,7 +173,7 @@ class Search:
             seen = scene.up, scene.down
             scene, did = self.stage.after(scene, action)
             if did:
-                numbers = [self.stage.number(frame, as_seen(path) if action[0] in OF_CLIENTS else path) for frame, path in did.sent]
+                numbers = [self.stage.number(frame, there(path) if action[0] in OF_CLIENTS else path) for frame, path in did.sent]
                 (up if action[0] in OF_CLIENTS else down).extend(numbers)
             scene = scene._replace(up=seen[0], down=seen[1])
         return False
@@ -203,7 +198,7 @@ class Search:
         while down:
             number = down.pop(0)
             for path in client.engine.paths.values():
-                if as_seen(path) == self.stage.frames[number][1]:
+                if there(path) == self.stage.frames[number][1]:
                     return [("down", number, path)]
         if scene.dials:
             return [("dial works", scene.dials[0])]

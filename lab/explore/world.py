@@ -9,10 +9,10 @@ from core.reasons import Carrier
 from core.session.desk import Policy
 from core.values import Answer, Ask, CloseSession, Endpoint, Fact, Instant, Outcome, Path, Row, Tombstone
 from lab.explore.copying import FIRST, LAST, Drawn, DrawnKem
-from lab.explore.parts import ATTACKER, Did, Input, Part, Parts, as_seen, waits_of_client, waits_of_gateway
-from tests.core.frames import packet
-from tests.core.twins import Store
-from tests.core.world import GATEWAY_AT, INNER_GATEWAY, World
+from lab.explore.parts import ATTACKER, Did, Input, Part, Parts, waits_of_client, waits_of_gateway
+from lab.sim.frames import packet, there
+from lab.sim.twins import Store
+from lab.sim.world import GATEWAY_AT, INNER_GATEWAY, World
 
 HOUR_NS: Final = 3_600 * 10**9
 UNHEARD: Final = 10**8 * HOUR_NS  # a clock that never comes
@@ -102,7 +102,7 @@ class Stage:
         store = Stored(tuple(fixed(row) for row in world.store.rows.values()), tuple(map(named, world.store.outbox)))
         sent = [(each.frame, each.path, each.sender) for each in world.sent if bounds.memory and each.kind != "PROBE"]
         self.first = [(each.frame, each.path, each.sender) for each in world.sent]
-        up = frozenset(self.number(frame, as_seen(path)) for frame, path, sender in sent if sender == "client")
+        up = frozenset(self.number(frame, there(path)) for frame, path, sender in sent if sender == "client")
         down = frozenset(self.number(frame, path) for frame, path, sender in sent if sender == "gateway")
         client = self.parts.add(world.client, world.now)
         if any(FIRST <= handle < LAST for handle in world.store.rows):
@@ -258,7 +258,7 @@ class Stage:
         return scene
 
     def _client_did(self, scene: Scene, did: Did) -> Scene:
-        up = frozenset(self.number(frame, as_seen(path)) for frame, path in did.sent)
+        up = frozenset(self.number(frame, there(path)) for frame, path in did.sent)
         scene = scene._replace(client=did.part, up=scene.up if up <= scene.up else scene.up | up)
         for carrier in did.dials:
             serial = 1 + max([path.serial for path in scene.dials] + [self.frames[each][1].serial for each in scene.up], default=0)

@@ -38,7 +38,7 @@ from core.wire.records import Cookie, Init, Reattach, ReattachResp, Resp
 from lab.fuzz.reader import Reader
 from lab.replay.snapshot import Snapshot
 from lab.replay.states import Stage, names, stage
-from tests.core.engine.device import there
+from lab.sim.frames import there
 
 STEPS: Final = 10
 CHUNK: Final = 1_500

@@ -77,5 +77,5 @@ def page(told: dict[str, Any]) -> list[str]:
         "An input of `gateway` and `client` is a program of up to ten steps on an engine in one of its states, with keys that get it",
         "behind the first check (`lab/fuzz/engines.py`). A crash is any exception that is not declared, an accepted message that does not",
         "encode to the same bytes, a broken invariant, or 20 s without an end. Edges are those of the bytecode of `core/` and,",
-        "for the engines, of the world that brings them into their states (`tests/core/`).",
+        "for the engines, of the world that brings them into their states (`lab/sim/`).",
     ]

@@ -39,7 +39,9 @@ def collected(rows: list[Row]) -> dict[str, Any]:
     machine, versions = made["machine"], made["versions"]
     return {
         "commit": made["commit"],
-        "changed_since_commit": evidence.changed("core", "lab/proofs", "lab/explore", "lab/coupled", "docs/proofs"),
+        "changed_since_commit": evidence.changed(
+            "core", "lab/proofs", "lab/explore", "lab/coupled", "lab/searching.py", "lab/sim", "docs/proofs"
+        ),
         "subject": subject(),
         "date": made["date"],
         "machine": {"cores": machine["processors"], "cpu": machine["processor"], "python": versions.pop("python"), "libraries": versions},

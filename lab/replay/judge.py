@@ -11,7 +11,7 @@ from core.reasons import Event
 from core.values import Output, Path, Record, Settle, Transmit
 from core.wire.layout import INIT_MAC2, SIZES, Type
 from lab.replay.states import Stage
-from tests.core.frames import kind_of
+from lab.sim.frames import kind_of
 
 REFUSALS: Final = frozenset((Event.TRAFFIC_REFUSED, Event.SESSION_REFUSED, Event.HANDSHAKE_REFUSED, Event.CLIENT_REFUSED))
 OPEN: Final = frozenset(("COOKIE", "RESP", "REATTACH_RESP"))

@@ -1,6 +1,6 @@
 """Ways to bring a gateway or a client into each state it can reach, with real engines in memory and fixed entropy.
 
-The worlds are those of the playbooks (`tests/core`): one way to drive the engines in memory, and one definition of each state.
+The worlds are those of the playbooks (`lab.sim`): one way to drive the engines in memory, and one definition of each state.
 """
 
 from collections.abc import Callable, Mapping
@@ -8,20 +8,33 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from core import limits
-from core.client.contact import ClientPolicy
 from core.client.states import State as ClientState
 from core.reasons import Carrier
 from core.session.states import State
 from core.values import Endpoint, Path
 from lab.replay.snapshot import Snapshot
-from tests.core.client.playbooks import closed, connecting, idle, seeking
-from tests.core.frames import v4
-from tests.core.session.bringing import attached, degraded, leave, pending, recovering, suspended, terminated, unbound, volatile
-from tests.core.world import GATEWAY_AT, STRAIGHT, World
+from lab.sim.frames import v4
+from lab.sim.ways import (
+    attached,
+    born,
+    born_on_tcp,
+    closed,
+    connecting,
+    degraded,
+    idle,
+    leave,
+    pending,
+    recovering,
+    seeking,
+    suspended,
+    terminated,
+    unbound,
+    volatile,
+)
+from lab.sim.world import GATEWAY_AT, STRAIGHT, World
 
 FAR: Final = Endpoint(v4(66), 6_666)
 STREAM: Final = 77  # a connection that no session knows
-TCP_ONLY: Final = ClientPolicy((Carrier.TCP,))
 
 
 def nobody() -> World:
@@ -31,14 +44,14 @@ def nobody() -> World:
 
 def forgetful() -> World:
     """A gateway that has started anew and knows its session by the store alone."""
-    world = leave(World().connected())
+    world = leave(born())
     world.start_gateway()
     return world
 
 
 def on_a_stream() -> World:
     """A session on TCP."""
-    return leave(World(client_policy=TCP_ONLY).connected())
+    return leave(born_on_tcp())
 
 
 def birth_asked() -> World:
@@ -51,7 +64,7 @@ def birth_asked() -> World:
 
 def candidate_held() -> World:
     """A proven attempt whose CONFIRM was lost, beside the bound path."""
-    world = World().connected()
+    world = born()
     world.drop("CONFIRM", 99)
     world.host.move(v4(99))
     world.run(100)
@@ -60,7 +73,7 @@ def candidate_held() -> World:
 
 def commit_asked() -> World:
     """A confirmed attempt, for whose commit the store has been asked."""
-    world = World().connected()
+    world = born()
     world.store.silent = True
     world.host.move(v4(99))
     world.run(100)
@@ -69,7 +82,7 @@ def commit_asked() -> World:
 
 def draining() -> World:
     """A session that has just moved: the keys before still drain."""
-    world = World().connected()
+    world = born()
     world.host.move(v4(99))
     world.run(100)
     return leave(world)
@@ -92,19 +105,9 @@ def newborn() -> World:
     return world
 
 
-def on_udp() -> World:
-    """A client with a session on UDP."""
-    return World().connected()
-
-
-def on_tcp() -> World:
-    """A client with a session on TCP."""
-    return World(client_policy=TCP_ONLY).connected()
-
-
 def confirming() -> World:
     """A client whose attempt is proven and not acknowledged."""
-    world = World().connected()
+    world = born()
     world.drop("ACK", 99)
     world.host.move(v4(99))
     world.run(50)
@@ -113,7 +116,7 @@ def confirming() -> World:
 
 def attempting() -> World:
     """A client that has moved, and whose attempts nobody answers."""
-    world = World().connected()
+    world = born()
     world.network = lambda _sender, kind, _frame: () if kind in {"REATTACH", "REATTACH_RESP"} else STRAIGHT
     world.host.move(v4(99))
     world.run(500)
@@ -149,8 +152,8 @@ CLIENT: Final[Mapping[str, Callable[[], World]]] = {
     "IDLE": idle,
     "CONNECTING, hand": connecting,
     "CONNECTING, newborn": newborn,
-    "ATTACHED": on_udp,
-    "ATTACHED, stream": on_tcp,
+    "ATTACHED": born,
+    "ATTACHED, stream": born_on_tcp,
     "confirming": confirming,
     "SEEKING": seeking,
     "SEEKING, attempts": attempting,

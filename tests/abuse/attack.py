@@ -9,9 +9,9 @@ from core.reasons import Carrier, Event, Reason
 from core.session.session import Session
 from core.values import Endpoint, Path, Settle
 from core.wire.epoch import Epoch
+from lab.sim.frames import Sent, v4
+from lab.sim.world import GATEWAY_AT, Host, World
 from tests.core.exposed import laid_open
-from tests.core.frames import Sent, v4
-from tests.core.world import GATEWAY_AT, Host, World
 
 ELSEWHERE: Final = Endpoint(v4(66, 6), 6_666)
 REFUSALS: Final = (Event.TRAFFIC_REFUSED, Event.SESSION_REFUSED, Event.HANDSHAKE_REFUSED, Event.CLIENT_REFUSED)

@@ -13,8 +13,8 @@ EXPECTED EVIDENCE
 
 from core import limits
 from core.reasons import Reason
+from lab.sim.world import World
 from tests.abuse.attack import captured, own_path, untouched
-from tests.core.world import World
 
 
 def test_it_is_refused_and_counted() -> None:

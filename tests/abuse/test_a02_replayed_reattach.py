@@ -14,9 +14,9 @@ EXPECTED EVIDENCE
 """
 
 from core.reasons import Event, Reason
+from lab.sim.frames import v4
+from lab.sim.world import World
 from tests.abuse.attack import captured, from_elsewhere, let_pass, own_path, untouched, withhold
-from tests.core.frames import v4
-from tests.core.world import World
 
 
 def test_at_once_from_elsewhere() -> None:

@@ -22,9 +22,9 @@ from core.reasons import Reason
 from core.values import CloseSession, Instant
 from core.wire.messages import encode
 from core.wire.records import Reattach
+from lab.sim.frames import v4
+from lab.sim.world import World
 from tests.abuse.attack import captured, from_elsewhere, let_pass, own_path, untouched, withhold
-from tests.core.frames import v4
-from tests.core.world import World
 
 
 def forged(world: World, locator: bytes) -> bytes:

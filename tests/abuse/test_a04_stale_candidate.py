@@ -13,9 +13,9 @@ EXPECTED EVIDENCE
 
 from core.client.contact import ClientPolicy
 from core.reasons import Carrier, Reason
+from lab.sim.frames import v4
+from lab.sim.world import World
 from tests.abuse.attack import captured, let_pass, own_path, untouched, withhold
-from tests.core.frames import v4
-from tests.core.world import World
 
 
 def test_it_binds_nothing() -> None:

@@ -23,9 +23,9 @@ import pytest
 from core import limits
 from core.client.contact import ClientPolicy
 from core.reasons import Carrier, Event, Reason
+from lab.sim.frames import v4
+from lab.sim.world import World
 from tests.abuse.attack import ELSEWHERE, Seen, captured, from_elsewhere, let_pass, own_path, untouched, withhold
-from tests.core.frames import v4
-from tests.core.world import World
 
 
 def test_copies() -> None:

@@ -26,9 +26,9 @@ from core.client.contact import ClientPolicy
 from core.reasons import Carrier, Reason
 from core.values import Connect
 from core.wire.layout import INIT_MAC1, INIT_MAC2
+from lab.sim.frames import v4
+from lab.sim.world import World
 from tests.abuse.attack import captured, flipped, let_pass, own_path, untouched, withhold
-from tests.core.frames import v4
-from tests.core.world import World
 
 SILENT = {Reason.LENGTH_WRONG, Reason.TYPE_UNKNOWN, Reason.UNEXPECTED_MESSAGE, Reason.VERSION_UNKNOWN, Reason.RESERVED_NOT_ZERO}
 

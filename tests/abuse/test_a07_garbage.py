@@ -23,9 +23,9 @@ import random
 from core.reasons import Reason
 from core.values import Endpoint
 from core.wire.layout import SIZES
+from lab.sim.frames import v4
+from lab.sim.world import World
 from tests.abuse.attack import from_elsewhere, own_path, untouched
-from tests.core.frames import v4
-from tests.core.world import World
 
 FRAMES = 4_000
 

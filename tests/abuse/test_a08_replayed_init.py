@@ -18,8 +18,8 @@ from core.client.attempts import Hand
 from core.reasons import Carrier, Event, Reason
 from core.session.states import State
 from core.values import Connect
+from lab.sim.world import World
 from tests.abuse.attack import captured, from_elsewhere, own_path, untouched
-from tests.core.world import World
 
 
 def test_at_once() -> None:

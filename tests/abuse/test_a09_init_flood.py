@@ -21,9 +21,9 @@ from core.crypto.primitives import PrivateKey
 from core.reasons import Reason
 from core.session.states import State
 from core.values import Endpoint
+from lab.sim.frames import v4
+from lab.sim.world import World
 from tests.abuse.attack import from_elsewhere, own_path, untouched
-from tests.core.frames import v4
-from tests.core.world import World
 
 
 def stranger(world: World, key: PrivateKey | None = None, cookie: bytes = b"") -> bytes:

@@ -15,9 +15,9 @@ import pytest
 
 from core.reasons import Event, Reason
 from core.wire.layout import Kind
+from lab.sim.frames import packet
+from lab.sim.world import INNER_GATEWAY, World
 from tests.abuse.attack import Seen, own_path
-from tests.core.frames import packet
-from tests.core.world import INNER_GATEWAY, World
 
 V6_HEAD = b"\x60\0\0\0\0\0\x3b\x40"
 

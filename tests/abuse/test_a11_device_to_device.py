@@ -14,8 +14,8 @@ import pytest
 
 from core.reasons import Reason
 from core.session.desk import Policy
+from lab.sim.world import World
 from tests.abuse.attack import Seen
-from tests.core.world import World
 
 
 @pytest.mark.parametrize("allowed", [False, True])

@@ -20,10 +20,10 @@ from core.reasons import Event, Reason
 from core.session.desk import HOUR_S, Keks
 from core.values import Ask, Create, Instant, Row
 from jvpn.shell.stores.sqlite import SqliteStore
+from lab.sim.frames import v4
+from lab.sim.world import World
 from tests.abuse.attack import own_path, untouched
 from tests.core.exposed import laid_open
-from tests.core.frames import v4
-from tests.core.world import World
 from tests.jvpn.shell.storing import BOOT, NODE, Clock, row, take
 
 

@@ -17,8 +17,8 @@ from core.crypto.primitives import PrivateKey
 from core.crypto.secret import Secret
 from core.reasons import Cause, Event, Reason
 from core.wire.layout import Change
+from lab.sim.world import World
 from tests.abuse.attack import ELSEWHERE, from_elsewhere, own_path, untouched
-from tests.core.world import World
 
 
 def stolen(world: World) -> Life:

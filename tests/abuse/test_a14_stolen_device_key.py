@@ -25,9 +25,9 @@ from core.values import AllowList
 from core.wire.inner import encode
 from core.wire.layout import Change, Kind
 from core.wire.records import Probe, pack
+from lab.sim.frames import v4
+from lab.sim.world import World
 from tests.abuse.attack import ELSEWHERE, from_elsewhere, own_path, untouched
-from tests.core.frames import v4
-from tests.core.world import World
 
 
 def test_it_moves_nothing() -> None:

@@ -20,9 +20,9 @@ from core.errors import PeerFault
 from core.reasons import Reason
 from core.wire.inner import encode_ip
 from core.wire.messages import data_header
+from lab.sim.frames import packet
+from lab.sim.world import INNER_GATEWAY, World
 from tests.abuse.attack import own_path, untouched
-from tests.core.frames import packet
-from tests.core.world import INNER_GATEWAY, World
 
 
 def test_without_the_keys() -> None:

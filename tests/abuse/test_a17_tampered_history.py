@@ -27,9 +27,9 @@ from audit.files import HEAD
 from audit.verdict import Verdict
 from audit.verify import verify
 from core.reasons import Event
+from lab.sim.frames import v4
+from lab.sim.world import World
 from tests.audit.made import a_log, lines_of, opened, rechained, replaced, resealed
-from tests.core.frames import v4
-from tests.core.world import World
 
 
 @pytest.fixture(scope="module")

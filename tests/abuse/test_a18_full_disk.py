@@ -23,9 +23,9 @@ from audit.journal import RETRY_NS
 from audit.record import unpack
 from audit.verdict import Verdict
 from audit.verify import verify
+from lab.sim.frames import v4
+from lab.sim.world import World
 from tests.audit.made import Clock, events_of, opened, records
-from tests.core.frames import v4
-from tests.core.world import World
 
 
 def test_evidence_waits_and_telemetry_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

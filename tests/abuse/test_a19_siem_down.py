@@ -17,9 +17,9 @@ from pathlib import Path
 from audit.verdict import Verdict
 from audit.verify import verify
 from core.reasons import Event
+from lab.sim.frames import v4
+from lab.sim.world import World
 from tests.audit.made import a_log, events_of
-from tests.core.frames import v4
-from tests.core.world import World
 from tests.observability.shipping import Ship
 from tests.observability.stub import Stub, hang_up, say, stored_but
 

@@ -27,10 +27,10 @@ from core.client.attempts import Attempt
 from core.reasons import Cause, Event, Reason
 from core.values import Endpoint
 from core.wire.layout import Change
+from lab.sim.frames import v4
+from lab.sim.world import World
 from tests.abuse.attack import ELSEWHERE, Seen, from_elsewhere, own_path
 from tests.audit.made import a_log, events_of, lines_of, opened, records
-from tests.core.frames import v4
-from tests.core.world import World
 
 TEXTS = [
     b'{"event":{"event_type":"LOG_CLOSED"},"hash":"' + b"0" * 64 + b'"}\n',

@@ -17,8 +17,8 @@ import pytest
 
 from core.reasons import Event, Reason
 from core.values import Connect
-from tests.core.frames import v4
-from tests.core.world import World
+from lab.sim.frames import v4
+from lab.sim.world import World
 
 
 @pytest.mark.parametrize("written", [False, True])

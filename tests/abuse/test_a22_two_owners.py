@@ -26,9 +26,9 @@ from core.wire.inner import encode
 from core.wire.layout import Change, Kind
 from core.wire.messages import parse
 from core.wire.records import Confirm, ReattachResp, pack
+from lab.sim.frames import v4
+from lab.sim.world import World
 from tests.abuse.attack import captured, from_elsewhere, let_pass, own_path, withhold
-from tests.core.frames import v4
-from tests.core.world import World
 
 Owner = tuple[Desk, Gateway, int]
 

@@ -23,10 +23,10 @@ import pytest
 from core.client.contact import ClientPolicy
 from core.reasons import Carrier, Event, Reason
 from core.values import Path
+from lab.sim.frames import v4
+from lab.sim.world import GATEWAY_AT, World
 from tests.abuse.attack import ELSEWHERE, Seen, from_elsewhere, own_path
 from tests.core.exposed import laid_open
-from tests.core.frames import v4
-from tests.core.world import GATEWAY_AT, World
 
 
 @pytest.mark.parametrize("carriers", [(Carrier.UDP,), (Carrier.UDP, Carrier.TCP)], ids=["one carrier", "two carriers"])

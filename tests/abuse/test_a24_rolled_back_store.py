@@ -14,9 +14,9 @@ EXPECTED EVIDENCE
 
 from core.reasons import Event, Reason
 from core.values import CloseSession
+from lab.sim.frames import v4
+from lab.sim.world import World
 from tests.abuse.attack import captured, from_elsewhere, own_path
-from tests.core.frames import v4
-from tests.core.world import World
 
 
 def test_replays_move_nothing() -> None:

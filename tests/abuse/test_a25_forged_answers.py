@@ -24,9 +24,9 @@ from core.wire.layout import SIZES, Type
 from core.wire.macs import cookie_proof, k1
 from core.wire.messages import data_header, encode
 from core.wire.records import Cookie
+from lab.sim.frames import v4
+from lab.sim.world import World
 from tests.abuse.attack import captured, let_pass, untouched, withhold
-from tests.core.frames import v4
-from tests.core.world import World
 
 
 def test_to_a_client_that_is_attached() -> None:

@@ -21,9 +21,9 @@ from core.client.attempts import Attempt
 from core.reasons import Cause, Event, Reason
 from core.values import CloseSession, CompareAndSet, Instant
 from core.wire.layout import Change
+from lab.sim.frames import v4
+from lab.sim.world import World
 from tests.abuse.attack import Seen, from_elsewhere, own_path
-from tests.core.frames import v4
-from tests.core.world import World
 
 
 def test_forced_moves() -> None:

@@ -12,8 +12,8 @@ EXPECTED EVIDENCE
 """
 
 from core.wire.layout import Type
-from tests.core.frames import v4
-from tests.core.world import World
+from lab.sim.frames import v4
+from lab.sim.world import World
 
 RUN = 4  # bytes: the length of an index
 

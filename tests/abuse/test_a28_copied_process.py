@@ -20,8 +20,8 @@ import pytest
 from core.errors import Invariant
 from core.wire.inner import encode_ip
 from jvpn.shell import forks
-from tests.core.frames import packet, v4
-from tests.core.world import INNER_GATEWAY, World
+from lab.sim.frames import packet, v4
+from lab.sim.world import INNER_GATEWAY, World
 
 KEPT, LEFT, OTHERWISE = 10, 11, 12
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from core.reasons import Event, Reason
 from core.values import ROW_TOMBSTONE
-from tests.core.world import World
+from lab.sim.world import World
 from tests.jvpn.keys import making
 from tests.jvpn.keys.making import NOW
 from tests.jvpn.shell.test_trust import NOW_, OWN, Place

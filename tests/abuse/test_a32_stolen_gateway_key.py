@@ -22,9 +22,9 @@ from core.reasons import Event, Reason
 from core.values import Admission
 from jvpn.keys import limits as bounds
 from jvpn.shell.trust import Peer
+from lab.sim.frames import v4
+from lab.sim.world import World
 from tests.abuse.attack import let_pass, withhold
-from tests.core.frames import v4
-from tests.core.world import World
 from tests.jvpn.keys import making
 from tests.jvpn.keys.making import NOW
 from tests.jvpn.shell.test_trust import NOW_, Place

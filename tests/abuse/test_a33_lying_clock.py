@@ -24,7 +24,7 @@ from jvpn.keys.life import Times
 from jvpn.shell import keyfile
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.trust import Keys
-from tests.core.world import World
+from lab.sim.world import World
 from tests.jvpn.keys.making import DAY, NOW
 
 HOUR_S = 3_600

@@ -10,8 +10,8 @@ from core.reasons import Event, Reason
 from core.session.table import MACHINE as SESSION
 from core.values import Fact
 from core.wire.messages import parse_data
-from tests.core.recorded import contradictions
-from tests.core.world import WORLDS, World
+from lab.sim.recorded import contradictions
+from lab.sim.world import WORLDS, World
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,9 @@ from core.client.attempts import Hand
 from core.crypto import replay
 from core.reasons import Carrier
 from core.wire import layout
-from tests.core.engine.device import arrive, here, there
-from tests.core.world import MS, World
+from lab.sim.device import arrive, here
+from lab.sim.frames import there
+from lab.sim.world import MS, World
 from tests.support import ROOT
 
 # fmt: off

@@ -8,7 +8,7 @@ import pytest
 
 from audit.vocabulary import vocabulary
 from core.reasons import CAUSE_REASON, CLOSE_REASON, STATUS_REASON, Cause, CloseCode, Status
-from tests.core.recorded import EMITTED
+from lab.sim.recorded import EMITTED
 
 HERE: Final = Path(__file__).parent
 PLAYED: Final = ("client", "engine", "session")  # whose tests emit; pytest runs these folders before this module

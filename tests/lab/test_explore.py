@@ -17,7 +17,7 @@ from lab.explore.search import Search, search
 from lab.explore.stuck import stuck
 from lab.explore.world import Bounds, Stage
 from lab.proofs.suites import EXPLORED
-from tests.core.world import World
+from lab.sim.world import World
 
 
 @pytest.mark.parametrize("bounds", EXPLORED, ids=lambda bounds: ",".join(f"{key}={value}" for key, value in bounds._asdict().items()))

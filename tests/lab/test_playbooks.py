@@ -12,9 +12,9 @@ from core.values import Row
 from lab.explore.claims import sessions
 from lab.explore.copying import watched
 from lab.explore.playbook import Writer
-from lab.explore.search import Found
 from lab.explore.world import Action, Bounds, Scene, Stage
-from tests.core.world import World
+from lab.searching import Found
+from lab.sim.world import World
 
 EVERYTHING = Bounds(born=0, tcp=1, waits=2, moves=2, crashes=1, client_crashes=1, store_faults=1, says=1, orders=1, attacker=0)
 CARRIERS = Bounds(tcp=1, waits=2, moves=2, memory=0, attacker=0)

@@ -13,10 +13,10 @@ from core.reasons import Carrier
 from core.wire.layout import SIZES, Type
 from lab.proofs import models, suites
 from lab.proofs.models import ADVICE, FOLDER, canonical, faults_of_model, faults_of_wire, table, wire, without_comments
+from lab.sim.twins import Entropy
+from lab.sim.world import World
 from tests.core.crypto import independent
 from tests.core.crypto.independent import DerandomisedKem
-from tests.core.twins import Entropy
-from tests.core.world import World
 from tests.meta.documents import broken_links
 from tests.meta.test_clauses import CLAUSE, defined
 
@@ -149,7 +149,7 @@ class Draws(Entropy):
 @pytest.fixture
 def story(monkeypatch: pytest.MonkeyPatch) -> tuple[World, Draws]:
     """Return a world in which a session was born over UDP and moved to TCP."""
-    monkeypatch.setattr("tests.core.world.Entropy", Draws)
+    monkeypatch.setattr("lab.sim.world.Entropy", Draws)
     world = World("models", kem=DerandomisedKem(independent.seed("m")))
     draws = world.entropy
     assert isinstance(draws, Draws)

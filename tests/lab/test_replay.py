@@ -16,7 +16,7 @@ from lab.replay import judge, states
 from lab.replay.judge import feed, made_with_keys, take
 from lab.replay.snapshot import Snapshot
 from lab.replay.states import Stage, bring, names, stage, true_frames
-from tests.core.world import World
+from lab.sim.world import World
 from tests.support import ROOT
 
 

@@ -21,6 +21,8 @@ VIOLATIONS = {
     "the SIEM side sees the shell": ({"observability/planted.py": "import jvpn.shell"}, {"packages"}),
     "the shell sees the SIEM side": ({"jvpn/shell/planted.py": "import observability"}, {"packages"}),
     "audit sees the laboratory": ({"audit/planted.py": "import lab.planted", "lab/planted.py": ""}, {"packages"}),
+    "the laboratory sees a test": ({"lab/planted.py": "from tests.support import ROOT"}, {"tests"}),
+    "audit sees the tests": ({"audit/planted.py": "import tests"}, {"tests"}),
     "the shell sees the commands": (
         {"jvpn/shell/planted.py": "import jvpn.cli.planted", "jvpn/cli/planted.py": ""},
         {"packages", "cycles"},

@@ -1,50 +1,15 @@
-"""Ways to bring a client into each state, and for each row of its table a playbook that takes it."""
+"""For each row of the client's table a playbook: what has to happen in the world for the row to be taken."""
 
 from collections.abc import Callable
 from typing import Final
 
 from core.client.contact import ClientPolicy
-from core.client.states import State
 from core.reasons import Carrier, Reason
 from core.session.desk import Policy
 from core.values import Admission, CloseSession, Endpoint
-from tests.core.frames import v4
-from tests.core.world import MS, STRAIGHT, World
-
-TCP_ONLY: Final = ClientPolicy((Carrier.TCP,))
-
-
-def idle() -> World:
-    """A client without an order."""
-    return World()
-
-
-def connecting() -> World:
-    """A client whose gateway does not answer."""
-    world = World()
-    world.cut = {Carrier.UDP, Carrier.TCP}
-    world.host.connect(50)
-    return world
-
-
-def born() -> World:
-    """A session on UDP."""
-    return World().connected()
-
-
-def seeking() -> World:
-    """A client whose paths are all dead."""
-    world = born()
-    world.cut = {Carrier.UDP, Carrier.TCP}
-    world.run_until(lambda: world.client.state is State.SEEKING, every=world.host.say)
-    return world
-
-
-def closed() -> World:
-    """A client whose user has ended the session."""
-    world = born()
-    world.host.does(lambda: world.client.command(CloseSession(), world.now))
-    return world
+from lab.sim.frames import v4
+from lab.sim.ways import born, born_on_tcp, closed, connecting
+from lab.sim.world import MS, STRAIGHT, World
 
 
 def gateways_key_is_over(reason: Reason) -> Callable[[], World]:
@@ -57,9 +22,6 @@ def gateways_key_is_over(reason: Reason) -> Callable[[], World]:
         return world
 
     return play
-
-
-WAYS: Final = {State.IDLE: idle, State.CONNECTING: connecting, State.ATTACHED: born, State.SEEKING: seeking, State.CLOSED: closed}
 
 
 def unanswered() -> World:
@@ -87,7 +49,7 @@ def black_hole() -> World:
 
 def stream_closed() -> World:
     """The connection of a client that knows only TCP is reset."""
-    world = World(client_policy=TCP_ONLY).connected()
+    world = born_on_tcp()
     world.host.close(Carrier.TCP)
     world.run(1_000)
     return world

@@ -13,10 +13,10 @@ from core.wire.epoch import Epoch
 from core.wire.inner import Ack, Health, encode
 from core.wire.layout import Kind
 from core.wire.records import Probe, pack
-from tests.core.client.playbooks import WAYS
+from lab.sim.frames import Sent
+from lab.sim.ways import CLIENT_WAYS
+from lab.sim.world import STRAIGHT, World
 from tests.core.engine.knocking import crowd
-from tests.core.frames import Sent
-from tests.core.world import STRAIGHT, World
 
 MAC2 = slice(1_336, 1_352)
 
@@ -43,7 +43,7 @@ def inits(world: World) -> list[Sent]:
 @pytest.mark.parametrize("state", [State.IDLE, State.ATTACHED, State.SEEKING, State.CLOSED])
 def test_a_path_that_is_too_small_matters_only_for_a_handshake(state: State) -> None:
     """H-31: one large packet that the network refuses would start handshakes beside a session that lives."""
-    world = WAYS[state]()
+    world = CLIENT_WAYS[state]()
     before, path = len(inits(world)), world.host.paths.get(Carrier.UDP)
     world.host.dial(Carrier.UDP)
     at = world.host.paths[Carrier.UDP]
@@ -57,7 +57,7 @@ def test_a_path_that_is_too_small_matters_only_for_a_handshake(state: State) -> 
 @pytest.mark.parametrize("order", [AllowList({}), Keyring((), ()), Admission(Reason.KEY_REVOKED)], ids=["list", "keys", "admission"])
 def test_orders_to_a_gateway_do_nothing_to_a_client(order: Order, state: State) -> None:
     """An order that went to the wrong engine would end the session, or stop the program."""
-    world = WAYS[state]()
+    world = CLIENT_WAYS[state]()
     before = world.client.facts()
     assert not world.client.command(order, world.now)
     assert world.client.facts() == before

@@ -12,10 +12,9 @@ from core.values import Connect, Dial, Instant, Output, PathEvent
 from core.wire.inner import encode
 from core.wire.layout import Change, Kind
 from core.wire.records import Close, Hint, ProbeAck, pack
-from tests.core.client.playbooks import seeking
-from tests.core.frames import Sent, v4
-from tests.core.session.bringing import suspended
-from tests.core.world import STRAIGHT, World
+from lab.sim.frames import Sent, v4
+from lab.sim.ways import seeking, suspended
+from lab.sim.world import STRAIGHT, World
 
 UDP_ONLY = ClientPolicy(carriers=(Carrier.UDP,))
 

@@ -12,8 +12,8 @@ from core.values import Connect, Endpoint, Instant, Path
 from core.wire.inner import encode
 from core.wire.layout import Change, Kind
 from core.wire.records import Hint, pack
-from tests.core.frames import Sent, v4
-from tests.core.world import GATEWAY_AT, World
+from lab.sim.frames import Sent, v4
+from lab.sim.world import GATEWAY_AT, World
 
 UDP_ONLY = ClientPolicy(carriers=(Carrier.UDP,))
 

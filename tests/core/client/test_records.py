@@ -9,9 +9,9 @@ from core.reasons import Carrier, Cause, Event, Reason
 from core.values import CloseSession, Connect, Fact, Instant, Output, PathEvent, Route
 from core.wire.epoch import Epoch
 from core.wire.layout import Change
-from tests.core.client.playbooks import seeking
-from tests.core.frames import v4
-from tests.core.world import STRAIGHT, World
+from lab.sim.frames import v4
+from lab.sim.ways import seeking
+from lab.sim.world import STRAIGHT, World
 
 UDP_ONLY = ClientPolicy(carriers=(Carrier.UDP,))
 HEARD = {Event.CLIENT_CHANGED, Event.CLIENT_ATTACHED, Event.CLIENT_MOVED, Event.CLIENT_ENDED}

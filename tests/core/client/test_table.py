@@ -12,11 +12,13 @@ from core.crypto.secret import Secret
 from core.errors import Invariant
 from core.machine import index
 from core.reasons import Cause
-from core.values import Instant, Record
+from core.values import Record
 from core.wire.epoch import Epoch
 from core.wire.layout import Change
-from tests.core.client.playbooks import PLAYBOOKS, WAYS
-from tests.core.world import World
+from lab.sim.ways import CLIENT_WAYS
+from lab.sim.world import World
+from tests.core.client.playbooks import PLAYBOOKS
+from tests.core.taking import clauses_taken
 
 NEEDS_NEWBORN: Final = {Input.ANSWER_PROVEN, Input.LAST_CHANCE_OVER, Input.BORN}
 NEEDS_OFFER: Final = {Input.ATTEMPT_PROVEN, Input.COMMITTED}
@@ -25,18 +27,7 @@ NEEDS_OFFER: Final = {Input.ATTEMPT_PROVEN, Input.COMMITTED}
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the clauses of the rows that clients take from now on."""
-    clauses: list[str] = []
-    hear = Client.hear
-
-    def listening(client: Client, heard: Input, now: Instant, offer: Confirming | None = None) -> bool:
-        row = TABLE.get((client.state, heard))
-        did = hear(client, heard, now, offer)
-        if did and row:
-            clauses.append(row.clause)
-        return did
-
-    monkeypatch.setattr(Client, "hear", listening)
-    return clauses
+    return clauses_taken(monkeypatch, Client, TABLE)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.clause)
@@ -51,10 +42,10 @@ def everything(client: Client) -> dict[str, Any]:
     return {name: repr(value) for name, value in vars(client).items()}
 
 
-@pytest.mark.parametrize("state", WAYS, ids=lambda state: state.name)
+@pytest.mark.parametrize("state", CLIENT_WAYS, ids=lambda state: state.name)
 def test_an_empty_cell_changes_nothing(state: State) -> None:
     """What a state does not hear would change a key, a clock or a version, or leave a record."""
-    world = WAYS[state]()
+    world = CLIENT_WAYS[state]()
     client = world.client
     assert client.state is state
     for heard in (heard for heard in Input if (state, heard) not in TABLE):
@@ -68,7 +59,7 @@ def prepared(world: World, heard: Input) -> Confirming | None:
     client, now = world.client, world.now
     epoch = Epoch(77, 1, (Secret(bytes(32)), Secret(bytes(32))), world.host.paths[1], 0, now)
     if heard in NEEDS_NEWBORN:
-        donor = WAYS[State.ATTACHED]().client.life
+        donor = CLIENT_WAYS[State.ATTACHED]().client.life
         assert donor
         client.newborn = Newborn(donor, epoch, now)
     if heard in NEEDS_OFFER and client.life:
@@ -80,7 +71,7 @@ def prepared(world: World, heard: Input) -> Confirming | None:
 @pytest.mark.parametrize(("state", "heard"), TABLE, ids=lambda each: each.name)
 def test_a_filled_cell_does_what_it_says(state: State, heard: Input) -> None:
     """A transition would end in another state, change facts that its row does not name, or leave no record or two."""
-    world = WAYS[state]()
+    world = CLIENT_WAYS[state]()
     client, row = world.client, TABLE[state, heard]
     world.broken = heard is Input.INVARIANT_BROKEN
     if heard is Input.CONNECT:
@@ -134,7 +125,7 @@ def test_nothing_leads_out_of_closed() -> None:
 
 def test_a_client_that_cannot_even_end_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A fault in the ending itself would raise into the driver's loop, or leave a client that thinks it is attached."""
-    world = WAYS[State.ATTACHED]()
+    world = CLIENT_WAYS[State.ATTACHED]()
     world.broken = True
     monkeypatch.setattr(Client, "wipe", lambda _self: None)
     assert not world.client.hear(Input.PEER_CLOSED, world.now)

@@ -18,8 +18,8 @@ from core.errors import Invariant
 from core.values import Endpoint, Instant, Path
 from core.wire.epoch import Epoch
 from lab.replay.snapshot import Snapshot, attributes
-from tests.core.frames import v4
-from tests.core.world import World
+from lab.sim.frames import v4
+from lab.sim.world import World
 
 RAW = b"a secret of thirty-two bytes....."[:32]
 REFUSED: dict[str, Callable[[Any, Any], object]] = {

@@ -3,9 +3,9 @@
 from core.reasons import Cause, Status
 from core.values import Instant
 from core.wire.layout import Change
-from tests.core.engine.device import arrive, confirm, here, judged, knock, says
-from tests.core.session.bringing import leave
-from tests.core.world import World
+from lab.sim.device import arrive, confirm, here, judged, knock, says
+from lab.sim.ways import leave
+from lab.sim.world import World
 
 
 class Flapping:

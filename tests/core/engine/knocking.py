@@ -4,8 +4,8 @@ from core.client.attempts import Hand, Keys
 from core.crypto.primitives import PrivateKey
 from core.reasons import Carrier
 from core.values import Endpoint, Path
-from tests.core.frames import v4
-from tests.core.world import GATEWAY_AT, Host, World
+from lab.sim.frames import v4
+from lab.sim.world import GATEWAY_AT, Host, World
 
 
 def keys(world: World) -> Keys:

@@ -5,8 +5,8 @@ import pytest
 from core import limits
 from core.reasons import Event, Reason
 from core.values import ROW_LIVE, ROW_TOMBSTONE, Admission, AllowList, Answer, Live, Outcome, Tombstone
-from tests.core.frames import v4
-from tests.core.world import World
+from lab.sim.frames import v4
+from lab.sim.world import World
 
 STALE = Admission(Reason.REVOCATIONS_STALE)
 

@@ -3,16 +3,16 @@
 import pytest
 
 from core import limits
-from core.client.contact import ClientPolicy
 from core.client.states import State
 from core.crypto.primitives import PrivateKey
 from core.reasons import Carrier, Event, Reason
 from core.values import Connect, Endpoint
 from core.wire.messages import parse
 from core.wire.records import Cookie
+from lab.sim.frames import v4
+from lab.sim.ways import TCP_ONLY
+from lab.sim.world import STRAIGHT, World
 from tests.core.engine.knocking import arrive, crowd, hand, resps
-from tests.core.frames import v4
-from tests.core.world import STRAIGHT, World
 
 REFUSED = Event.TRAFFIC_REFUSED
 
@@ -40,7 +40,7 @@ def test_another_network_needs_no_cookie() -> None:
 
 def test_streams_are_never_asked_for_a_cookie() -> None:
     """A connection has proven its address; a COOKIE there closes it."""
-    world = World(client_policy=ClientPolicy((Carrier.TCP,)))
+    world = World(client_policy=TCP_ONLY)
     crowd(world, limits.PENDING_PER_PREFIX)
     world.host.connect(60)
     assert "COOKIE" not in world.kinds("gateway")

@@ -11,9 +11,9 @@ from random import Random
 from core.client.attempts import Hand
 from core.reasons import Carrier
 from core.values import CloseSession, PathEvent
-from tests.core.engine.device import arrive, here, there
-from tests.core.frames import v4
-from tests.core.world import MS, World
+from lab.sim.device import arrive, here
+from lab.sim.frames import there, v4
+from lab.sim.world import MS, World
 from tests.support import ROOT
 
 RUN = "from tests.core.engine.test_determinism import eventful, told; print(told(eventful('one')))"

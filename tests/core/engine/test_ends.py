@@ -13,10 +13,10 @@ from core.session.desk import Policy
 from core.session.session import Session
 from core.session.states import State
 from core.values import ROW_LIVE, ROW_TOMBSTONE, Admission, AllowList, CloseSession, Device, PathEvent, Settle
-from tests.core.engine.device import here, payloads, there
-from tests.core.frames import v4
-from tests.core.session.bringing import leave, pending
-from tests.core.world import MS, World
+from lab.sim.device import here, payloads
+from lab.sim.frames import there, v4
+from lab.sim.ways import leave, pending
+from lab.sim.world import MS, World
 
 ENDED = Event.SESSION_ENDED
 

@@ -21,12 +21,11 @@ from core.session.table import MACHINE
 from core.values import Endpoint, Fact, Path
 from core.wire.layout import INIT_MAC1, SIZES
 from core.wire.macs import k1, mac
-from tests.core.client.playbooks import WAYS as CLIENT_WAYS
-from tests.core.engine.device import arrive, confirm, here, knock, proven, says, there
+from lab.sim.device import arrive, confirm, here, knock, proven, says
+from lab.sim.frames import there, v4
+from lab.sim.ways import CLIENT_WAYS, SESSION_WAYS
+from lab.sim.world import MS, World
 from tests.core.exposed import laid_open
-from tests.core.frames import v4
-from tests.core.session.bringing import WAYS as SESSION_WAYS
-from tests.core.world import MS, World
 
 THROWN: Final = int(os.environ.get("JVP_GARBAGE", "30000"))
 EACH: Final = THROWN // (len(SESSION_WAYS) + len(CLIENT_WAYS)) + 1

@@ -8,7 +8,6 @@ import pytest
 
 from core import limits
 from core.client.attempts import Hand
-from core.client.contact import ClientPolicy
 from core.client.states import State
 from core.crypto.primitives import MlKem768, PrivateKey
 from core.reasons import Carrier, Event, Reason, Status
@@ -18,11 +17,12 @@ from core.wire.inner import encode
 from core.wire.layout import Kind
 from core.wire.messages import parse
 from core.wire.records import Close, Resp, pack
-from tests.core.engine.device import confirm
+from lab.sim.device import confirm
+from lab.sim.frames import v4
+from lab.sim.ways import TCP_ONLY
+from lab.sim.world import GATEWAY_AT, MS, World
 from tests.core.engine.knocking import arrive, crowd, hand, keys, resps
 from tests.core.exposed import laid_open
-from tests.core.frames import v4
-from tests.core.world import GATEWAY_AT, MS, World
 
 REFUSED = Event.TRAFFIC_REFUSED
 
@@ -113,7 +113,7 @@ def test_without_any_network_a_client_goes_on_trying() -> None:
 
 def test_one_connection_is_enough() -> None:
     """Each order to connect would open two streams."""
-    world = World(client_policy=ClientPolicy((Carrier.TCP,)))
+    world = World(client_policy=TCP_ONLY)
     world.host.does(lambda: world.client.command(Connect(), world.now))
     world.run(100)
     assert world.client.state is State.ATTACHED

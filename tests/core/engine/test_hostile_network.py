@@ -18,10 +18,9 @@ from core.reasons import Carrier, Event, Reason
 from core.session.states import State as SessionState
 from core.values import Endpoint, Fact, Instant, Path
 from core.wire.messages import parse_data
+from lab.sim.frames import Sent, there, v4
+from lab.sim.world import GATEWAY_AT, INNER_GATEWAY, MS, STRAIGHT, World
 from tests.core.checks import sound
-from tests.core.engine.device import there
-from tests.core.frames import Sent, v4
-from tests.core.world import GATEWAY_AT, INNER_GATEWAY, MS, STRAIGHT, World
 
 STORIES: Final = int(os.environ.get("JVP_HOSTILE", "60"))
 STEPS: Final = int(os.environ.get("JVP_HOSTILE_STEPS", "25"))

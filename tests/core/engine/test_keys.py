@@ -8,9 +8,10 @@ from core.reasons import Carrier, Cause, Event, Reason, Status
 from core.session.states import State
 from core.values import Instant
 from core.wire.layout import Change
-from tests.core.engine.device import arrive, confirm, here, inner_ip, judged, knock, payloads, says, there
-from tests.core.session.bringing import leave
-from tests.core.world import MS, World
+from lab.sim.device import arrive, confirm, here, inner_ip, judged, knock, payloads, says
+from lab.sim.frames import there
+from lab.sim.ways import leave
+from lab.sim.world import MS, World
 
 REKEY_MS, REJECT_MS = limits.REKEY_AFTER_NS // MS, limits.REJECT_AFTER_NS // MS
 

@@ -9,9 +9,9 @@ from core import limits
 from core.client.contact import ClientPolicy
 from core.reasons import Carrier, Event, Reason
 from core.session.states import State
+from lab.sim.frames import v4
+from lab.sim.world import MS, STRAIGHT, World
 from tests.core.exposed import laid_open
-from tests.core.frames import v4
-from tests.core.world import MS, STRAIGHT, World
 
 UDP_ONLY = ClientPolicy((Carrier.UDP,))
 TIMES = (1, 2, 4, 8)

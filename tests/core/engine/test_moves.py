@@ -8,10 +8,10 @@ from core.reasons import Carrier, Event, Reason, Status
 from core.session.states import State as SessionState
 from core.values import CompareAndSet, Endpoint, PathEvent
 from core.wire.messages import data_header
-from tests.core.engine.device import arrive, confirm, here, inner_ip, judged, knock, payloads, proven, says, there
-from tests.core.frames import v4
-from tests.core.session.bringing import leave
-from tests.core.world import GATEWAY_AT, MS, World
+from lab.sim.device import arrive, confirm, here, inner_ip, judged, knock, payloads, proven, says
+from lab.sim.frames import there, v4
+from lab.sim.ways import leave
+from lab.sim.world import GATEWAY_AT, MS, World
 
 HINT_EVERY_MS = limits.HINT_INTERVAL_NS // MS
 

@@ -9,10 +9,10 @@ from core.reasons import Event, Reason
 from core.session.desk import Policy
 from core.session.states import State
 from core.values import ROW_LIVE, ROW_TOMBSTONE, AllowList, CloseSession, Output, Row, Tombstone
-from tests.core.engine.device import arrive, here, knock
+from lab.sim.device import arrive, here, knock
+from lab.sim.ways import suspended
+from lab.sim.world import MS, World
 from tests.core.engine.test_store import asked, row, the_move
-from tests.core.session.bringing import suspended
-from tests.core.world import MS, World
 
 
 def overtaken(world: World) -> Row:

@@ -11,10 +11,10 @@ from core.reasons import CAUSE_REASON, Carrier, Cause, Event, Reason, Status
 from core.session.desk import Policy
 from core.values import Path
 from core.wire.layout import Change
-from tests.core.engine.device import arrive, confirm, here, judged, knock, says
+from lab.sim.device import arrive, confirm, here, judged, knock, says
+from lab.sim.world import MS, World
 from tests.core.engine.flapping import Flapping
 from tests.core.exposed import laid_open
-from tests.core.world import MS, World
 
 REFUSED, UNPROVEN = Event.SESSION_REFUSED, Event.TRAFFIC_REFUSED
 

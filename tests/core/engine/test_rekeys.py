@@ -6,8 +6,8 @@ from core.session.desk import Policy
 from core.session.session import Session
 from core.wire.epoch import Epoch
 from core.wire.layout import Change
+from lab.sim.world import World
 from tests.core.engine.flapping import Flapping
-from tests.core.world import World
 
 REFUSED = Event.SESSION_REFUSED
 

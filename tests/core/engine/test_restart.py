@@ -12,9 +12,9 @@ from core.reasons import Carrier, Event, Reason
 from core.session.desk import Policy
 from core.session.states import State
 from core.values import ROW_LIVE, ROW_TOMBSTONE, CloseSession, Device, Get, Path
-from tests.core.engine.device import arrive, here, knock, payloads
-from tests.core.frames import v4
-from tests.core.world import MS, World
+from lab.sim.device import arrive, here, knock, payloads
+from lab.sim.frames import v4
+from lab.sim.world import MS, World
 
 UNKNOWN: Final = Event.TRAFFIC_REFUSED
 

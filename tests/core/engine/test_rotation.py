@@ -8,8 +8,8 @@ from core.crypto.secret import Secret
 from core.reasons import Event, Reason
 from core.session.states import State
 from core.values import Keyring
-from tests.core.frames import v4
-from tests.core.world import Host, World
+from lab.sim.frames import v4
+from lab.sim.world import Host, World
 
 
 def rotated(world: World) -> PrivateKey:

@@ -7,9 +7,9 @@ from core.values import CloseSession
 from core.wire.inner import encode
 from core.wire.layout import Kind
 from core.wire.records import Probe, pack
-from tests.core.engine.device import says
-from tests.core.frames import v4
-from tests.core.world import INNER_GATEWAY, MS, Host, World
+from lab.sim.device import says
+from lab.sim.frames import v4
+from lab.sim.world import INNER_GATEWAY, MS, Host, World
 
 
 def test_of_two_sessions_of_a_device_the_one_that_speaks_gets_the_traffic() -> None:

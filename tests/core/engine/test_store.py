@@ -8,10 +8,10 @@ from core.crypto.chain import NONCE_LENGTH
 from core.reasons import Event, Reason, Status
 from core.session.states import State
 from core.values import ROW_LIVE, ROW_TOMBSTONE, CloseSession, CompareAndSet, Create, Get, Tombstone
-from tests.core.engine.device import arrive, here, judged, knock
-from tests.core.frames import v4
-from tests.core.session.bringing import suspended
-from tests.core.world import MS, World
+from lab.sim.device import arrive, here, judged, knock
+from lab.sim.frames import v4
+from lab.sim.ways import suspended
+from lab.sim.world import MS, World
 
 CHANGED = Event.SESSION_CHANGED
 

@@ -5,8 +5,8 @@ from core.reasons import Event, Reason
 from core.session.session import Session
 from core.session.states import State
 from core.values import ROW_LIVE, CloseSession
-from tests.core.frames import v4
-from tests.core.world import Host, World
+from lab.sim.frames import v4
+from lab.sim.world import Host, World
 
 
 def session_of(world: World, host: Host) -> Session:

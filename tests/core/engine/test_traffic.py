@@ -13,10 +13,10 @@ from core.values import Instant
 from core.wire.inner import Ack, encode
 from core.wire.layout import Kind
 from core.wire.records import Close, Confirm, Hint, Probe, pack
-from tests.core.engine.device import arrive, confirm, here, inner_ip, judged, knock, payloads, proven, says, there
-from tests.core.frames import packet
-from tests.core.session.bringing import leave, lossy
-from tests.core.world import INNER_GATEWAY, MS, STRAIGHT, World
+from lab.sim.device import arrive, confirm, here, inner_ip, judged, knock, payloads, proven, says
+from lab.sim.frames import packet, there
+from lab.sim.ways import leave, lossy
+from lab.sim.world import INNER_GATEWAY, MS, STRAIGHT, World
 
 PROBE_BYTES = 48  # without probes the client would leave such a path
 REFUSED, UNPROVEN = Event.SESSION_REFUSED, Event.TRAFFIC_REFUSED

@@ -3,19 +3,13 @@
 from collections.abc import Callable
 from typing import Final
 
-from core.client.contact import ClientPolicy
 from core.reasons import Carrier, Reason
 from core.session.desk import Policy
 from core.session.session import Session
 from core.values import Admission, AllowList, CloseSession, CompareAndSet
-from tests.core.frames import v4
-from tests.core.session.bringing import degraded, leave, pending, recovering, suspended, terminated, unbound, volatile
-from tests.core.world import MS, World
-
-
-def born() -> World:
-    """A device connects."""
-    return World().connected()
+from lab.sim.frames import v4
+from lab.sim.ways import born, born_on_tcp, degraded, leave, pending, recovering, suspended, terminated, unbound, volatile
+from lab.sim.world import MS, World
 
 
 def birth_lost() -> World:
@@ -85,7 +79,7 @@ def uncertain() -> World:
 
 def stream_closed() -> World:
     """The connection of a client that knows only TCP is reset."""
-    world = World(client_policy=ClientPolicy((Carrier.TCP,))).connected()
+    world = born_on_tcp()
     world.host.close(Carrier.TCP)
     return world
 

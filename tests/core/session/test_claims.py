@@ -11,8 +11,8 @@ from core.session.session import Session
 from core.session.states import Effect, State
 from core.session.table import CHANGES, MACHINE, ROWS, Facts
 from core.values import CloseSession
-from tests.core.session.bringing import attached
-from tests.core.world import World
+from lab.sim.ways import attached
+from lab.sim.world import World
 
 P, A, V, R, D, T = State
 PLAIN: Final = Facts(A, 3, bound=False, candidate=False, commit=False, suspended=False, recovery=False, volatile=False, chain=True)

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from core.reasons import Event, Reason
-from tests.core.frames import v4
-from tests.core.world import World
+from lab.sim.frames import v4
+from lab.sim.world import World
 
 
 def repeating(world: World, length: int, number: int, times: int) -> Callable[[], int]:

@@ -14,10 +14,10 @@ from core.reasons import Event, Reason
 from core.session import desk
 from core.session.desk import HOUR_S, Keks
 from core.values import ROW_LIVE, Row
+from lab.sim.frames import v4
+from lab.sim.world import World
 from tests.core.crypto.pairs import unhex
 from tests.core.exposed import laid_open
-from tests.core.frames import v4
-from tests.core.world import World
 from tests.support import ROOT
 
 HOUR, KEK = 480_000, b"k" * 32

@@ -2,28 +2,16 @@
 
 import pytest
 
-from core.session.session import Candidate, Session
-from core.session.states import Input
+from core.session.session import Session
 from core.session.table import ROWS, TABLE, Row
-from core.values import Instant, Path
 from tests.core.session.playbooks import PLAYBOOKS
+from tests.core.taking import clauses_taken
 
 
 @pytest.fixture
 def taken(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the clauses of the rows that sessions take from now on."""
-    clauses: list[str] = []
-    hear = Session.hear
-
-    def listening(session: Session, heard: Input, now: Instant, *, path: Path | None = None, offer: Candidate | None = None) -> bool:
-        row = TABLE.get((session.state, heard))
-        did = hear(session, heard, now, path=path, offer=offer)
-        if did and row:
-            clauses.append(row.clause)
-        return did
-
-    monkeypatch.setattr(Session, "hear", listening)
-    return clauses
+    return clauses_taken(monkeypatch, Session, TABLE)
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.clause)

@@ -6,9 +6,9 @@ from core.reasons import Carrier, Cause, Event, Reason, Status
 from core.session.states import State
 from core.values import Instant
 from core.wire.layout import Change
-from tests.core.engine.device import arrive, confirm, here, judged, knock, proven, says
-from tests.core.session.bringing import leave
-from tests.core.world import World
+from lab.sim.device import arrive, confirm, here, judged, knock, proven, says
+from lab.sim.ways import born_on_tcp, leave
+from lab.sim.world import World
 
 
 def test_an_attempt_is_not_repeated_into_a_commit() -> None:
@@ -54,7 +54,7 @@ def test_a_connection_that_ends_while_the_move_away_from_it_is_written() -> None
 
 def test_a_connection_that_ends_while_a_move_that_fails_is_written() -> None:
     """G-50: a session would stay bound to a connection that is gone, as the store did not take the move away from it."""
-    world = World(client_policy=ClientPolicy((Carrier.TCP,))).connected()
+    world = born_on_tcp()
     world.host.off = True
     epoch = proven(world, here(world.host, 777))
     row = world.store.rows[world.session.handle]
@@ -88,7 +88,7 @@ def test_a_session_that_contradicts_itself_answers_no_attempt() -> None:
 
 def test_an_idle_session_records_no_health() -> None:
     """A session that nobody uses would fill the log with samples of nothing, whenever one of its clocks is judged."""
-    world = leave(World(client_policy=ClientPolicy((Carrier.TCP,))).connected())
+    world = leave(born_on_tcp())
     world.run(limits.HEALTH_NS / limits.MILLISECOND + 10)
     assert world.reasons(Event.SESSION_HEALTH) == [Reason.HEALTH_SAMPLED]
     world.run(limits.HEALTH_NS / limits.MILLISECOND + 10)

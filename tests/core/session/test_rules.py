@@ -10,8 +10,8 @@ from core.wire.inner import parse as parse_inner
 from core.wire.layout import Kind
 from core.wire.messages import parse, parse_data
 from core.wire.records import Confirm, ReattachResp, pack
-from tests.core.frames import v4
-from tests.core.world import World
+from lab.sim.frames import there, v4
+from lab.sim.world import World
 
 
 def test_the_first_in_order_is_heard_first() -> None:
@@ -33,7 +33,7 @@ def test_clocks_come_before_the_message() -> None:
     world.host.say(b"too late")
     late = world.sent[-1]
     world.now = Instant(world.now + (limits.LIFETIME_S + 1) * limits.SECOND)
-    world.inject(late.frame, late.path._replace(local=late.path.remote, remote=late.path.local))
+    world.inject(late.frame, there(late.path))
     assert not world.delivered
     assert not [session for session in world.desk.sessions.values() if session.state is not State.TERMINATED]
     world.hosts.clear()
@@ -99,7 +99,7 @@ def test_an_old_epoch_drains() -> None:
     world.network = lambda _sender, _kind, _frame: (0,)
     world.host.move(v4(77))
     world.run_until(lambda: world.session.binding_version == 2)
-    old = under_way[0].path._replace(local=under_way[0].path.remote, remote=under_way[0].path.local)
+    old = there(under_way[0].path)
     before = world.session.facts()
     world.inject(under_way[0].frame, old)
     world.inject(close.frames[0], old)
@@ -129,7 +129,7 @@ def test_each_confirm_is_acknowledged() -> None:
     assert client
     before = len(world.sent)
     (run,) = client.seal([encode(Kind.CONFIRM, pack(Confirm(limits.MTU_DEFAULT)))])
-    world.inject(run.frames[0], client.path._replace(local=client.path.remote, remote=client.path.local))
+    world.inject(run.frames[0], there(client.path))
     (answer,) = world.sent[before:]
     _, counter = parse_data(answer.frame)
     kind, body = parse_inner(client.open(answer.frame, counter, keep=False))

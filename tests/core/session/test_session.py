@@ -12,9 +12,9 @@ from core.wire.inner import parse as parse_inner
 from core.wire.layout import Kind
 from core.wire.messages import parse_data
 from core.wire.records import Close, pack
-from tests.core.engine.device import confirm, here, proven, says
-from tests.core.session.bringing import attached, leave, recovering
-from tests.core.world import World
+from lab.sim.device import confirm, here, proven, says
+from lab.sim.ways import attached, leave, recovering
+from lab.sim.world import World
 
 CLOSE = encode(Kind.CLOSE, pack(Close(CloseCode.GOING)))
 HEARD = {Event.SESSION_CHANGED, Event.SESSION_BORN, Event.SESSION_MOVED, Event.SESSION_ENDED}

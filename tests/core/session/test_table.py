@@ -4,15 +4,19 @@ from typing import Any, Final
 
 import pytest
 
+from core.crypto.secret import Secret
 from core.errors import Invariant
 from core.machine import index
-from core.reasons import Event
-from core.session.session import Session
+from core.reasons import Carrier, Cause, Event
+from core.session.session import Candidate, Session
 from core.session.states import DECIDES_WHILE_ASKED, PRIORITY, Input, State
 from core.session.table import EVIDENCE, MACHINE, ROWS, TABLE
-from core.values import Ask, CompareAndSet, Create, Fact, Record, Tombstone
-from tests.core.session.bringing import WAYS, offer
-from tests.core.world import World
+from core.values import Ask, CompareAndSet, Create, Endpoint, Fact, Instant, Path, Record, Tombstone
+from core.wire.epoch import Epoch
+from core.wire.layout import Change
+from lab.sim.frames import v4
+from lab.sim.ways import SESSION_WAYS
+from lab.sim.world import GATEWAY_AT, World
 
 STATES: Final = {
     "pending": State.PENDING,
@@ -29,6 +33,13 @@ NEEDS_CANDIDATE: Final = {Input.CONFIRM_PROVEN, Input.CANDIDATE_EXPIRED, Input.C
 NEEDS_COMMIT: Final = {Input.COMMIT_WON, Input.COMMIT_LOST, Input.STORE_LOST}
 ORDERS: Final = {Input.OPERATOR_CLOSE, Input.KEY_REVOKED, Input.PEER_CLOSED}
 EMPTY: Final = [(way, heard) for way, state in STATES.items() for heard in Input if (state, heard) not in TABLE]
+
+
+def offer(session: Session, now: Instant) -> Candidate:
+    """Return a candidate such as a proven REATTACH makes."""
+    path = Path(Carrier.UDP, 0, GATEWAY_AT, Endpoint(v4(77), 7_777))
+    epoch = Epoch(session.desk.new_index(), 1, (Secret(bytes(32)), Secret(bytes(32))), path, session.next, now)
+    return Candidate(epoch, Instant(now + 5 * 10**9), Change.MOVE, Cause.PATH_DEAD, 0)
 
 
 def way_to(state: State, heard: Input) -> str:
@@ -48,7 +59,7 @@ def everything(session: Session) -> dict[str, Any]:
 @pytest.mark.parametrize("way", STATES)
 def test_an_empty_cell_refuses_and_changes_nothing(way: str) -> None:
     """What a state does not hear would change a key, a deadline, a version, or leave a record."""
-    world = WAYS[way]()
+    world = SESSION_WAYS[way]()
     session = world.session
     assert session.state is STATES[way]
     for heard in (heard for of, heard in EMPTY if of == way):
@@ -60,7 +71,7 @@ def test_an_empty_cell_refuses_and_changes_nothing(way: str) -> None:
 
 def prepared(state: State, heard: Input) -> World:
     """Return a world in which `heard` can come in `state`."""
-    world = WAYS[way_to(state, heard)]()
+    world = SESSION_WAYS[way_to(state, heard)]()
     session = world.session
     if heard in NEEDS_CANDIDATE and not session.candidate and state is not State.TERMINATED:
         assert session.hear(Input.REATTACH_PROVEN, world.now, offer=offer(session, world.now))

@@ -11,10 +11,10 @@ from core.session.timers import judge
 from core.values import CloseSession, Endpoint, Instant
 from core.wire.epoch import Epoch
 from core.wire.layout import Change
-from tests.core.engine.device import arrive, confirm, here, inner_ip, knock, proven, says
-from tests.core.frames import v4
-from tests.core.session.bringing import attached, leave, pending, suspended, volatile
-from tests.core.world import GATEWAY_AT, MS, World
+from lab.sim.device import arrive, confirm, here, inner_ip, knock, proven, says
+from lab.sim.frames import v4
+from lab.sim.ways import attached, leave, pending, suspended, volatile
+from lab.sim.world import GATEWAY_AT, MS, World
 
 
 def tick(world: World, at: int) -> None:

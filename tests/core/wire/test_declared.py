@@ -13,9 +13,10 @@ from core.wire.inner import parse as parse_inner
 from core.wire.layout import Kind, Malformed
 from core.wire.messages import encode as encode_frame
 from core.wire.messages import parse
-from core.wire.segment import encode_segment, unpack_segment
+from core.wire.segment import encode_segment
 from tests.core.wire import declared
 from tests.core.wire.test_segment import supers
+from tests.core.wire.unpacking import UNPACK
 
 BYTE, U16, U32, U64 = (st.integers(0, 2 ** (8 * size) - 1) for size in (1, 2, 4, 8))
 FRAME_FIELDS: Final[dict[Any, tuple[st.SearchStrategy[Any], ...]]] = {
@@ -39,17 +40,6 @@ BLOCK: Final = st.binary(min_size=16, max_size=16)
 ACKS: Final = st.builds(
     Ack, st.integers(0, 2**53 - 1), MTUS, st.binary(min_size=4, max_size=4), BLOCK, BLOCK, st.lists(BLOCK, max_size=32).map(tuple)
 )
-UNPACK: Final[dict[Kind, Callable[[bytes, int], Any]]] = {
-    Kind.IP: lambda body, _: body,
-    Kind.SEGMENT: unpack_segment,
-    Kind.CONFIRM: lambda body, _: records.unpack(records.Confirm, body),
-    Kind.ACK: lambda body, _: Ack.unpack(body),
-    Kind.PROBE: lambda body, _: records.unpack(records.Probe, body),
-    Kind.PROBE_ACK: lambda body, _: records.unpack(records.ProbeAck, body),
-    Kind.CLOSE: lambda body, _: records.unpack(records.Close, body),
-    Kind.HINT: lambda body, _: records.unpack(records.Hint, body),
-    Kind.HEALTH: lambda body, _: Health.unpack(body),
-}
 
 
 def fields(value: object) -> Any:  # noqa: ANN401 - of any record of the codec; compared, and given to a library without types

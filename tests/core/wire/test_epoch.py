@@ -8,8 +8,8 @@ from core.errors import Invariant, PeerFault
 from core.reasons import Reason
 from core.values import Endpoint, Instant, Path
 from core.wire.epoch import Epoch
-from tests.core.frames import packet, v4
-from tests.core.world import INNER_GATEWAY, World
+from lab.sim.frames import packet, v4
+from lab.sim.world import INNER_GATEWAY, World
 
 PATH = Path(1, 0, Endpoint(v4(1), 1), Endpoint(v4(2), 2))
 

@@ -1,18 +1,15 @@
 """Inner frames and composed bodies [I-1] to [I-9]."""
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from core.errors import Invariant
 from core.limits import BINDING_VERSION_MAX
-from core.wire import records
 from core.wire.inner import Ack, Health, encode, encode_ip, packet_length, parse
 from core.wire.layout import Defect, Kind, Malformed, confirm_length, padded
 from core.wire.records import Confirm, Direction, pack
-from core.wire.segment import unpack_segment
+from tests.core.wire.unpacking import UNPACK
 
 MTUS = (1280, 1380)
 u64 = st.integers(0, 2**64 - 1)
@@ -54,19 +51,6 @@ def body_of(plain: bytes, mtu: int) -> object:
     """Everything that a receiver makes of an inner frame."""
     kind, body = parse(plain, mtu)
     return UNPACK[kind](body, mtu)
-
-
-UNPACK: dict[Kind, Callable[[bytes, int], object]] = {
-    Kind.IP: lambda body, _: body,
-    Kind.SEGMENT: unpack_segment,
-    Kind.CONFIRM: lambda body, _: records.unpack(Confirm, body),
-    Kind.ACK: lambda body, _: Ack.unpack(body),
-    Kind.PROBE: lambda body, _: records.unpack(records.Probe, body),
-    Kind.PROBE_ACK: lambda body, _: records.unpack(records.ProbeAck, body),
-    Kind.CLOSE: lambda body, _: records.unpack(records.Close, body),
-    Kind.HINT: lambda body, _: records.unpack(records.Hint, body),
-    Kind.HEALTH: lambda body, _: Health.unpack(body),
-}
 
 
 @given(st.sampled_from(MTUS), st.data())

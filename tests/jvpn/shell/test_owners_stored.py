@@ -10,10 +10,10 @@ from core.client.states import State as ClientState
 from core.reasons import Event
 from core.values import ROW_LIVE, Answer, Ask, Get, Row
 from jvpn.shell.stores.sqlite import SqliteStore
-from tests.core import world as worlds
-from tests.core.frames import v4
-from tests.core.twins import Store
-from tests.core.world import World
+from lab.sim import world as worlds
+from lab.sim.frames import v4
+from lab.sim.twins import Store
+from lab.sim.world import World
 from tests.jvpn.shell.storing import BOOT, NODE, Clock, ask, outbox
 
 

@@ -18,8 +18,9 @@ from jvpn.shell import gateway as process
 from jvpn.shell.gateway import GatewayProcess
 from jvpn.shell.transports.framing import framed
 from jvpn.shell.transports.tcp import PROVEN_NS, UNPROVEN_NS
-from tests.core.engine.device import confirm, there
-from tests.core.world import World
+from lab.sim.device import confirm
+from lab.sim.frames import there
+from lab.sim.world import World
 from tests.jvpn.shell.transports.test_tcp import Gateway, gateway  # noqa: F401 - the fixture of the tests below
 
 LATE = Instant(UNPROVEN_NS)

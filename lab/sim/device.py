@@ -1,4 +1,4 @@
-"""A device that has its keys and does as the test likes: attempts, epochs and frames by hand."""
+"""A device that has its keys and does as its player likes: attempts, epochs and frames by hand."""
 
 from collections.abc import Sequence
 
@@ -13,8 +13,8 @@ from core.wire.inner import encode
 from core.wire.layout import Change, Kind
 from core.wire.messages import parse
 from core.wire.records import Confirm, ReattachResp, pack
-from tests.core.frames import packet
-from tests.core.world import GATEWAY_AT, INNER_GATEWAY, Host, World
+from lab.sim.frames import packet, there
+from lab.sim.world import GATEWAY_AT, INNER_GATEWAY, Host, World
 
 
 def here(host: Host, port: int = 0, carrier: int = Carrier.UDP, serial: int = 0) -> Path:
@@ -22,16 +22,12 @@ def here(host: Host, port: int = 0, carrier: int = Carrier.UDP, serial: int = 0)
     return Path(carrier, serial, Endpoint(host.address, port or host.port), GATEWAY_AT)
 
 
-def there(path: Path) -> Path:
-    """Return the same path as the gateway sees it."""
-    return path._replace(local=path.remote, remote=path.local)
-
-
 def knock(host: Host, path: Path, *, change: Change = Change.MOVE, cause: Cause = Cause.PATH_DEAD, skip: int = 0,
           key: PrivateKey | None = None, outage_ms: int = 0) -> Attempt:  # fmt: skip
     """Return the session's next attempt on this path, or the one `skip` numbers later; nothing is sent."""
     life = host.client.life
-    assert life
+    if life is None:
+        raise AssertionError("no session to attempt with")
     life.chain, life.next = later(life.chain, skip), life.next + skip
     life.locators.setdefault(life.next, host.world.desk.locators[0].mint(host.world.session.handle, life.next))
     keys = Keys(key or host.key, host.world.static.public, host.world.kem)
@@ -54,7 +50,8 @@ def judged(world: World, attempt: Attempt, answers: Sequence[bytes]) -> tuple[Ep
     """Return epoch, status and retry-after of the one answer to an attempt."""
     (frame,) = answers
     message = parse(frame)
-    assert isinstance(message, ReattachResp)
+    if not isinstance(message, ReattachResp):
+        raise AssertionError(message)  # noqa: TRY004  # what a test expected of the gateway, not of its caller
     return attempt.answer(message, world.now)
 
 
@@ -62,8 +59,8 @@ def proven(world: World, path: Path, *, change: Change = Change.MOVE, cause: Cau
     """Make the gateway hold a candidate on this path; return the device's epoch."""
     attempt = knock(world.host, path, change=change, cause=cause)
     epoch, status, _ = judged(world, attempt, arrive(world, attempt.frame, path))
-    assert status is Status.OK
-    assert epoch
+    if status is not Status.OK or epoch is None:
+        raise AssertionError(status)
     return epoch
 
 

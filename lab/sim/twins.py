@@ -22,7 +22,7 @@ from core.values import (
     Row,
     Tombstone,
 )
-from tests.core.recorded import recorded
+from lab.sim.recorded import recorded
 
 KEM_PUBLIC, KEM_CIPHERTEXT = 1_184, 1_088
 

@@ -1,24 +1,24 @@
-"""Ways to bring a gateway's session into each state, by what happens in the world."""
+"""Ways to bring a gateway's session, and a client, into each state, by what happens in the world."""
 
 from collections.abc import Sequence
 from random import Random
 from typing import Final
 
-from core.crypto.secret import Secret
-from core.reasons import Carrier, Cause
+from core.client.contact import ClientPolicy
+from core.client.states import State as ClientState
+from core.reasons import Carrier
 from core.session.desk import Policy
-from core.session.session import Candidate, Session
 from core.session.states import State
-from core.values import CloseSession, Endpoint, Instant, Path
-from core.wire.epoch import Epoch
-from core.wire.layout import Change
-from tests.core.frames import v4
-from tests.core.world import GATEWAY_AT, STRAIGHT, World
+from core.values import CloseSession
+from lab.sim.frames import v4
+from lab.sim.world import STRAIGHT, World
+
+TCP_ONLY: Final = ClientPolicy((Carrier.TCP,))
 
 
 def lossy(world: World, percent: int, sender: str = "client") -> None:
     """Lose so many of a hundred frames of one direction, by seeded dice."""
-    dice = Random(percent)
+    dice = Random(percent)  # nosec B311  # the same losses in each run
 
     def network(who: str, _kind: str, _frame: bytes) -> Sequence[int]:
         return () if who == sender and dice.randrange(100) < percent else STRAIGHT
@@ -42,12 +42,12 @@ def pending() -> World:
 
 def attached() -> World:
     """A session on UDP."""
-    return leave(World().connected())
+    return leave(born())
 
 
 def volatile() -> World:
     """A session that loses a third of what the client sends."""
-    world = World().connected()
+    world = born()
     lossy(world, 33)
     world.run_until(lambda: world.session.state is State.VOLATILE, every=world.host.say)
     return leave(world)
@@ -55,7 +55,7 @@ def volatile() -> World:
 
 def degraded() -> World:
     """A session, still bound, whose loss has lasted."""
-    world = World().connected()
+    world = born()
     lossy(world, 33)
     world.run_until(lambda: world.session.state is State.DEGRADED, every=world.host.say)
     return leave(world)
@@ -63,7 +63,7 @@ def degraded() -> World:
 
 def recovering() -> World:
     """A session whose client is silent."""
-    world = leave(World().connected())
+    world = leave(born())
     world.run_until(lambda: world.session.state is State.RECOVERING)
     return world
 
@@ -93,7 +93,45 @@ def terminated() -> World:
     return world
 
 
-WAYS: Final = {
+def idle() -> World:
+    """A client without an order."""
+    return World()
+
+
+def connecting() -> World:
+    """A client whose gateway does not answer."""
+    world = World()
+    world.cut = {Carrier.UDP, Carrier.TCP}
+    world.host.connect(50)
+    return world
+
+
+def born() -> World:
+    """A session on UDP."""
+    return World().connected()
+
+
+def born_on_tcp() -> World:
+    """A session on TCP."""
+    return World(client_policy=TCP_ONLY).connected()
+
+
+def seeking() -> World:
+    """A client whose paths are all dead."""
+    world = born()
+    world.cut = {Carrier.UDP, Carrier.TCP}
+    world.run_until(lambda: world.client.state is ClientState.SEEKING, every=world.host.say)
+    return world
+
+
+def closed() -> World:
+    """A client whose user has ended the session."""
+    world = born()
+    world.host.does(lambda: world.client.command(CloseSession(), world.now))
+    return world
+
+
+SESSION_WAYS: Final = {
     "pending": pending,
     "attached": attached,
     "volatile": volatile,
@@ -103,10 +141,10 @@ WAYS: Final = {
     "suspended": suspended,
     "terminated": terminated,
 }
-
-
-def offer(session: Session, now: Instant) -> Candidate:
-    """Return a candidate such as a proven REATTACH makes."""
-    path = Path(Carrier.UDP, 0, GATEWAY_AT, Endpoint(v4(77), 7_777))
-    epoch = Epoch(session.desk.new_index(), 1, (Secret(bytes(32)), Secret(bytes(32))), path, session.next, now)
-    return Candidate(epoch, Instant(now + 5 * 10**9), Change.MOVE, Cause.PATH_DEAD, 0)
+CLIENT_WAYS: Final = {
+    ClientState.IDLE: idle,
+    ClientState.CONNECTING: connecting,
+    ClientState.ATTACHED: born,
+    ClientState.SEEKING: seeking,
+    ClientState.CLOSED: closed,
+}

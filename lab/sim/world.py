@@ -1,4 +1,4 @@
-"""A small world for playbooks: gateway engine, store, hosts with their client engines, and a network that the test holds in its hands.
+"""A small world for playbooks: gateway engine, store, hosts with their client engines, and a network that its player holds in his hands.
 
 Time passes only in `World.run`. Every frame is in `World.sent`, every record in `World.facts`, `Host.facts` and `Store.outbox`.
 """
@@ -22,16 +22,16 @@ from core.session.desk import Desk, Identity, Policy
 from core.session.session import Session
 from core.session.states import State as SessionState
 from core.values import Ask, Connect, Deliver, Device, Dial, Endpoint, Fact, Instant, Output, Path, PathEvent, Record, Route, Transmit
-from tests.core.frames import Sent, kind_of, packet, v4
-from tests.core.recorded import recorded
-from tests.core.twins import Entropy, Store, TwinKem
+from lab.sim.frames import Sent, kind_of, packet, there, v4
+from lab.sim.recorded import recorded
+from lab.sim.twins import Entropy, Store, TwinKem
 
 MS: Final = limits.MILLISECOND
 GATEWAY_AT: Final = Endpoint(v4(2), 51_820)
 INNER_GATEWAY: Final = bytes((10, 77, 0, 1))
 STRAIGHT: Final = (0,)
 TURNS_PER_MS: Final = 200  # more than any playbook has on purpose
-WORLDS: Final["list[World]"] = []  # of the running test, for the checks that every world has to pass
+WORLDS: Final["list[World]"] = []  # of this process, for whoever looks at every world when it is over
 
 Network = Callable[[str, str, bytes], Sequence[int]]
 """From sender ("client" or "gateway"), kind and frame to the extra delay, in ns, of each copy that arrives: () is a loss."""
@@ -88,8 +88,7 @@ class Host:
         mine = self.paths.pop(carrier)
         self.streams.discard(mine)
         if mine.serial and gateway:
-            theirs = mine._replace(local=mine.remote, remote=mine.local)
-            self.world.gateway_does(lambda: self.world.gateway.path_event(theirs, PathEvent.CLOSED, self.world.now))
+            self.world.gateway_does(lambda: self.world.gateway.path_event(there(mine), PathEvent.CLOSED, self.world.now))
         self.does(lambda: self.client.path_event(mine, PathEvent.CLOSED, self.world.now))
 
     def move(self, address: bytes) -> None:
@@ -159,7 +158,7 @@ class World:
         self.boots = self.serial = self._order = 0
         self.facts: list[Fact] = []
         self.boots_of: list[int] = []  # of each of those facts: which gateway process made it
-        self.broken = False  # whether the test breaks something that production checks
+        self.broken = False  # whether the player breaks something that production checks
         self.sent: list[Sent] = []
         self.delivered: list[tuple[int, bytes]] = []
         self.cut: set[int] = set()
@@ -293,7 +292,8 @@ class World:
         end, next_call = self.now + int(milliseconds * MS), self.now
         turns = deque([0], maxlen=TURNS_PER_MS)
         while self.now < end:
-            assert len(turns) < TURNS_PER_MS or self.now - turns[0] > MS, "a clock is always due"
+            if len(turns) == TURNS_PER_MS and self.now - turns[0] <= MS:
+                raise AssertionError("a clock is always due")
             turns.append(self.now)
             awake = [host for host in self.hosts if not host.off]
             waits = [self.gateway.deadline(), *(host.client.deadline() for host in awake), next_call if every else None]
@@ -314,7 +314,8 @@ class World:
         """Let time pass until something has happened; fail when it does not."""
         end = self.now + int(milliseconds * MS)
         while not happened():
-            assert self.now < end, "it did not happen"
+            if self.now >= end:
+                raise AssertionError("it did not happen")
             self.run(10, every, step_ms=10)
 
     # --- what was recorded ---

@@ -1,4 +1,4 @@
-"""Frames and packets as playbooks name them."""
+"""Frames, packets and paths as playbooks name them."""
 
 from typing import Final, NamedTuple
 
@@ -19,6 +19,11 @@ def packet(source: bytes, destination: bytes, payload: bytes = b"") -> bytes:
     """Return an IPv4 packet (checksum left zero: nobody here looks at it)."""
     length = 20 + len(payload)
     return b"\x45\0" + length.to_bytes(2, "big") + bytes(4) + b"\x40\x11\0\0" + source + destination + payload
+
+
+def there(path: Path) -> Path:
+    """Return a client's path as the gateway sees it."""
+    return path._replace(local=path.remote, remote=path.local)
 
 
 class Sent(NamedTuple):
