@@ -191,7 +191,7 @@ class Client(Contact):
                 for _ in run:
                     self._refuse(known if epoch else Reason.INDEX_UNKNOWN, now)
                 continue
-            for plain in epoch.open_each(run):
+            for plain in epoch.open(run):
                 if not isinstance(plain, bytes):
                     self._refuse(plain, now)
                     continue

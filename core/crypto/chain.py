@@ -67,22 +67,17 @@ class Locators(Holder):
     def __init__(self, key: Secret) -> None:
         self._block = AesBlock(key)
 
-    def mint(self, handle: int, attempt: int) -> bytes:
-        """Return the locator, 16 bytes, of a handle below 2^48 and an attempt below 2^16; OverflowError for others."""
-        return self.mint_each(handle, (attempt,))[0]
-
-    def mint_each(self, handle: int, attempts: Iterable[int]) -> list[bytes]:
-        """Return the locators of several attempts of one session, as `mint`, in one call of the cipher."""
+    def mint(self, handle: int, attempts: Iterable[int]) -> list[bytes]:
+        """Return the locators, 16 bytes each, of attempts below 2^16 of a handle below 2^48; OverflowError for others."""
         head = handle.to_bytes(6, "little")
         blocks = self._block.encrypt(b"".join([head + attempt.to_bytes(2, "little") + bytes(8) for attempt in attempts]))
         return [blocks[at : at + BLOCK_LENGTH] for at in range(0, len(blocks), BLOCK_LENGTH)]
 
-    def open(self, locator: bytes) -> tuple[int, int] | None:
-        """Return (handle, attempt) of a locator of 16 bytes, or None when it was not made under this key (2^-64: a chance hit)."""
-        return self.open_each((locator,)).get(locator)
+    def open(self, locators: Sequence[bytes]) -> dict[bytes, tuple[int, int]]:
+        """Return the (handle, attempt) of those locators, of 16 bytes each, that were made under this key (2^-64: a chance hit).
 
-    def open_each(self, locators: Sequence[bytes]) -> dict[bytes, tuple[int, int]]:
-        """Return those of many locators that `open`, and as what: a flood of garbage costs little more than one."""
+        A flood of garbage that is opened together costs little more than one.
+        """
         blocks, at, opened = self._block.decrypt(b"".join(locators)), 0, {}
         for locator in locators:
             if same(blocks[at + 8 : at + BLOCK_LENGTH], bytes(8)):

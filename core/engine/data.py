@@ -46,7 +46,7 @@ class DataPlane:
     def _opened(self, session: Session, epoch: Epoch, run: Run, packets: list[bytes], now: Instant) -> list[Reason]:
         """Act on what is in one epoch's frames, each on what the one before left; return why others are refused."""
         refused, before, mtu = [], epoch.received, self.desk.policy.mtu
-        opened = epoch.open_each(run)
+        opened = epoch.open(run)
         if epoch is session.active and epoch.received > before:
             session.heard_at = now
             if session.quality_at is None:
@@ -120,7 +120,7 @@ class DataPlane:
         for counter, frame in run:
             fresh = session.hinted_at is None or now - session.hinted_at >= limits.HINT_INTERVAL_NS
             sampled = epoch is session.active and fresh and counter > epoch.top
-            plain = epoch.open_each([(counter, frame)], keep=False)[0] if sampled else Reason.UNBOUND_PATH
+            plain = epoch.open([(counter, frame)], keep=False)[0] if sampled else Reason.UNBOUND_PATH
             if isinstance(plain, bytes):
                 session.hinted_at = now  # a forged packet leaves the second's hint to a genuine one
                 self.hint(session, epoch, Change.MOVE, path, now)

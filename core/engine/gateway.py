@@ -53,7 +53,7 @@ class Gateway(DataPlane):
         data, rest = sort(frames)
         self.data(data, path, packets, now)
         locators = [each[8:24] for each in rest if len(each) == REATTACH_LENGTH]  # opened together: garbage has to be cheap
-        known = {at: found for under in self.desk.locators if locators for at, found in under.open_each(locators).items()}
+        known = {at: found for under in self.desk.locators if locators for at, found in under.open(locators).items()}
         for frame in rest:
             try:
                 if len(frame) == REATTACH_LENGTH and frame[:4] == REATTACH_HEAD:

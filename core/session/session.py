@@ -236,7 +236,7 @@ class Session(Actor[State, Input, Effect, Facts, Candidate]):
         """Answer a CONFIRM on the active path: binding, addresses, and locators for the attempts after this epoch's [R-22]."""
         active, policy = given(self.active, "what is acknowledged is bound"), self.desk.policy
         last = min(active.attempt + 1 + limits.LOCATORS_PER_ACK, limits.ATTEMPT_MAX + 1)
-        locators = tuple(self.desk.locators[0].mint_each(self.handle, range(active.attempt + 1, last)))
+        locators = tuple(self.desk.locators[0].mint(self.handle, range(active.attempt + 1, last)))
         ack = Ack(self.binding_version, policy.mtu, self.device.inner4, self.device.inner6, policy.resolver, locators)
         self.desk.out += active.seal([encode(Kind.ACK, ack.pack())])
 

@@ -13,6 +13,7 @@ from core.values import Instant, Path, Transmit
 from core.wire.layout import DATA_HEADER
 from core.wire.messages import data_header
 
+_HEADER, _SEALED = slice(DATA_HEADER), slice(DATA_HEADER, None)
 REFUSED: Final = {Verdict.STALE: Reason.COUNTER_STALE, Verdict.REPLAY: Reason.COUNTER_REPLAYED, Verdict.LIMIT: Reason.COUNTER_LIMIT}
 
 
@@ -49,31 +50,20 @@ class Epoch(Holder):
         self.counter = counter
         return runs
 
-    def open(self, frame: bytes, counter: int, *, keep: bool = True) -> bytes:
-        """Return the inner frame of one frame, as `open_each`; raise PeerFault."""
-        (plain,) = self.open_each([(counter, frame)], keep=keep)
-        if not isinstance(plain, bytes):
-            raise PeerFault(plain)
-        return plain
-
-    def open_each(self, run: Iterable[tuple[int, bytes]], *, keep: bool = True) -> list[bytes | Reason]:
+    def open(self, run: Iterable[tuple[int, bytes]], *, keep: bool = True) -> list[bytes | Reason]:
         """Return for each (counter, frame) of a burst the inner frame, or why it is refused.
 
         The window is peeked before and, with `keep`, committed after the AEAD [W-2] [D-2].
         """
-        opened: list[bytes | Reason] = []
-        decrypt, header, sealed = (self._receive or self._wake()[1]).decrypt, slice(DATA_HEADER), slice(DATA_HEADER, None)
+        plain: bytes | Reason
+        opened, decrypt = list[bytes | Reason](), (self._receive or self._wake()[1]).decrypt
         for counter, frame in run:
             verdict, top, bitmap = step(self.top, self.bitmap, counter)
-            if verdict is not ACCEPT:
-                opened.append(REFUSED[verdict])
-                continue
             try:
-                plain = decrypt(nonce(counter), frame[sealed], frame[header])
+                plain = decrypt(nonce(counter), frame[_SEALED], frame[_HEADER]) if verdict is ACCEPT else REFUSED[verdict]
             except TagMismatch:
-                opened.append(Reason.DATA_TAG_WRONG)
-                continue
-            if keep:
+                plain = Reason.DATA_TAG_WRONG
+            if keep and isinstance(plain, bytes):
                 self.top, self.bitmap = top, bitmap
                 self.received += 1
                 self.received_bytes += len(plain)

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple, Self
 from core.errors import require
 from core.limits import MTU_ALLOWED
 from core.wire.layout import BLOCK, Defect, Kind, Malformed, padded
-from core.wire.records import AckHead, Direction, pack, unpack
+from core.wire.records import AckHead, pack, unpack
 
 ZEROS: Final = tuple(bytes(n) for n in range(BLOCK))
 MTU_MAX: Final = max(MTU_ALLOWED)
@@ -95,19 +95,3 @@ class Ack(NamedTuple):
         if len(raw) != 47 + head.locators * BLOCK:
             raise Malformed(Defect.LENGTH)
         return cls(*head[:5], tuple(raw[at : at + BLOCK] for at in range(47, len(raw), BLOCK)))
-
-
-class Health(NamedTuple):
-    """Body of HEALTH: client to gateway, then gateway to client [I-9]."""
-
-    up: Direction
-    down: Direction
-
-    def pack(self) -> bytes:
-        """Return the body; raise Invariant."""
-        return pack(self.up) + pack(self.down)
-
-    @classmethod
-    def unpack(cls, raw: bytes) -> Self:
-        """Return the body in `raw`; raise Malformed."""
-        return cls(unpack(Direction, raw[:40]), unpack(Direction, raw[40:]))

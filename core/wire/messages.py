@@ -31,8 +31,7 @@ def parse_data(frame: bytes) -> tuple[int, int]:
 
 def sort(frames: Iterable[bytes]) -> tuple[dict[int, Run], list[bytes]]:
     """Return a burst's DATA by receiver index, and what is another message or none."""
-    data: dict[int, Run] = {}
-    rest = []
+    data, rest = dict[int, Run](), list[bytes]()
     for frame in frames:
         size = len(frame)
         if size & 15 or not DATA_MIN <= size <= DATA_MAX or (head := _DATA.unpack_from(frame))[0] != 4:  # noqa: PLR2004 - as above

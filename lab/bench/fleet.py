@@ -21,7 +21,7 @@ from core.wire.layout import INIT_MAC1, SIZES, Change, Kind, Type
 from core.wire.macs import k1, mac
 from core.wire.messages import init_header, parse
 from core.wire.records import Confirm, Cookie, ReattachResp, Resp, pack
-from lab.sim.frames import there
+from lab.sim.frames import minted, there
 from lab.sim.twins import Entropy, TwinKem
 
 START: Final = Instant(10**12)
@@ -98,7 +98,7 @@ class Fleet:
         """Return the next attempt of a session, from another port of its host; nothing is sent."""
         life = member.life
         (session,) = self.desk.by_device[self.device(member).public]
-        life.locators.setdefault(life.next, self.desk.locators[0].mint(session.handle, life.next))
+        life.locators.setdefault(life.next, minted(self.desk.locators[0], session.handle, life.next))
         path = Path(Carrier.UDP, 0, place(member.number, port), GATEWAY_AT)
         return Attempt(member.keys, self.entropy, life, path, Change.MOVE, Cause.PATH_DEAD, 0, self.now)
 

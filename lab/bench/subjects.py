@@ -131,7 +131,7 @@ class Data:
 
     def _open(self, sealed: list[bytes]) -> list[bytes]:
         (run,) = sort(sealed)[0].values()
-        return [parse_inner(plain)[1] for plain in self._far.open_each(run) if isinstance(plain, bytes)]
+        return [parse_inner(plain)[1] for plain in self._far.open(run) if isinstance(plain, bytes)]
 
     def _send(self, packets: list[bytes]) -> list[Output]:
         return self._fleet.gateway.send(self._handle, packets, self._fleet.now)

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Final
 
 from core.limits import MTU_DEFAULT
-from core.wire.inner import Health, encode
+from core.wire.inner import encode
 from core.wire.layout import Change, Kind
 from core.wire.records import (
     Close,
@@ -29,6 +29,7 @@ from core.wire.records import (
 from lab.fuzz.driver import COMMITTED, TARGETS, WORKING
 from lab.fuzz.targets import MAKERS, RECORDS, Target
 from lab.replay.states import CLIENT, GATEWAY, authentic
+from lab.sim.frames import Health
 
 FILES_MAX: Final = 18  # a target, so that all have less than 200
 BYTES_MAX: Final = 16_384  # a target, so that all have less than 200 KiB

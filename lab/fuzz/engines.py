@@ -38,7 +38,7 @@ from core.wire.records import Cookie, Init, Reattach, ReattachResp, Resp
 from lab.fuzz.reader import Reader
 from lab.replay.snapshot import Snapshot
 from lab.replay.states import Stage, names, stage
-from lab.sim.frames import there
+from lab.sim.frames import minted, there
 
 STEPS: Final = 10
 CHUNK: Final = 1_500
@@ -220,7 +220,7 @@ def moves(run: Run) -> list[Output]:
     attempt, link = session.next + ahead, later(chain, ahead)
     if attempt >= 2**16:
         return []
-    header = reattach_header(run.reader.number(4), world.desk.locators[0].mint(session.handle, attempt))
+    header = reattach_header(run.reader.number(4), minted(world.desk.locators[0], session.handle, attempt))
     if run.reader.byte() % 4 == 0:
         noise = run.reader.take(64).ljust(64, b"\0")
     else:

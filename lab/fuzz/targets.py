@@ -11,13 +11,14 @@ from core.crypto.primitives import TagMismatch
 from core.crypto.secret import Secret
 from core.limits import MTU_ALLOWED
 from core.wire import records
-from core.wire.inner import Ack, Health, encode
+from core.wire.inner import Ack, encode
 from core.wire.inner import parse as parse_inner
 from core.wire.layout import DATA_HEADER, SIZES, Kind, Malformed
 from core.wire.messages import data_header, parse, parse_data
 from core.wire.messages import encode as encode_frame
 from core.wire.segment import encode_segment, template, unpack_segment
 from lab.fuzz.engines import Wrong, client, gateway
+from lab.sim.frames import Health, located, minted
 
 Target = Callable[[bytes], None]
 RECORDS: Final[tuple[Callable[..., tuple[Any, ...]], ...]] = (
@@ -108,11 +109,11 @@ def segments(data: bytes) -> None:
 def locators(data: bytes) -> None:
     """Open a locator that nobody minted, and one that was minted for a handle and an attempt from the bytes."""
     minting, block = Locators(KEY), data[:16].ljust(16, b"\0")
-    opened = minting.open(block)
+    opened = located(minting, block)
     if opened is not None:
-        same(minting.mint(*opened), block)
+        same(minted(minting, *opened), block)
     number = int.from_bytes(block[:6], "little"), int.from_bytes(block[6:8], "little")
-    same(minting.open(minting.mint(*number)), number)
+    same(located(minting, minted(minting, *number)), number)
 
 
 def rows(data: bytes) -> None:

@@ -13,7 +13,7 @@ from core.wire.inner import encode
 from core.wire.layout import Change, Kind
 from core.wire.messages import parse
 from core.wire.records import Confirm, ReattachResp, pack
-from lab.sim.frames import packet, there
+from lab.sim.frames import minted, packet, there
 from lab.sim.world import GATEWAY_AT, INNER_GATEWAY, Host, World
 
 
@@ -29,7 +29,7 @@ def knock(host: Host, path: Path, *, change: Change = Change.MOVE, cause: Cause 
     if life is None:
         raise AssertionError("no session to attempt with")
     life.chain, life.next = later(life.chain, skip), life.next + skip
-    life.locators.setdefault(life.next, host.world.desk.locators[0].mint(host.world.session.handle, life.next))
+    life.locators.setdefault(life.next, minted(host.world.desk.locators[0], host.world.session.handle, life.next))
     keys = Keys(key or host.key, host.world.static.public, host.world.kem)
     return Attempt(keys, host.world.entropy, life, path, change, cause, outage_ms, host.world.now)
 

@@ -1,10 +1,14 @@
 """Frames, packets and paths as playbooks name them."""
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
+from core.crypto.chain import Locators
+from core.errors import PeerFault
 from core.limits import MTU_DEFAULT
 from core.values import Path
+from core.wire.epoch import Epoch
 from core.wire.layout import confirm_length
+from core.wire.records import Direction, pack, unpack
 
 V4_MAPPED: Final = bytes(10) + b"\xff\xff"
 TYPES: Final = {1: "INIT", 2: "RESP", 3: "COOKIE", 4: "DATA", 5: "REATTACH", 6: "REATTACH_RESP"}
@@ -24,6 +28,40 @@ def packet(source: bytes, destination: bytes, payload: bytes = b"") -> bytes:
 def there(path: Path) -> Path:
     """Return a client's path as the gateway sees it."""
     return path._replace(local=path.remote, remote=path.local)
+
+
+def minted(locators: Locators, handle: int, attempt: int) -> bytes:
+    """Return the locator of one attempt."""
+    return locators.mint(handle, (attempt,))[0]
+
+
+def located(locators: Locators, locator: bytes) -> tuple[int, int] | None:
+    """Return the (handle, attempt) of one locator, or None where it does not open."""
+    return locators.open((locator,)).get(locator)
+
+
+def opened(epoch: Epoch, frame: bytes, counter: int, *, keep: bool = True) -> bytes:
+    """Return the inner frame of one DATA frame; raise PeerFault with the reason why it is refused."""
+    (plain,) = epoch.open([(counter, frame)], keep=keep)
+    if not isinstance(plain, bytes):
+        raise PeerFault(plain)
+    return plain
+
+
+class Health(NamedTuple):
+    """Body of HEALTH: client to gateway, then gateway to client [I-9]. No engine reads one yet."""
+
+    up: Direction
+    down: Direction
+
+    def pack(self) -> bytes:
+        """Return the body; raise Invariant."""
+        return pack(self.up) + pack(self.down)
+
+    @classmethod
+    def unpack(cls, raw: bytes) -> Self:
+        """Return the body in `raw`; raise Malformed."""
+        return cls(unpack(Direction, raw[:40]), unpack(Direction, raw[40:]))
 
 
 class Sent(NamedTuple):

@@ -22,7 +22,7 @@ from core.reasons import Reason
 from core.values import CloseSession, Instant
 from core.wire.messages import encode
 from core.wire.records import Reattach
-from lab.sim.frames import v4
+from lab.sim.frames import minted, v4
 from lab.sim.world import World
 from tests.abuse.attack import captured, from_elsewhere, let_pass, own_path, untouched, withhold
 
@@ -64,10 +64,10 @@ def test_a_genuine_locator_with_a_forged_proof() -> None:
 def test_attempts_out_of_range() -> None:
     """One message would make the gateway compute thousands of links of a chain."""
     world = World().connected()
-    session, mint = world.session, world.desk.locators[0].mint
+    session, locators = world.session, world.desk.locators[0]
     with untouched(world) as seen:
         for attempt in (session.next + limits.LOOKAHEAD_ATTEMPTS, limits.ATTEMPT_MAX + 1):
-            world.inject(forged(world, mint(session.handle, attempt)), own_path(world.host))
+            world.inject(forged(world, minted(locators, session.handle, attempt)), own_path(world.host))
         assert not seen.answers()
         assert seen.refusals() == {Reason.ATTEMPT_TOO_FAR: 2}
 
@@ -93,13 +93,13 @@ def test_a_session_that_has_ended() -> None:
 def test_a_flood_of_sessions_that_nobody_holds() -> None:
     """A silent store and a flood of knocks would fill the gateway's memory."""
     world = World().connected()
-    mint, flood = world.desk.locators[0].mint, 2 * limits.LOADS_MAX
+    locators, flood = world.desk.locators[0], 2 * limits.LOADS_MAX
     world.store.silent = True
     with untouched(world) as seen:
         asked = len(world.store.asked)
         for number in range(flood):
             world.now = Instant(world.now + 1)
-            world.inject(forged(world, mint(2**47 + number, 1)), from_elsewhere(own_path(world.host)))
+            world.inject(forged(world, minted(locators, 2**47 + number, 1)), from_elsewhere(own_path(world.host)))
         assert len(world.store.asked) - asked == limits.LOADS_MAX
         assert seen.refusals() == {Reason.STORE_BUSY: flood - limits.LOADS_MAX}
     world.release()

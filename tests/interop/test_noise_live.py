@@ -22,6 +22,7 @@ from core.values import Endpoint, Instant, Path
 from core.wire.epoch import Epoch
 from core.wire.messages import data_header
 from jvpn.shell.published import VECTORS_ONLY
+from lab.sim.frames import opened
 from tests.interop.peers import ModulesError, Peer, RefusedError, flynn, noiseprotocol
 from tests.support import MISSING, requires
 
@@ -158,7 +159,7 @@ def test_data_is_read_by_the_other(peer: Peer, pattern: Pattern, start: int, *, 
         else:
             counter, size = next(down)
             plain, header = dice.randbytes(size), data_header(OUR_INDEX, counter)
-            assert traffic.open(header + peer.seal(header, plain), counter) == plain
+            assert opened(traffic, header + peer.seal(header, plain), counter) == plain
     assert traffic.counter == start + EACH_WAY
     assert traffic.received == EACH_WAY
 
@@ -176,9 +177,9 @@ def test_changed_data_is_refused_by_both(peer: Peer, pattern: Pattern, *, initia
             peer.open(bad[:16], bad[16:])
     for bad in changed(answer):
         with pytest.raises(PeerFault):
-            traffic.open(bad, 0)
+            opened(traffic, bad, 0)
     assert peer.open(frame[:16], frame[16:]) == plain
-    assert traffic.open(answer, 0) == plain
+    assert opened(traffic, answer, 0) == plain
 
 
 @on_each_pattern

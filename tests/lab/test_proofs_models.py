@@ -13,6 +13,7 @@ from core.reasons import Carrier
 from core.wire.layout import SIZES, Type
 from lab.proofs import models, suites
 from lab.proofs.models import ADVICE, FOLDER, canonical, faults_of_model, faults_of_wire, table, wire, without_comments
+from lab.sim.frames import located
 from lab.sim.twins import Entropy
 from lab.sim.world import World
 from tests.core.crypto import independent
@@ -211,7 +212,7 @@ def check_move(world: World, draws: Draws, statics: dict[str, bytes], birth: dic
     assert answers
     for resp in answers:
         request = next(frame for frame in requests if frame[4:8] == resp[8:12])
-        locator = world.desk.locators[0].open(request[8:24])
+        locator = located(world.desk.locators[0], request[8:24])
         assert locator
         chain = birth["chain_1"]
         for _ in range(locator[1] - 1):

@@ -10,10 +10,10 @@ from core.reasons import Carrier, Event, Reason
 from core.session.desk import Policy
 from core.values import Admission, AllowList, Connect, Instant, Keyring, Order, PathEvent
 from core.wire.epoch import Epoch
-from core.wire.inner import Ack, Health, encode
+from core.wire.inner import Ack, encode
 from core.wire.layout import Kind
 from core.wire.records import Probe, pack
-from lab.sim.frames import Sent
+from lab.sim.frames import Health, Sent
 from lab.sim.ways import CLIENT_WAYS
 from lab.sim.world import STRAIGHT, World
 from tests.core.engine.knocking import crowd

@@ -14,6 +14,7 @@ from core.crypto import chain
 from core.crypto.primitives import AesBlock, TagMismatch, expand
 from core.crypto.secret import Secret
 from core.errors import Invariant
+from lab.sim.frames import located, minted
 from tests.core.crypto import independent
 from tests.core.exposed import laid_open
 
@@ -70,45 +71,45 @@ def test_locators_vector() -> None:
     assert len(VECTOR["locators"]["cases"]) == 5
     for case in VECTOR["locators"]["cases"]:
         locator = bytes.fromhex(case["locator"])
-        assert locators.mint(case["handle"], case["attempt"]) == locator
-        assert locators.open(locator) == (case["handle"], case["attempt"])
+        assert minted(locators, case["handle"], case["attempt"]) == locator
+        assert located(locators, locator) == (case["handle"], case["attempt"])
 
 
 @given(st.integers(0, 2**48 - 1), st.integers(0, 2**16 - 1), st.integers(0, 127))
 def test_locators_open_only_what_they_minted(handle: int, attempt: int, bit: int) -> None:
     """A locator leads to another session or attempt, or a changed or foreign one leads anywhere."""
     mine, other = chain.Locators(Secret(bytes(32))), chain.Locators(Secret(b"\1" * 32))
-    locator = mine.mint(handle, attempt)
-    assert mine.open(locator) == (handle, attempt)
-    assert other.open(locator) is None
-    assert mine.open((int.from_bytes(locator, "little") ^ 1 << bit).to_bytes(16, "little")) is None
+    locator = minted(mine, handle, attempt)
+    assert located(mine, locator) == (handle, attempt)
+    assert located(other, locator) is None
+    assert located(mine, (int.from_bytes(locator, "little") ^ 1 << bit).to_bytes(16, "little")) is None
 
 
 def test_garbage_is_no_locator() -> None:
     """Random knocks reach the store."""
     locators = chain.Locators(Secret(bytes(32)))
-    assert not any(locators.open(hashlib.sha256(bytes((i,))).digest()[:16]) for i in range(256))
+    assert not any(located(locators, hashlib.sha256(bytes((i,))).digest()[:16]) for i in range(256))
     block = AesBlock(Secret(bytes(32)))
-    assert locators.open(block.encrypt(bytes(16))) == (0, 0)
-    assert not any(locators.open(block.encrypt((1 << bit).to_bytes(16, "little"))) for bit in range(64, 128))
+    assert located(locators, block.encrypt(bytes(16))) == (0, 0)
+    assert not any(located(locators, block.encrypt((1 << bit).to_bytes(16, "little"))) for bit in range(64, 128))
     for length in (0, 15, 17):
         with pytest.raises(Invariant):
-            locators.open(bytes(length))
+            located(locators, bytes(length))
 
 
 @pytest.mark.parametrize(("handle", "attempt"), [(2**48, 0), (-1, 0), (0, 2**16), (0, -1)])
 def test_locators_have_room_for_no_more(handle: int, attempt: int) -> None:
     """A handle or attempt that is too large spills into another one's locator."""
     with pytest.raises(OverflowError):
-        chain.Locators(Secret(bytes(32))).mint(handle, attempt)
+        minted(chain.Locators(Secret(bytes(32))), handle, attempt)
 
 
 def test_many_locators_are_those_of_one_at_a_time() -> None:
     """An ACK hands out locators that do not open, or those of another attempt."""
     locators = chain.Locators(Secret(bytes(range(32))))
-    assert locators.mint_each(4_711, range(7, 39)) == [locators.mint(4_711, attempt) for attempt in range(7, 39)]
-    assert [locators.open(each) for each in locators.mint_each(4_711, (9, 7))] == [(4_711, 9), (4_711, 7)]
-    assert locators.mint_each(4_711, ()) == []
+    assert locators.mint(4_711, range(7, 39)) == [minted(locators, 4_711, attempt) for attempt in range(7, 39)]
+    assert [located(locators, each) for each in locators.mint(4_711, (9, 7))] == [(4_711, 9), (4_711, 7)]
+    assert locators.mint(4_711, ()) == []
 
 
 def test_sealed_row_vector() -> None:

@@ -12,6 +12,7 @@ from core.session.desk import Policy
 from core.values import Path
 from core.wire.layout import Change
 from lab.sim.device import arrive, confirm, here, judged, knock, says
+from lab.sim.frames import minted
 from lab.sim.world import MS, World
 from tests.core.engine.flapping import Flapping
 from tests.core.exposed import laid_open
@@ -96,7 +97,7 @@ def spoilt(world: World, reason: Reason) -> tuple[bytes, Path]:
         case Reason.LOCATOR_WRONG:
             life.locators[life.next] = bytes(16)
         case Reason.SESSION_UNKNOWN:
-            life.locators[life.next] = world.desk.locators[0].mint(4711, life.next)
+            life.locators[life.next] = minted(world.desk.locators[0], 4711, life.next)
         case Reason.ATTEMPT_BURNT:
             knock(host, path)
             world.session.next, world.session.secrets = life.next + 1, (life.session_id, later(life.chain, 1))
@@ -254,7 +255,7 @@ def test_when_the_numbers_are_used_up_a_new_session_begins() -> None:
     life, session = world.client.life, world.session
     assert life
     life.next = session.next = limits.ATTEMPT_MAX - 1
-    life.locators = {number: world.desk.locators[0].mint(session.handle, number) for number in (life.next, life.next + 1)}
+    life.locators = {number: minted(world.desk.locators[0], session.handle, number) for number in (life.next, life.next + 1)}
     for last in (90, 91, 92):
         world.host.move(world.host.address[:-1] + bytes((last,)))
         world.run(6_000, world.host.chat, step_ms=100)

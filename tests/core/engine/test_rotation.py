@@ -8,7 +8,7 @@ from core.crypto.secret import Secret
 from core.reasons import Event, Reason
 from core.session.states import State
 from core.values import Keyring
-from lab.sim.frames import v4
+from lab.sim.frames import located, v4
 from lab.sim.world import Host, World
 
 
@@ -109,4 +109,4 @@ def test_locator_keys_are_taken_without_a_restart() -> None:
         world.run(1_000, world.host.chat)
     assert world.client.life is life
     assert life
-    assert world.desk.locators[0].open(next(iter(life.locators.values()))) is not None
+    assert located(world.desk.locators[0], next(iter(life.locators.values()))) is not None

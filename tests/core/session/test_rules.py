@@ -10,7 +10,7 @@ from core.wire.inner import parse as parse_inner
 from core.wire.layout import Kind
 from core.wire.messages import parse, parse_data
 from core.wire.records import Confirm, ReattachResp, pack
-from lab.sim.frames import there, v4
+from lab.sim.frames import located, opened, there, v4
 from lab.sim.world import World
 
 
@@ -132,10 +132,10 @@ def test_each_confirm_is_acknowledged() -> None:
     world.inject(run.frames[0], there(client.path))
     (answer,) = world.sent[before:]
     _, counter = parse_data(answer.frame)
-    kind, body = parse_inner(client.open(answer.frame, counter, keep=False))
+    kind, body = parse_inner(opened(client, answer.frame, counter, keep=False))
     ack = Ack.unpack(body)
     assert (kind, ack.binding_version, ack.inner4) == (Kind.ACK, 1, world.host.device.inner4)
-    mine = [locators.open(locator) for locator in ack.locators for locators in world.desk.locators]
+    mine = [located(locators, locator) for locator in ack.locators for locators in world.desk.locators]
     assert mine == [(world.session.handle, attempt) for attempt in range(1, 1 + limits.LOCATORS_PER_ACK)]
 
 

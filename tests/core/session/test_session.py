@@ -13,6 +13,7 @@ from core.wire.layout import Kind
 from core.wire.messages import parse_data
 from core.wire.records import Close, pack
 from lab.sim.device import confirm, here, proven, says
+from lab.sim.frames import located, opened
 from lab.sim.ways import attached, leave, recovering
 from lab.sim.world import World
 
@@ -121,8 +122,8 @@ def test_locators_end_with_the_last_attempt(attempt: int) -> None:
     before = len(world.sent)
     says(world, mine, confirm(world))
     (frame,) = [sent.frame for sent in world.sent[before:]]
-    _, body = parse_inner(mine.open(frame, parse_data(frame)[1], keep=False))
-    minted = [world.desk.locators[0].open(locator) for locator in Ack.unpack(body).locators]
+    _, body = parse_inner(opened(mine, frame, parse_data(frame)[1], keep=False))
+    minted = [located(world.desk.locators[0], locator) for locator in Ack.unpack(body).locators]
     assert minted == [(session.handle, number) for number in range(attempt + 1, limits.ATTEMPT_MAX + 1)]
     assert session.state is State.ATTACHED
 

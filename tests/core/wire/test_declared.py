@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.wire import records
-from core.wire.inner import Ack, Health, encode, encode_ip
+from core.wire.inner import Ack, encode, encode_ip
 from core.wire.inner import parse as parse_inner
 from core.wire.layout import Kind, Malformed
 from core.wire.messages import encode as encode_frame
 from core.wire.messages import parse
 from core.wire.segment import encode_segment
+from lab.sim.frames import Health
 from tests.core.wire import declared
 from tests.core.wire.test_segment import supers
 from tests.core.wire.unpacking import UNPACK

@@ -8,7 +8,7 @@ from core.errors import Invariant, PeerFault
 from core.reasons import Reason
 from core.values import Endpoint, Instant, Path
 from core.wire.epoch import Epoch
-from lab.sim.frames import packet, v4
+from lab.sim.frames import opened, packet, v4
 from lab.sim.world import INNER_GATEWAY, World
 
 PATH = Path(1, 0, Endpoint(v4(1), 1), Endpoint(v4(2), 2))
@@ -24,14 +24,14 @@ def test_rest_changes_nothing_but_memory() -> None:
     """[D-1] An epoch that rested begins its counters anew, or does not open what was sealed before."""
     mine, theirs = pair()
     frames = [frame for inner in (b"one", b"two") for frame in mine.seal([inner])[0].frames]
-    assert theirs.open(frames[0], 0) == b"one"
+    assert opened(theirs, frames[0], 0) == b"one"
     for each in (mine, theirs):
         each.rest()
         assert (each._send, each._receive) == (None, None)
     frames += mine.seal([b"three"])[0].frames
-    assert [theirs.open(frame, counter) for counter, frame in enumerate(frames) if counter] == [b"two", b"three"]
+    assert [opened(theirs, frame, counter) for counter, frame in enumerate(frames) if counter] == [b"two", b"three"]
     with pytest.raises(PeerFault, match="COUNTER_REPLAYED"):
-        theirs.open(frames[0], 0)
+        opened(theirs, frames[0], 0)
     assert (mine.counter, theirs.top) == (3, 2)
 
 
@@ -44,7 +44,7 @@ def test_what_was_forgotten_is_gone() -> None:
     with pytest.raises(Invariant, match="forgotten"):
         mine.seal([b"two"])
     with pytest.raises(Invariant, match="forgotten"):
-        theirs.open(frame, 0)
+        opened(theirs, frame, 0)
 
 
 def test_an_idle_session_holds_no_ciphers() -> None:
@@ -86,7 +86,7 @@ def test_a_forged_frame_has_its_reason() -> None:
     mine, theirs = pair()
     (frame,) = mine.seal([b"one"])[0].frames
     with pytest.raises(PeerFault) as refused:
-        theirs.open(frame[:-1] + bytes((frame[-1] ^ 1,)), 0)
+        opened(theirs, frame[:-1] + bytes((frame[-1] ^ 1,)), 0)
     assert refused.value.reason is Reason.DATA_TAG_WRONG
 
 
@@ -98,7 +98,7 @@ def test_traffic_is_counted_since_the_last_sample() -> None:
     for sent, expected in (([b"1", b"22"], (3, 2)), ([b"4444"], (4, 1)), ([b"333", b"1"], (4, 2))):
         for run in mine.seal(sent):
             for frame in run.frames:
-                theirs.open(frame, counter)
+                opened(theirs, frame, counter)
                 counter += 1
         assert mine.traffic() == (0, expected[0], 0, expected[1])
         assert theirs.traffic() == (expected[0], 0, expected[1], 0)

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from core.errors import Invariant
 from core.limits import BINDING_VERSION_MAX
-from core.wire.inner import Ack, Health, encode, encode_ip, packet_length, parse
+from core.wire.inner import Ack, encode, encode_ip, packet_length, parse
 from core.wire.layout import Defect, Kind, Malformed, confirm_length, padded
 from core.wire.records import Confirm, Direction, pack
+from lab.sim.frames import Health
 from tests.core.wire.unpacking import UNPACK
 
 MTUS = (1280, 1380)

@@ -14,6 +14,7 @@ from core.wire.inner import encode, parse
 from core.wire.layout import DATA_HEADER, Kind
 from core.wire.messages import parse_data
 from jvpn.shell import second
+from lab.sim.frames import opened
 from tests.core.wire import sealing
 
 VECTORS = json.loads(sealing.FILE.read_text(encoding="utf-8"))
@@ -54,7 +55,7 @@ def test_frames(vector: dict[str, Any]) -> None:
     sender.counter = counter = int.from_bytes(bytes.fromhex(vector["counter"]), "little")
     assert [run.frames for run in sender.seal([inner])] == [[frame]]
     assert parse_data(frame) == (receiver.index, counter)
-    assert parse(receiver.open(frame, counter), sealing.M) == (kind, body)
+    assert parse(opened(receiver, frame, counter), sealing.M) == (kind, body)
 
 
 @named("frames")
@@ -81,6 +82,6 @@ def test_refused(vector: dict[str, Any]) -> None:
     _, gateway = ends("client")
     _, counter = parse_data(frame)
     with pytest.raises(PeerFault) as refused:
-        gateway.open(frame, counter)
+        opened(gateway, frame, counter)
     assert refused.value.reason is Reason[vector["reason"]]
     assert (gateway.top, gateway.bitmap, gateway.received) == (0, 0, 0)

@@ -14,6 +14,7 @@ import pytest
 from core.crypto.primitives import same
 from core.wire import inner, layout, macs, messages, records, segment
 from core.wire.layout import Defect, Kind, Malformed
+from lab.sim.frames import Health
 from tests.support import ROOT
 
 VECTORS = json.loads((ROOT / "schemas/vectors/wire.json").read_text())
@@ -110,7 +111,7 @@ BODIES: dict[str, Callable[[Fields], bytes]] = {
     "PROBE_ACK": lambda f: records.pack(records.ProbeAck(**f)),
     "CLOSE": lambda f: records.pack(records.Close(**f)),
     "HINT": lambda f: records.pack(records.Hint(**f)),
-    "HEALTH": lambda f: inner.Health(direction(f["up"]), direction(f["down"])).pack(),
+    "HEALTH": lambda f: Health(direction(f["up"]), direction(f["down"])).pack(),
 }
 
 # And of the bytes.
@@ -123,7 +124,7 @@ UNPACK: dict[str, Callable[[bytes], Fields]] = {
     "PROBE_ACK": lambda raw: records.unpack(records.ProbeAck, raw)._asdict(),
     "CLOSE": lambda raw: records.unpack(records.Close, raw)._asdict(),
     "HINT": lambda raw: records.unpack(records.Hint, raw)._asdict(),
-    "HEALTH": lambda raw: {way: half._asdict() for way, half in inner.Health.unpack(raw)._asdict().items()},
+    "HEALTH": lambda raw: {way: half._asdict() for way, half in Health.unpack(raw)._asdict().items()},
 }
 
 PRODUCT_MACS: dict[str, Callable[[Fields], bytes]] = {

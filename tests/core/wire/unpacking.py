@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from core.wire import records
-from core.wire.inner import Ack, Health
+from core.wire.inner import Ack
 from core.wire.layout import Kind
 from core.wire.segment import unpack_segment
+from lab.sim.frames import Health
 
 UNPACK: Final[dict[Kind, Callable[[bytes, int], Any]]] = {
     Kind.IP: lambda body, _: body,
