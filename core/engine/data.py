@@ -45,8 +45,7 @@ class DataPlane:
 
     def _opened(self, session: Session, epoch: Epoch, run: Run, packets: list[bytes], now: Instant) -> list[Reason]:
         """Act on what is in one epoch's frames, each on what the one before left; return why others are refused."""
-        refused, before, mtu = [], epoch.received, self.desk.policy.mtu
-        opened = epoch.open(run)
+        refused, mtu, before, opened = list[Reason](), self.desk.policy.mtu, epoch.received, epoch.open(run)  # in this order
         if epoch is session.active and epoch.received > before:
             session.heard_at = now
             if session.quality_at is None:
