@@ -39,14 +39,10 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
         """Stay IDLE until the order to connect; facts are numbered after `first_serial`."""
         self.keys, self.policy, self._entropy = keys, policy, entropy
         self.state, self.paths, self.out = State.IDLE, dict[int, Path](), list[Output]()
-        self.life: Life | None = None
+        self.life, self.newborn, self.confirming = cast("Life | None", None), cast("Newborn | None", None), list[Confirming]()
         self.committed = self.draining = cast("Epoch | None", None)
-        self.confirming: list[Confirming] = []
-        self.newborn: Newborn | None = None
-        self.attempts: dict[int, Attempt] = {}
-        self.hands: dict[int, Hand] = {}
+        self.attempts, self.hands, self.at = dict[int, Attempt](), dict[int, Hand](), dict[str, Instant]()
         self.hand_tries, self.cookies, self.acknowledged = 0, 0, False
-        self.at: dict[str, Instant] = {}
         self.heard_at = self.sent_at = self.moved_at = self.sought_at = Instant(0)
         self.waiting_since = self._hinted_at = cast("Instant | None", None)
         self.patience = limits.REATTACH_RETRY_CAP_NS

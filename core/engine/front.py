@@ -28,9 +28,8 @@ class Front:
     def __init__(self, desk: Desk, kem: Kem) -> None:
         """Keep the KEM that answers handshakes; cookie secrets are drawn when first needed."""
         self._desk, self._kem = desk, kem
-        self._accepted: dict[bytes, Instant] = {}
+        self._accepted, self._secrets = dict[bytes, Instant](), list[tuple[Instant, Secret]]()
         self._arrivals: deque[Instant] = deque(maxlen=limits.INIT_PER_SECOND)
-        self._secrets: list[tuple[Instant, Secret]] = []
         self.counts = Counts()
 
     def init(self, frame: bytes, message: Init, path: Path, now: Instant) -> None:
@@ -138,9 +137,7 @@ class Counts:
     """Counts that are kept when a pending session comes and goes, so that no INIT walks through all of them [H-23]."""
 
     def __init__(self) -> None:
-        self._networks: dict[Session, bytes] = {}
-        self._crowds: Counter[bytes] = Counter()
-        self._births: dict[bytes, tuple[Instant, ...]] = {}
+        self._networks, self._crowds, self._births = dict[Session, bytes](), Counter[bytes](), dict[bytes, tuple[Instant, ...]]()
 
     def __len__(self) -> int:
         """Return how many sessions are pending."""

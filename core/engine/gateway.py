@@ -41,10 +41,8 @@ class Gateway(DataPlane):
     def __init__(self, desk: Desk, kem: Kem) -> None:
         super().__init__(desk)
         self._front = Front(desk, kem)
-        self._heap: list[tuple[Instant, int]] = []
-        self._loads: dict[int, Instant] = {}
-        self._buried: set[bytes] = set()
-        self._load_second: tuple[int, int] = (0, 0)
+        self._heap, self._loads, self._load_second = list[tuple[Instant, int]](), dict[int, Instant](), (0, 0)
+        self._buried = set[bytes]()
 
     def receive(self, frames: Sequence[bytes], path: Path, now: Instant) -> list[Output]:
         """Take one receive call's frames, all from one path; clocks are judged first, then DATA, then the rest."""

@@ -31,15 +31,11 @@ def deadlines(session: Session) -> list[tuple[Instant, Input]]:
 
 def next_deadline(session: Session) -> Instant | None:
     """Return the earliest instant at which `judge` has something to do, or None."""
-    waits = [at for at, _ in deadlines(session)]
-    if session.state is State.TERMINATED:
-        return min(waits, default=None)
-    waits += [at for at in (session.quality_at, session.retry_at) if at is not None]
-    if session.draining:
-        waits.append(session.drain_at)
-    if session.active and any(session.active.traffic()):
-        waits.append(session.health_at)
-    return min(waits, default=None)
+    waits: list[Instant | None] = [at for at, _ in deadlines(session)]
+    if session.state is not State.TERMINATED:
+        health_at = session.health_at if session.active and any(session.active.traffic()) else None
+        waits += [session.quality_at, session.retry_at, session.drain_at if session.draining else None, health_at]
+    return min([at for at in waits if at is not None], default=None)
 
 
 def judge(session: Session, now: Instant) -> None:
