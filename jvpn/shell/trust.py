@@ -179,15 +179,19 @@ class Keys:
         return self._keys[public]
 
     def _own(self, own: bytes, wall_s: int) -> Validity:
-        """Return what the documents say of the gateway's own key; without any keyset only whether it is revoked."""
-        trust = self._trust()
+        """Return what the documents say of the gateway's own key; without any keyset only whether it is revoked.
+
+        Before it was ever listed it waits: in a rotation the gateway has its next key before somebody can have signed for it.
+        """
+        trust, known = self._trust(), self._keys.get(own)
         revoked = trust.ended(own, wall_s)
         if trust.keyset is None:
             return Validity(revoked=revoked)
         mine = [each for each in trust.keyset.gateways if each.node == self._node]
         entry = next((each for each in mine if each.public == own), None)
         if entry is None:
-            return Validity(listed=False, revoked=revoked)
+            waits = known is None or known.state is State.PRE_ACTIVE
+            return Validity(listed=waits, not_before=NUMBER_MAX, revoked=revoked)
         succeeded = trust.successor(entry, wall_s) is not None
         return Validity(not_before=entry.not_before, not_after=entry.not_after, succeeded=succeeded, revoked=revoked)
 

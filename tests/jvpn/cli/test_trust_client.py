@@ -172,6 +172,8 @@ def test_a_planned_rotation_by_the_keyset_loses_no_session(place: Place) -> None
         until(lambda: state(folder / "first" / "state") == "ATTACHED", one)
         (before,) = sessions(folder)
         old_key, new_key = rotated(place)
+        reload(gateway)
+        until(lambda: status(folder / "g")["keys"].get("PRE_ACTIVE") == 1, gateway)
         place.keyset(**{old_key: (-60, 7_200), new_key: (-30, 7_200)})
         reload(gateway, one)
         until(lambda: status(folder / "g")["keys"].get("RETIRING") == 1, gateway)
