@@ -181,7 +181,8 @@ def _documents(path: Path, config: GatewayConfig | ClientConfig) -> Check:
         trust, judged = look(given(config.trust, "only asked where there is one"), config.state, now, boottime())
     except Unavailable as error:
         return Check("signed documents", MISSING, "not usable", str(error))
-    refusal = trust.beginning(config.gateway_public, now) if isinstance(config, ClientConfig) else trust.refusal(now)
+    client = config if isinstance(config, ClientConfig) else None
+    refusal = trust.begins(client.gateway_public, client.gateway_node, now)[1] if client else trust.refusal(now)
     if refusal:
         told = ", ".join(f"{role} {reason}" for role, reason in judged.items() if reason != Reason.DOCUMENT_ACCEPTED.name)
         return Check("signed documents", MISSING, f"{refusal.name}: {told}", f"nobody new comes in: see jvpn keys status --config {path}")

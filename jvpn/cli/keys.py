@@ -249,6 +249,7 @@ def _client_toml(name: str, config: GatewayConfig, host: str) -> str:
         "",
         "[gateway]",
         f"public = {_quoted(key_text(keyfile.public_of(config.key, vault=vault_of(config.key_passphrase))))}",
+        f"node = {_quoted(config.node.hex())}",
         *(f"{carrier} = {_quoted(f'{shown}:{port}')}" for carrier, port in carriers.items()),
         "",
         "[tun]",

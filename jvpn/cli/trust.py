@@ -235,7 +235,8 @@ def status(
     if service.trust is None:
         raise Misconfigured(f"{config}: trust: missing, needed a table with dir, root")
     trust, found = look(service.trust, service.state, now, boottime())
-    refusal = trust.beginning(service.gateway_public, now) if isinstance(service, ClientConfig) else trust.refusal(now)
+    client = service if isinstance(service, ClientConfig) else None
+    refusal = trust.begins(client.gateway_public, client.gateway_node, now)[1] if client else trust.refusal(now)
     told = {
         "documents": found,
         "versions": {role.value: floor.version for role, floor in trust.floors.items()},

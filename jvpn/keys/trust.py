@@ -65,13 +65,33 @@ class Trust(NamedTuple):
         gateways = self.keyset.gateways if self.keyset else ()
         return next((each for each in gateways if each.public == public), None)
 
+    def offered(self, public: bytes, node: bytes | None, wall_s: int) -> GatewayKey | None:
+        """Return the key that a gateway offers now to who was given its key `public` [K-33] [K-44], or None.
+
+        It is the newest of its node whose time is now and that is not revoked. The entry of `public` names the node, whether or not that
+        key is still good; `node`, 8 bytes, is for who has no such entry, and may not contradict one.
+        """
+        known = self.listing(public)
+        if known and node not in {None, known.node}:
+            return None
+        mine = [each for each in (self.keyset.gateways if self.keyset else ()) if each.node == (known.node if known else node)]
+        good = [each for each in mine if each.not_before <= wall_s < each.not_after and not self.ended(each.public, wall_s)]
+        return max(good, key=lambda each: each.not_before, default=None)
+
     def successor(self, key: GatewayKey, wall_s: int) -> GatewayKey | None:
-        """Return the newest key of the same gateway whose time has begun after this one's [K-33], or None."""
-        newer = [each for each in (self.keyset.gateways if self.keyset else ()) if each.node == key.node and each.not_before <= wall_s]
-        return max((each for each in newer if each.not_before > key.not_before), key=lambda each: each.not_before, default=None)
+        """Return the key that is offered in the place of this one [K-33], or None."""
+        newest = self.offered(key.public, key.node, wall_s)
+        return newest if newest and newest.not_before > key.not_before else None
+
+    def begins(self, public: bytes, node: bytes | None, wall_s: int) -> tuple[bytes, Reason | None]:
+        """Return under which key a client begins sessions that was given `public` and `node` [K-44], and why it may not now, or None."""
+        entry = self.offered(public, node, wall_s)
+        if entry is None:
+            return public, self.refusal(wall_s) or (Reason.KEY_REVOKED if self.ended(public, wall_s) else Reason.KEY_OUTDATED)
+        return entry.public, self.beginning(entry.public, wall_s)
 
     def beginning(self, public: bytes, wall_s: int) -> Reason | None:
-        """Return why a client may begin nothing under this key of a gateway now [K-39]; None where it may."""
+        """Return why nothing may begin under this key of a gateway now, no jump either [K-39]; None where it may."""
         if (stale := self.refusal(wall_s)) is not None:
             return stale
         if self.ended(public, wall_s):

@@ -14,7 +14,6 @@ from core.crypto.primitives import MlKem768
 from core.errors import require
 from core.reasons import Carrier, Event, Reason
 from core.values import CloseSession, Connect, Instant, Path, Route, Settle
-from core.wire.layout import Type
 from jvpn.shell import keyfile, service
 from jvpn.shell.audit_link import AuditLink, Writer
 from jvpn.shell.clock import boottime, past, wall
@@ -35,7 +34,6 @@ from jvpn.shell.vault import vault_of
 RECONNECT_NS: Final = 1 * limits.SECOND  # doubling
 RECONNECT_NS_MAX: Final = 30 * limits.SECOND
 WAYS: Final = frozenset({NetKind.ADDRESS_ADDED, NetKind.ROUTES_CHANGED, NetKind.OVERFLOW})
-BEGINNINGS: Final = frozenset({Type.INIT, Type.REATTACH})
 SPARE_NS: Final = 10 * limits.SECOND  # a connection that the session does not need is closed after this
 
 log = structlog.get_logger(__name__)
@@ -98,22 +96,31 @@ class ClientProcess(Parts):
         return self.engine.serial()
 
     def _trusted(self, config: ClientConfig) -> Peer | None:
-        """Return the gateway's key as signed documents judge it; None where the configuration has no `[trust]`."""
+        """Return the gateway's keys as signed documents judge them; None where the configuration has no `[trust]`."""
         if config.trust is None:
             return None
         documents = Documents(config.trust, config.state, self._serial, self.driver.record)
-        return Peer(documents, config.gateway_public, self._serial, self.driver.record, stale=config.trust.stale)
+        stale, node = config.trust.stale, config.gateway_node
+        return Peer(documents, config.gateway_public, self._serial, self.driver.record, stale=stale, node=node)
 
     def _judge_keys(self, now: Instant) -> None:
-        """Read the documents again [K-32]: nothing begins under a key that they do not vouch for [K-39], what it carries ends [K-40]."""
+        """Read the documents again [K-32]: nothing begins but under the key that they offer [K-39] [K-44], what is over ends [K-40]."""
         self._judge_at = Instant(now + limits.KEY_CHECK_NS)
         if self._peer:
             order = self._peer.admission(wall() // limits.SECOND, now, self._past() // limits.SECOND)
             if order.refusal is not self._refusal:
                 log.warning("admission_changed", nobody_new_because=order.refusal.name if order.refusal else None)
             self._refusal = order.refusal
-            self.driver.withheld = BEGINNINGS if order.refusal else frozenset()
+            self._keys = self._keys._replace(gateway=self._peer.public)
+            if self.engine.state is State.IDLE:  # it has begun nothing yet
+                self.engine.keys = self._keys
+            self._withhold()
             self.driver.execute(self.engine.command(order, now))
+
+    def _withhold(self) -> None:
+        """Keep back what the engine's key is not good for: a session goes on under it, the next has the one that is offered [K-45]."""
+        if self._peer:
+            self.driver.withheld = self._peer.withheld(self.engine.keys.gateway)
 
     def _route(self, route: Route) -> None:
         """Give the TUN the addresses that the gateway handed out, and send the configured networks through it."""
@@ -152,6 +159,7 @@ class ClientProcess(Parts):
             paths = self.engine.paths
             self.engine = self.driver.engine = Client(self._keys, self._policy, entropy, self.engine.serial())
             self.engine.paths = paths
+            self._withhold()
             self.driver.execute(self.engine.command(Connect(), now))
         elif self.engine.state is State.ATTACHED:
             self._wait = RECONNECT_NS
@@ -171,7 +179,7 @@ class ClientProcess(Parts):
         counters = {each.name.lower(): {name: getattr(transport.counters, name) for name in transport.counters.__slots__}
                     for each, transport in zip(self._carriers, self._transports, strict=True)}  # fmt: skip
         refusal = self._refusal.name if self._refusal else None
-        trust = {"nobody_new_because": refusal, "gateway_key": self._peer.state()} if self._peer else None
+        trust = {"nobody_new_because": refusal, "gateway_key": self._peer.state(engine.keys.gateway)} if self._peer else None
         return {
             "role": "client",
             "state": State(engine.state).name,

@@ -112,13 +112,14 @@ class ClientPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientConfig:
-    """A client. `node`: 8 bytes; `carriers`: each has an endpoint; `bind`: a local address with port 0, or None."""
+    """A client. `node`, `gateway_node`: 8 bytes; `carriers`: each has an endpoint; `bind`: a local address with port 0, or None."""
 
     node: bytes
     key: Path
     key_passphrase: Path | None
     state: Path
     gateway_public: bytes
+    gateway_node: bytes | None
     gateway_udp: Endpoint | None
     gateway_tcp: Endpoint | None
     carriers: tuple[Carrier, ...]
@@ -216,6 +217,7 @@ def load_client(path: Path, lookup: Lookup | None = None) -> ClientConfig:
         key_passphrase=_path(path, file, "key_passphrase") if file.value("key_passphrase") is not None else None,
         state=_path(path, file, "state"),
         gateway_public=file.parse("gateway.public", forms.key_bytes),
+        gateway_node=forms.node_id(file.value("gateway.node")) if file.value("gateway.node") is not None else None,
         gateway_udp=ends[Carrier.UDP],
         gateway_tcp=ends[Carrier.TCP],
         carriers=tuple(CARRIERS[name] for name in chosen),

@@ -20,6 +20,7 @@ from core.errors import Invariant, PeerFault, require
 from core.keys.states import Kind, State
 from core.reasons import Event, Reason
 from core.values import Admission, Fact, Instant
+from core.wire.layout import Type
 from jvpn.keys import limits
 from jvpn.keys.documents import NUMBER_MAX
 from jvpn.keys.envelope import Role
@@ -36,6 +37,7 @@ FILE_BYTES_MAX: Final = 4_096
 ROOT: Final = re.compile(r"root\.([1-9][0-9]{0,5})\.signed")
 CODES: Final = {Role.ROOT: 1, Role.KEYSET: 2, Role.REVOCATIONS: 3}
 
+GIVEN_UP: Final = frozenset({State.DEACTIVATED, State.COMPROMISED, State.DESTROYED})
 NO_TIMES: Final[Mapping[bytes, Times]] = MappingProxyType({})
 
 log = structlog.get_logger(__name__)
@@ -177,47 +179,78 @@ class Keys:
         return self._keys[public]
 
     def _own(self, own: bytes, wall_s: int) -> Validity:
-        """Return what the documents say of the gateway's own key; without any keyset only whether it is revoked."""
-        trust = self._trust()
+        """Return what the documents say of the gateway's own key; without any keyset only whether it is revoked.
+
+        Before it was ever listed it waits: in a rotation the gateway has its next key before somebody can have signed for it.
+        """
+        trust, known = self._trust(), self._keys.get(own)
         revoked = trust.ended(own, wall_s)
         if trust.keyset is None:
             return Validity(revoked=revoked)
         mine = [each for each in trust.keyset.gateways if each.node == self._node]
         entry = next((each for each in mine if each.public == own), None)
         if entry is None:
-            return Validity(listed=False, revoked=revoked)
+            waits = known is None or known.state is State.PRE_ACTIVE
+            return Validity(listed=waits, not_before=NUMBER_MAX, revoked=revoked)
         succeeded = trust.successor(entry, wall_s) is not None
         return Validity(not_before=entry.not_before, not_after=entry.not_after, succeeded=succeeded, revoked=revoked)
 
 
 class Peer:
-    """The gateway's key as a client judges it by signed documents [K-39] [K-40]. Its changes are handed to `record`."""
+    """The keys of one gateway as a client judges them by signed documents [K-39] [K-40] [K-44]. Their changes are handed to `record`."""
 
     def __init__(
-        self, documents: Documents, public: bytes, serial: Callable[[], int], record: Callable[[Fact], None], *, stale: str
-    ) -> None:
-        """Judge this public key, 32 bytes. `stale`: what `[trust]` says of live sessions."""
-        self._documents, self._end_when_stale = documents, stale == "end"
-        self._key = Key(Kind.GATEWAY, public, serial, record, held=False)
+        self, documents: Documents, public: bytes, serial: Callable[[], int], record: Callable[[Fact], None], *, stale: str,
+        node: bytes | None = None,
+    ) -> None:  # fmt: skip
+        """Judge the keys of the gateway that has, or had, this public key, 32 bytes, or is this node. `stale`: what `[trust]` says."""
+        self._documents, self._given, self._node, self._end_when_stale = documents, public, node, stale == "end"
+        self._serial, self._record = serial, record
+        self._seen: bytes | None = None
+        self._keys = {public: Key(Kind.GATEWAY, public, serial, record, held=False)}  # one more with each rotation
+        self._vouched = frozenset[bytes]()
+        self._refusal: Reason | None = Reason.REVOCATIONS_STALE
+        self.public = public
+        """The key for what is new."""
 
     def admission(self, wall_s: int, now: Instant, sure_s: int) -> Admission:
-        """Read the documents again, judge the key, and return what the engine is to be told [K-32]; the clocks are those of `Keys`."""
+        """Read the documents again, judge the keys, and return what the engine is to be told [K-32]; the clocks are those of `Keys`."""
         self._documents.refresh(wall_s, now)
-        trust, key = self._documents.trust, self._key
-        key.judge(self._validity(wall_s), sure_s, now)
-        over = key.state not in {State.PRE_ACTIVE, State.ACTIVE, State.RETIRING}
-        reason = _reason(key, trust, wall_s)
-        refusal = self._documents.stale(wall_s, now) or trust.beginning(key.public, wall_s) or (reason if over else None)
-        stale = self._end_when_stale and trust.beginning(key.public, wall_s) and trust.beginning(key.public, sure_s)
-        return Admission(refusal, MappingProxyType({key.public: reason} if over or stale else {}))
+        trust = self._documents.trust
+        if entry := trust.listing(self._given):
+            self._seen = entry.node
+        public, refusal = trust.begins(self._given, self._node or self._seen, wall_s)
+        if refusal is None:
+            self._take_in(public, now)
+        for key in self._keys.values():
+            key.judge(self._validity(key, wall_s), sure_s, now)
+        over = {each.public: _reason(each, trust, wall_s) for each in self._keys.values() if each.state in GIVEN_UP}
+        doubted = {public for public in self._keys if trust.beginning(public, wall_s)}
+        self._vouched = frozenset(self._keys.keys() - doubted - over.keys())
+        self._refusal = self._documents.stale(wall_s, now) or over.get(self.public) or refusal
+        stale = {public for public in doubted if trust.beginning(public, sure_s)} if self._end_when_stale else set()
+        ended = {public: _reason(self._keys[public], trust, wall_s) for public in stale} | over
+        return Admission(self._refusal, MappingProxyType(ended))
 
-    def state(self) -> str:
-        """Return the name of the key's state."""
-        return self._key.state.name
+    def withheld(self, public: bytes) -> frozenset[Type]:
+        """Return what an engine with this key must not send now: INIT is for the key that is offered, REATTACH for one that is accepted."""
+        begins, jumps = self._refusal is None and public == self.public, public in self._vouched
+        return frozenset(kind for kind, may in ((Type.INIT, begins), (Type.REATTACH, jumps)) if not may)
 
-    def _validity(self, wall_s: int) -> Validity:
-        """Return what the documents say; before it was ever listed the key waits, afterwards not to be listed is to be withdrawn."""
-        trust, key = self._documents.trust, self._key
+    def state(self, public: bytes) -> str:
+        """Return the name of the state of a key that was given or offered."""
+        return self._keys[public].state.name
+
+    def _take_in(self, public: bytes, now: Instant) -> None:
+        """Know a key that is offered; one whose successor is not offered any more begins anew, and that is recorded [K-45]."""
+        if public not in self._keys or self._keys[public].state is State.RETIRING:
+            self._keys[public] = Key(Kind.GATEWAY, public, self._serial, self._record, held=False)
+            self._keys[public].born(Reason.KEY_LISTED, now)
+        self.public = public
+
+    def _validity(self, key: Key, wall_s: int) -> Validity:
+        """Return what the documents say; before it was ever listed a key waits, afterwards not to be listed is to be withdrawn."""
+        trust = self._documents.trust
         entry, revoked = trust.listing(key.public), trust.ended(key.public, wall_s)
         if entry is None:
             return Validity(listed=key.state is State.PRE_ACTIVE or trust.keyset is None, not_before=NUMBER_MAX, revoked=revoked)

@@ -36,7 +36,8 @@ class Reader:
     def __init__(self, folder: Path) -> None:
         self.world, self.place = World(), Place(folder).whole()
         key = making.text(self.world.static.public)
-        self.place.put("keyset", making.set_of(making.changed(making.keyset(), lambda fields: fields["gateways"][1].update(public=key))))
+        entry = making.keyset()["gateways"][1] | {"public": key}
+        self.place.put("keyset", making.set_of(making.keyset() | {"gateways": [entry]}))
         self.peer = Peer(self.place.documents, self.world.static.public, self.place.serial, self.place.told.append, stale="keep")
 
     def obey(self, wall_s: int = NOW) -> Admission:

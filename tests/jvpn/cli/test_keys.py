@@ -12,7 +12,7 @@ from jvpn.keys.life import Times
 from jvpn.shell import allowlist, keyfile
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.clock import wall
-from jvpn.shell.config import load_client
+from jvpn.shell.config import load_client, load_gateway
 from jvpn.shell.transports.base import endpoint
 from tests.jvpn.cli.calling import Jvpn, gateway_files, service
 
@@ -60,6 +60,7 @@ def test_a_device_is_ready_after_one_step(jvpn: Jvpn, tmp_path: Path) -> None:
     public = keyfile.load_device(client.key).public
     assert allowlist.load(tmp_path / "devices.json").keys() == {public}
     assert client.gateway_public == keyfile.public_of(tmp_path / "gateway.key")
+    assert client.gateway_node == load_gateway(config).node
     assert (client.gateway_udp, client.gateway_tcp) == (endpoint("127.0.0.1", 51_820), endpoint("127.0.0.1", 443))
     assert client.tun.mtu == 1_380
     assert [str(route) for route in client.tun.routes] == ["10.77.0.0/24", "fd77::/64"]

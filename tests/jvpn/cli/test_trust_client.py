@@ -150,46 +150,92 @@ def test_stale_documents_stop_handshakes_and_no_live_session(place: Place) -> No
     assert ("CLIENT_ENDED", "CLOSED_BY_PEER") in events(home / "state" / "audit")
 
 
+def rotated(place: Place) -> tuple[str, str]:
+    """Rotate the gateway's key in its file; return the old public key and the new one."""
+    old = place.key()
+    assert place.jvpn("keygen", "rotate", "--file", place.folder / "gateway.key", "--static").status == 0
+    return old, place.key()
+
+
 def test_a_planned_rotation_by_the_keyset_loses_no_session(place: Place) -> None:
-    """[K-33] [K-39] A rotation with signed documents at both ends ends sessions, or leaves a moment in which nobody comes in."""
+    """[K-33] [K-44] [K-45] A rotation ends sessions, leaves a moment in which nobody comes in, or needs a hand at each client."""
     jvpn, folder = place.jvpn, place.folder
     place.trusting(place.config)
-    old_key = place.key()
     renew(jvpn, place.trust)
-    place.keyset(**{old_key: (-60, 7_200)})
-    first = place.device("first")
-    with Process("gateway", "--config", place.config) as gateway, Process("client", "--config", first) as one:
+    place.keyset(**{place.key(): (-60, 7_200)})
+    clients = {name: place.device(name) for name in ("first", "second")}
+
+    def key_of(name: str) -> str:
+        return str(status(folder / name / "state")["trust"]["gateway_key"])
+
+    with Process("gateway", "--config", place.config) as gateway, Process("client", "--config", clients["first"]) as one:
         until(lambda: state(folder / "first" / "state") == "ATTACHED", one)
         (before,) = sessions(folder)
-        assert jvpn("keygen", "rotate", "--file", folder / "gateway.key", "--static").status == 0
-        place.keyset(**{old_key: (-60, 7_200), place.key(): (-30, 7_200)})
+        old_key, new_key = rotated(place)
+        reload(gateway)
+        until(lambda: status(folder / "g")["keys"].get("PRE_ACTIVE") == 1, gateway)
+        place.keyset(**{old_key: (-60, 7_200), new_key: (-30, 7_200)})
         reload(gateway, one)
         until(lambda: status(folder / "g")["keys"].get("RETIRING") == 1, gateway)
-        until(lambda: status(folder / "first" / "state")["trust"]["gateway_key"] == "RETIRING", one)
-        second = place.device("second")
-        assert place.key() in second.read_text()
-        with Process("client", "--config", second) as two:
+        until(lambda: key_of("first") == "RETIRING", one)
+        with Process("client", "--config", clients["second"]) as two:
             until(lambda: state(folder / "second" / "state") == "ATTACHED", two)
-            both = {each["correlation_id"] for each in sessions(folder)}
-            assert before["correlation_id"] in both
-            assert status(folder / "first" / "state")["trust"]["nobody_new_because"] is None
-            assert one.end(signal.SIGTERM).status == 0
-            first.write_text(first.read_text().replace(old_key, place.key()))
-            with Process("client", "--config", first) as again:
-                until(lambda: state(folder / "first" / "state") == "ATTACHED", again)
-                kept = {each["correlation_id"] for each in sessions(folder)}
-                assert jvpn("keygen", "rotate", "--file", folder / "gateway.key", "--drop").status == 0
-                place.keyset(**{place.key(): (-30, 7_200)})
-                reload(gateway, again, two)
-                until(lambda: status(folder / "g")["keys"].get("RETIRING", 0) == 0, gateway)
-                assert {each["correlation_id"] for each in sessions(folder)} == kept
-                assert [state(folder / name / "state") for name in ("first", "second")] == ["ATTACHED", "ATTACHED"]
-                assert again.end(signal.SIGTERM).status == 0
-            assert two.end(signal.SIGTERM).status == 0
-        assert gateway.end(signal.SIGTERM).status == 0
+            assert key_of("second") == "ACTIVE", "it was configured with the old key, and began under the successor"
+            assert before["correlation_id"] in {each["correlation_id"] for each in sessions(folder)}
+            assert (state(folder / "first" / "state"), key_of("first")) == ("ATTACHED", "RETIRING")
+            assert jvpn("close", before["correlation_id"], "--config", place.config).status == 0  # as its lifetime does, hours later
+            until(lambda: key_of("first") == "ACTIVE" and state(folder / "first" / "state") == "ATTACHED", one)
+            kept = {each["correlation_id"] for each in sessions(folder)}
+            assert jvpn("keygen", "rotate", "--file", folder / "gateway.key", "--drop").status == 0
+            place.keyset(**{new_key: (-30, 7_200)})
+            reload(gateway, one, two)
+            until(lambda: status(folder / "g")["keys"].get("RETIRING", 0) == 0, gateway)
+            until(lambda: ("KEY_CHANGED", "KEY_WITHDRAWN") in events(folder / "first" / "state" / "audit"), one)
+            assert {each["correlation_id"] for each in sessions(folder)} == kept
+            assert [state(folder / name / "state") for name in clients] == ["ATTACHED", "ATTACHED"]
+            assert [each.end(signal.SIGTERM).status for each in (two, one, gateway)] == [0, 0, 0]
+    assert all(old_key in path.read_text() for path in clients.values()), "nobody edited a configuration"
     ended = [reason for event, reason in events(folder / "g" / "audit") if event == "SESSION_ENDED"]
-    assert set(ended) == {"CLOSED_BY_PEER"}
-    assert verify_log(folder / "g" / "audit").verdict.name == "VERIFIED"
+    assert sorted(ended) == ["CLOSED_BY_OPERATOR", "CLOSED_BY_PEER", "CLOSED_BY_PEER"]
+    changes = [reason for event, reason in events(folder / "first" / "state" / "audit") if event == "KEY_CHANGED"]
+    assert ("CLIENT_ENDED", "HANDSHAKE_UNANSWERED") not in [each for name in clients for each in events(folder / name / "state" / "audit")]
+    assert changes == ["KEY_VALID", "KEY_LISTED", "KEY_SUCCEEDED", "KEY_VALID", "KEY_WITHDRAWN"]
+    assert {verify_log(log).verdict.name for log in folder.glob("**/audit")} == {"VERIFIED"}
+
+
+def test_a_client_comes_back_under_the_successor(place: Place) -> None:
+    """[K-40] [K-45] A client that kept its session under the old key to the end stays out until somebody goes to it."""
+    jvpn, folder = place.jvpn, place.folder
+    renew(jvpn, place.trust)
+    place.keyset(**{place.key(): (-60, 7_200)})
+    client, home = place.device("laptop"), folder / "laptop"
+    with Process("gateway", "--config", place.config) as gateway:
+        with Process("client", "--config", client) as process:
+            until(lambda: state(home / "state") == "ATTACHED", process)
+            (before,) = sessions(folder)
+            _, new_key = rotated(place)
+            reload(gateway)
+            place.keyset(**{new_key: (-30, 7_200)})
+            reload(process)
+            until(lambda: state(home / "state") == "ATTACHED" and status(home / "state")["trust"]["gateway_key"] == "ACTIVE", process)
+            until(lambda: [each["correlation_id"] for each in sessions(folder)] not in ([], [before["correlation_id"]]), gateway)
+            assert process.end(signal.SIGTERM).status == 0
+        with Process("client", "--config", client) as process:
+            until(lambda: state(home / "state") == "ATTACHED", process)
+            assert process.end(signal.SIGTERM).status == 0
+        assert jvpn("keys", "status", "--config", client).status == 0
+        client.write_text("".join(line for line in client.read_text().splitlines(keepends=True) if NODE not in line))
+        assert jvpn("keys", "status", "--config", client, "--json").json["nobody_new_because"] == "KEY_OUTDATED"
+        assert checks(jvpn, "--config", client)["signed documents"]["state"] == "missing"
+        with Process("client", "--config", client) as process:
+            until(lambda: status(home / "state"), process)
+            assert status(home / "state")["trust"] == {"gateway_key": "PRE_ACTIVE", "nobody_new_because": "KEY_OUTDATED"}
+            assert process.end(signal.SIGTERM).status == 0
+        assert gateway.end(signal.SIGTERM).status == 0
+    recorded = events(home / "state" / "audit")
+    assert recorded.count(("CLIENT_ENDED", "KEY_OUTDATED")) == 1
+    assert recorded.index(("KEY_CHANGED", "KEY_LISTED")) < recorded.index(("CLIENT_ENDED", "KEY_OUTDATED"))
+    assert verify_log(home / "state" / "audit").verdict.name == "VERIFIED"
 
 
 def test_a_device_whose_time_is_over_goes(jvpn: Jvpn, tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
 """Trust: what outlives a restart, what a refusal leaves alone, and who is revoked."""
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable
 from types import MappingProxyType
+from typing import Final
 
 import pytest
 
@@ -198,6 +200,15 @@ def test_what_a_document_says_is_what_was_written() -> None:
     assert trust.revocations.expires - trust.revocations.created <= limits.REVOCATIONS_LIFE_S
 
 
+OTHERS: Final = {"node": "00" * 8, "public": making.text(making.static("others")), "not_before": NOW - 60, "not_after": NOW + making.DAY}
+REVOKED: Final = making.changed(
+    making.revocations(),
+    lambda fields: fields["revoked"].append(
+        {"fingerprint": hashlib.sha256(making.static("new")).hexdigest(), "kind": "gateway", "since": NOW - 60, "reason": "compromised"}
+    ),
+)
+
+
 def test_the_keys_of_one_gateway_follow_each_other() -> None:
     """[K-33] A gateway would offer an old key for ever, or one whose time has not come."""
     trust = offered(Trust(PIN), making.ROOT, making.set_of(making.keyset()))
@@ -210,6 +221,39 @@ def test_the_keys_of_one_gateway_follow_each_other() -> None:
     assert trust.successor(new, NOW) is None
     assert Trust(PIN).listing(making.static("old")) is None
     assert Trust(PIN).successor(old, NOW) is None
+
+
+def test_what_a_gateway_offers() -> None:
+    """[K-33] [K-44] A client would begin under a key that is over, revoked, another gateway's, or not the newest; or would find none."""
+    keyset = making.set_of(making.changed(making.keyset(), lambda fields: fields["gateways"].append(OTHERS)))
+    trust = offered(Trust(PIN), making.ROOT, keyset, making.revoking(REVOKED))
+    old, new, node = making.static("old"), making.static("new"), bytes.fromhex("0011223344556677")
+
+    def found(public: bytes, node: bytes | None, wall_s: int) -> bytes | None:
+        entry = trust.offered(public, node, wall_s)
+        return entry.public if entry else None
+
+    assert [found(each, None, NOW - 61) for each in (old, new)] == [new, new]
+    assert [found(each, None, NOW - making.DAY - 1) for each in (old, new)] == [old, old]
+    assert [found(each, None, NOW) for each in (old, new)] == [old, old], "the newest is revoked"
+    assert [trust.begins(each, None, NOW) for each in (old, new)] == [(old, None), (old, None)]
+    assert found(old, None, NOW + making.DAY) is None, "and the other's time is over"
+    assert trust.begins(new, None, NOW + making.DAY - 1) == (old, Reason.REVOCATIONS_STALE)
+    assert found(making.static("found"), None, NOW) is None
+    assert found(making.static("found"), node, NOW) == old
+    assert found(old, node, NOW) == old
+    assert found(old, bytes(8), NOW) is None
+    assert Trust(PIN).offered(old, node, NOW) is None
+
+
+def test_why_nothing_is_offered() -> None:
+    """[K-44] Who asks why a client does not connect is told of documents where it is a key, or of another key."""
+    only = making.changed(making.keyset(), lambda fields: fields["gateways"].pop(0))
+    trust = offered(Trust(PIN), making.ROOT, making.set_of(only), making.revoking(REVOKED))
+    new, found = making.static("new"), making.static("found")
+    assert trust.begins(new, None, NOW) == (new, Reason.KEY_REVOKED)
+    assert trust.begins(found, None, NOW) == (found, Reason.KEY_OUTDATED)
+    assert Trust(PIN).begins(new, None, NOW) == (new, Reason.REVOCATIONS_STALE)
 
 
 def test_a_client_begins_nothing_under_a_key_that_is_not_valid() -> None:

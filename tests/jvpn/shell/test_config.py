@@ -206,7 +206,9 @@ def test_a_client(tmp_path: Path) -> None:
     assert config.carriers == (Carrier.UDP, Carrier.TCP)
     assert (config.bind, config.node) == (endpoint("192.0.2.9", 0), node_id("client"))
     assert [str(route) for route in config.tun.routes] == ["0.0.0.0/1", "fd77::/64"]
-    assert len(config.gateway_public) == 32
+    assert (len(config.gateway_public), config.gateway_node) == (32, None)
+    named = load_client(written(tmp_path, CLIENT + 'gateway.node = "gw-1"\ngateway.udp = "192.0.2.1:1"'))
+    assert named.gateway_node == node_id("gw-1")
     only = load_client(written(tmp_path, CLIENT + 'gateway.tcp = "[::1]:2"'))
     assert (only.carriers, only.gateway_udp) == ((Carrier.TCP,), None)
     assert only.gateway_tcp == endpoint("::1", 2)

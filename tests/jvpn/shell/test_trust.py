@@ -216,7 +216,7 @@ def test_a_list_that_is_stale_shuts_the_door(tmp_path: Path, stale: str) -> None
         ("new", 0, None, [Reason.KEY_VALID]),
         ("old", 2, Reason.KEY_OUTDATED, [Reason.KEY_OUTDATED]),
         ("new", -1.5, Reason.KEY_OUTDATED, []),
-        ("stranger", 0, Reason.KEY_OUTDATED, [Reason.KEY_WITHDRAWN]),
+        ("stranger", 0, Reason.KEY_OUTDATED, []),
     ],
 )
 def test_a_gateway_s_own_key_has_its_time(place: Place, own: str, days: float, ended: Reason | None, path: list[Reason]) -> None:
@@ -238,6 +238,22 @@ def test_a_gateway_s_own_key_has_its_time(place: Place, own: str, days: float, e
     order = place.keys.admission([public], [], wall, NOW_)
     assert (order.refusal, order.ended.get(public)) == (ended, ended)
     assert [reason for _, reason in place.changes() if reason is not Reason.KEY_LISTED] == path
+
+
+def test_a_gateway_s_next_key_waits_for_the_keyset(place: Place) -> None:
+    """[K-33] A gateway that has its next key before the keyset has it gives that key up, and clients that follow the keyset find nobody."""
+    following = making.static("following")
+    order = place.whole().keys.admission([following, OWN], [], NOW, NOW_)
+    assert (order.refusal, dict(order.ended)) == (None, {following: Reason.KEY_OUTDATED})
+    assert place.keys.states() == {"ACTIVE": 1, "PRE_ACTIVE": 1}
+    entry = {"node": NODE.hex(), "public": making.text(following), "not_before": NOW, "not_after": NOW + DAY}
+    place.put("keyset", making.set_of(making.changed(making.keyset(2), lambda fields: fields["gateways"].append(entry))))
+    order = place.keys.admission([following, OWN], [], NOW, NOW_)
+    assert (order.refusal, dict(order.ended)) == (None, {})
+    assert place.keys.states() == {"ACTIVE": 1, "RETIRING": 1}
+    place.put("keyset", making.set_of(making.keyset(3)))
+    assert dict(place.keys.admission([following, OWN], [], NOW, NOW_).ended) == {following: Reason.KEY_OUTDATED}
+    assert (following, Reason.KEY_WITHDRAWN) in place.changes()
 
 
 def test_without_a_keyset_only_revocation_counts(place: Place) -> None:
