@@ -23,7 +23,7 @@ BURST: Final = 32
 DH: Final = 4
 HASHES: Final = 9  # of the pattern's name, prologue, both static keys, psk, two ephemeral keys, two payloads
 HKDF_READ, HKDF_WRITE, HKDF_SPLIT = (2, 1, 1, 2), (1, 1, 2), 3  # outputs for psk, e, es, ss, then e, ee, se; a third gives no key
-SESSIONS: Final = 200
+SESSIONS: Final = 1_000  # so that each moves no oftener than a real one
 STRANGER: Final = 99_999
 
 

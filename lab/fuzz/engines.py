@@ -125,16 +125,19 @@ class Run:
         return (bytes((kind,)) + len(body).to_bytes(2, "little") + body).ljust(size, b"\0")
 
     def sealed(self, epochs: list[Epoch], mine: Callable[[Path], Path]) -> list[Output]:
-        """Let an inner frame arrive that the other end has sealed under one of its epochs, from the right path or another."""
+        """Let a burst of inner frames arrive that the other end has sealed under one of its epochs, from the right path or another."""
         if not epochs:
             return []
         epoch = epochs[self.reader.byte() % len(epochs)]
         where = self.path() if self.reader.byte() % 4 == 0 else mine(epoch.path)
         epoch.counter = max(epoch.counter, self.reader.number(self.reader.byte() % 8)) if self.reader.byte() % 8 == 0 else epoch.counter
-        inner = self.inner()
+        inner = [self.inner() for _ in range(1 + self.reader.byte() % 3)]
         if epoch.counter > 2**64 - 2**14:
             return []
-        return [out for run in epoch.seal([inner]) for frame in run.frames for out in self.takes(frame, where)]
+        frames = [frame for run in epoch.seal(inner) for frame in run.frames]
+        if self.reader.byte() % 4 == 0:  # something of anybody's arrives with them, first or last
+            frames.insert(self.reader.byte() % (len(frames) + 1), self.reader.chunk(CHUNK))
+        return self.engine.receive(frames, where, self.now)
 
 
 Step = Callable[[Run], list[Output]]
