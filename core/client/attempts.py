@@ -22,7 +22,7 @@ W = TypeVar("W", bound="Waiting")
 
 
 class Keys(NamedTuple):
-    """The device's static key, the public key of the gateway addressed, and the KEM."""
+    """The device's static key, the public key of the gateway addressed by what is new, and the KEM."""
 
     static: PrivateKey
     gateway: bytes
@@ -30,14 +30,13 @@ class Keys(NamedTuple):
 
 
 class Life(Holder):
-    """What a session is to the client: identifier, chain, the next attempt, its locators, what the gateway told."""
+    """What a session is to the client: the gateway's key that it was born under, identifier, chain, the next attempt, its locators."""
 
-    def __init__(self, birth: Birth, expires_at: Instant) -> None:
+    def __init__(self, birth: Birth, expires_at: Instant, gateway: bytes) -> None:
         """Begin with the handshake's secrets; locators come with the first ACK."""
-        self.session_id, self.chain, self.expires_at = birth.session_id, birth.chain, expires_at
+        self.session_id, self.chain, self.expires_at, self.gateway = birth.session_id, birth.chain, expires_at, gateway
         self.correlation = correlation_of(birth.session_id)
-        self.next, self.binding_version = 1, 0
-        self.locators: dict[int, bytes] = {}
+        self.next, self.binding_version, self.locators = 1, 0, dict[int, bytes]()
         self.addresses: tuple[bytes, bytes, bytes] = (b"", b"", b"")
 
 
@@ -122,7 +121,7 @@ class Hand(Waiting):
             return status
         birth = born(handshake)
         epoch = Epoch(self.index, message.sender_index, (birth.k_up, birth.k_down), self.path, 0, now)
-        return Newborn(Life(birth, Instant(now + payload.lifetime_s * limits.SECOND)), epoch, self.started)
+        return Newborn(Life(birth, Instant(now + payload.lifetime_s * limits.SECOND), self.keys.gateway), epoch, self.started)
 
 
 class Attempt(Waiting):
@@ -138,7 +137,7 @@ class Attempt(Waiting):
         header = reattach_header(self.index, life.locators.pop(self.number))
         life.chain, life.next = later(chain, 1), life.next + 1
         prologue = reattach_prologue(life.session_id, self.number, header)
-        self._handshake = Handshake(KKPSK0, initiator=True, prologue=prologue, static=keys.static, remote=keys.gateway, psk=psk_of(chain),
+        self._handshake = Handshake(KKPSK0, initiator=True, prologue=prologue, static=keys.static, remote=life.gateway, psk=psk_of(chain),
                                     entropy=entropy)  # fmt: skip
         head = header + self._handshake.write(pack(ReattachPayload(change, path.carrier, life.binding_version, cause, outage_ms)))
         self.frame = head + mac(mac_key(chain), head)

@@ -76,7 +76,7 @@ class Client(Contact):
                 self.hear(Input.CONNECT, now)
             case CloseSession():
                 self.hear(Input.OPERATOR_CLOSE, now)
-            case Admission(ended=ended) if (reason := ended.get(self.keys.gateway)) is not None:
+            case Admission(ended=ended) if (reason := ended.get(self.gateway())) is not None:
                 self.hear(Input[reason.name], now)  # [K-40]
             case Settle():
                 self.refusals.flush(now, everything=True)
@@ -167,7 +167,7 @@ class Client(Contact):
                 self.at.pop("last chance", None)  # it was taken
                 self.confirming = [*self.confirming[-1:], offer]
                 self.attempts = {key: each for key, each in self.attempts.items() if each.number > offer.attempt.number}
-                self.repeat(now)
+                self.confirm(offer, now)  # this one alone: what else is due is heard after this transition, not in it
             case Effect.COMMIT:
                 self.commit(given(offer, "a commit has its epoch"), now)
             case Effect.DROP_CONFIRMED:

@@ -38,17 +38,15 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
     def __init__(self, keys: Keys, policy: ClientPolicy, entropy: Entropy, first_serial: int = 0) -> None:
         """Stay IDLE until the order to connect; facts are numbered after `first_serial`."""
         self.keys, self.policy, self._entropy = keys, policy, entropy
-        self.state, self.paths, self.out = State.IDLE, dict[int, Path](), list[Output]()
+        self.state, self.cause, self.paths, self.out = State.IDLE, Cause.PATH_DEAD, dict[int, Path](), list[Output]()
         self.life, self.newborn, self.confirming = cast("Life | None", None), cast("Newborn | None", None), list[Confirming]()
         self.committed = self.draining = cast("Epoch | None", None)
         self.attempts, self.hands, self.at = dict[int, Attempt](), dict[int, Hand](), dict[str, Instant]()
         self.hand_tries, self.cookies, self.acknowledged = 0, 0, False
         self.heard_at = self.sent_at = self.moved_at = self.sought_at = Instant(0)
         self.waiting_since = self._hinted_at = cast("Instant | None", None)
-        self.patience = limits.REATTACH_RETRY_CAP_NS
         self.round_trip_ns = self._probe_id = self._last = 0
-        self._serial = first_serial
-        self.cause = Cause.PATH_DEAD
+        self.patience, self._serial = limits.REATTACH_RETRY_CAP_NS, first_serial
         self.refusals = Tally(self._refused, limits.REFUSALS_PER_SECOND, limits.SUMMARY_NS)
 
     def facts(self) -> Facts:
@@ -65,6 +63,10 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
         confirming = [each.epoch for each in self.confirming if each.epoch is not self.committed]
         epochs = [self.committed, self.draining, *confirming, self.newborn.epoch if self.newborn else None]
         return [each for each in epochs if each is not None]
+
+    def gateway(self) -> bytes:
+        """Return the gateway's key that the session was born under [K-45]; without one, that for what is new."""
+        return self.life.gateway if self.life else self.keys.gateway
 
     def taken(self) -> set[int]:
         """Return every index that something may be answered to [D-3]."""
@@ -126,6 +128,11 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
             self._confirm(self.newborn.epoch)
             self.at["birth"] = Instant(now + min(wait, limits.REATTACH_RETRY_CAP_NS))
 
+    def confirm(self, each: Confirming, now: Instant) -> None:
+        """Confirm a proven attempt, and count it."""
+        each.retry.again(now)
+        self._confirm(each.epoch)
+
     def _confirm(self, epoch: Epoch) -> None:
         self.out += epoch.seal([encode(Kind.CONFIRM, pack(Confirm(self.policy.mtu)))])
 
@@ -177,9 +184,8 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
         """Drop every key; Python may keep copies of the bytes, see SECURITY.md."""
         if self.life and self.life.addresses[0]:
             self.out.append(Route(0, self.life.addresses[:2], up=False))
-        self.life = self.committed = self.draining = self.newborn = None
+        self.life = self.committed = self.draining = self.newborn = self.waiting_since = None
         self.confirming, self.attempts, self.hands, self.at = [], {}, {}, {}
-        self.waiting_since = None
 
     def repeat(self, now: Instant) -> None:
         """Repeat what is unanswered: attempts with their identical bytes, CONFIRMs under a new counter [R-30] [R-54].
@@ -199,8 +205,7 @@ class Contact(Actor[State, Input, Effect, Facts, Confirming]):
             if each.retry.times >= limits.CONFIRM_TRIES and each.epoch is not self.committed:
                 self.hear(Input.CONFIRM_OVER, now)
             else:
-                each.retry.again(now)
-                self._confirm(each.epoch)
+                self.confirm(each, now)
 
     def unconfirmed(self) -> list[Confirming]:
         """Return the epochs whose CONFIRM is not answered; one that is committed waits for the ACK."""

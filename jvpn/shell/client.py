@@ -111,16 +111,14 @@ class ClientProcess(Parts):
             if order.refusal is not self._refusal:
                 log.warning("admission_changed", nobody_new_because=order.refusal.name if order.refusal else None)
             self._refusal = order.refusal
-            self._keys = self._keys._replace(gateway=self._peer.public)
-            if self.engine.state is State.IDLE:  # it has begun nothing yet
-                self.engine.keys = self._keys
+            self.engine.keys = self._keys = self._keys._replace(gateway=self._peer.public)
             self._withhold()
             self.driver.execute(self.engine.command(order, now))
 
     def _withhold(self) -> None:
-        """Keep back what the engine's key is not good for: a session goes on under it, the next has the one that is offered [K-45]."""
+        """Keep back INIT while nothing may begin, and REATTACH while the session's key is not good for it [K-39] [K-45]."""
         if self._peer:
-            self.driver.withheld = self._peer.withheld(self.engine.keys.gateway)
+            self.driver.withheld = self._peer.withheld(self.engine.gateway())
 
     def _route(self, route: Route) -> None:
         """Give the TUN the addresses that the gateway handed out, and send the configured networks through it."""
@@ -179,7 +177,7 @@ class ClientProcess(Parts):
         counters = {each.name.lower(): {name: getattr(transport.counters, name) for name in transport.counters.__slots__}
                     for each, transport in zip(self._carriers, self._transports, strict=True)}  # fmt: skip
         refusal = self._refusal.name if self._refusal else None
-        trust = {"nobody_new_because": refusal, "gateway_key": self._peer.state(engine.keys.gateway)} if self._peer else None
+        trust = {"nobody_new_because": refusal, "gateway_key": self._peer.state(engine.gateway())} if self._peer else None
         return {
             "role": "client",
             "state": State(engine.state).name,

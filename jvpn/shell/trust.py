@@ -18,6 +18,7 @@ import structlog
 
 from core.errors import Invariant, PeerFault, require
 from core.keys.states import Kind, State
+from core.limits import SECOND
 from core.reasons import Event, Reason
 from core.values import Admission, Fact, Instant
 from core.wire.layout import Type
@@ -54,10 +55,17 @@ class Documents:
         self._dir, self._kept, self._serial, self._record = config.dir, state / NAME, serial, record
         self._told: dict[Role, tuple[Reason, int]] = {}
         self._stale = False
+        self._signed_s = -NUMBER_MAX
+        """When boot time was zero by the newest time that was signed: what this machine's clock says is never earlier."""
         self.trust = Trust(config.root, floors(self._kept, config.root))
 
-    def refresh(self, wall_s: int, now: Instant) -> None:
-        """Offer what is in the directory; a refusal leaves what is believed."""
+    def refresh(self, wall_s: int, now: Instant) -> int:
+        """Offer what is in the directory; a refusal leaves what is believed. Return the clock that it was judged by, in seconds.
+
+        It is the wall, or the newest time that was signed and what has passed since in this process: a clock that is set back or held
+        keeps no document fresh, and brings no key back [K-46].
+        """
+        wall_s = max(wall_s, self._signed_s + now // SECOND)
         for number in self._roots():
             if self.trust.root is None or number >= self.trust.root.version:
                 self._offer(Role.ROOT, f"root.{number}.signed", wall_s, now)
@@ -65,6 +73,9 @@ class Documents:
             self._tell(Role.ROOT, Reason.DOCUMENT_MISSING, 0, now)
         for role in (Role.KEYSET, Role.REVOCATIONS):
             self._offer(role, f"{role.value}.signed", wall_s, now)
+        signed = [each.created for each in (self.trust.root, self.trust.keyset, self.trust.revocations) if each]
+        self._signed_s = max(self._signed_s, *(created - now // SECOND for created in signed), -NUMBER_MAX)
+        return max(wall_s, self._signed_s + now // SECOND)
 
     def stale(self, wall_s: int, now: Instant) -> Reason | None:
         """Return why nobody may come in now [K-30], or None; when that begins it is recorded."""
@@ -129,7 +140,7 @@ class Keys:
         """
         sure_s = wall_s if sure_s is None else sure_s
         if self._documents:
-            self._documents.refresh(wall_s, now)
+            wall_s = self._documents.refresh(wall_s, now)
         trust, listed = self._trust(), set(devices)
         for public in self._keys.keys() - listed - set(own):
             self._keys.pop(public).judge(Validity(listed=False), wall_s, now)
@@ -215,7 +226,7 @@ class Peer:
 
     def admission(self, wall_s: int, now: Instant, sure_s: int) -> Admission:
         """Read the documents again, judge the keys, and return what the engine is to be told [K-32]; the clocks are those of `Keys`."""
-        self._documents.refresh(wall_s, now)
+        wall_s = self._documents.refresh(wall_s, now)
         trust = self._documents.trust
         if entry := trust.listing(self._given):
             self._seen = entry.node
@@ -233,8 +244,8 @@ class Peer:
         return Admission(self._refusal, MappingProxyType(ended))
 
     def withheld(self, public: bytes) -> frozenset[Type]:
-        """Return what an engine with this key must not send now: INIT is for the key that is offered, REATTACH for one that is accepted."""
-        begins, jumps = self._refusal is None and public == self.public, public in self._vouched
+        """Return what an engine must not send now whose session is under this key; its INIT is under the one that is offered."""
+        begins, jumps = self._refusal is None, public in self._vouched
         return frozenset(kind for kind, may in ((Type.INIT, begins), (Type.REATTACH, jumps)) if not may)
 
     def state(self, public: bytes) -> str:

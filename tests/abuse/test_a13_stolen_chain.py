@@ -25,7 +25,7 @@ def stolen(world: World) -> Life:
     """Return a copy of all that the client knows about its session."""
     mine = world.client.life
     assert mine
-    life = Life(Birth(Secret(b""), Secret(b""), mine.session_id, mine.chain), mine.expires_at)
+    life = Life(Birth(Secret(b""), Secret(b""), mine.session_id, mine.chain), mine.expires_at, mine.gateway)
     life.next, life.binding_version, life.locators = mine.next, mine.binding_version, dict(mine.locators)
     return life
 

@@ -33,7 +33,7 @@ from tests.abuse.attack import ELSEWHERE, from_elsewhere, own_path, untouched
 def test_it_moves_nothing() -> None:
     """A key that was copied once would be enough to take over each session that the device will ever have."""
     world = World().connected()
-    life = Life(Birth(*map(Secret, (b"", b"", world.entropy(16), world.entropy(32)))), world.now)
+    life = Life(Birth(*map(Secret, (b"", b"", world.entropy(16), world.entropy(32)))), world.now, world.static.public)
     life.locators = {1: world.client.life.locators[1] if world.client.life else b""}
     path = world.host.paths[1]._replace(local=ELSEWHERE)
     attempt = Attempt(world.client.keys, world.entropy, life, path, Change.MOVE, Cause.PATH_DEAD, 0, world.now)

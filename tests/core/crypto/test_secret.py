@@ -82,7 +82,7 @@ def test_what_a_secret_tells() -> None:
         chain.Birth(Secret(RAW), Secret(RAW), Secret(RAW[:16]), Secret(RAW)),
         chain.Locators(Secret(RAW)),
         AesBlock(Secret(RAW)),
-        Life(chain.Birth(Secret(RAW), Secret(RAW), Secret(RAW[:16]), Secret(RAW)), Instant(0)),
+        Life(chain.Birth(Secret(RAW), Secret(RAW), Secret(RAW[:16]), Secret(RAW)), Instant(0), RAW),
         Epoch(1, 2, (Secret(RAW), Secret(RAW)), Path(1, 0, Endpoint(v4(1), 1), Endpoint(v4(2), 2)), 0, Instant(0)),
     ],
     ids=lambda holder: type(holder).__name__,

@@ -1,5 +1,7 @@
 """Rotation of a gateway's keys while it serves: no session is lost on a planned one, and a dropped key is good for nothing."""
 
+from functools import partial
+
 from core.client.attempts import Keys
 from core.client.client import Client
 from core.client.states import State as ClientState
@@ -7,7 +9,7 @@ from core.crypto.primitives import PrivateKey
 from core.crypto.secret import Secret
 from core.reasons import Event, Reason
 from core.session.states import State
-from core.values import Keyring
+from core.values import Admission, Keyring
 from lab.sim.frames import located, v4
 from lab.sim.world import Host, World
 
@@ -44,6 +46,42 @@ def test_a_session_lives_through_the_rotation() -> None:
     assert world.session.active
     assert world.session.active.attempt > 0
     assert world.store.rows[world.session.handle].gateway_key == world.static.public != fresh.public
+
+
+def follows(world: World, fresh: PrivateKey) -> None:
+    """Let the first client take the successor for what is new."""
+    world.client.keys = world.client.keys._replace(gateway=fresh.public)
+
+
+def test_a_client_that_follows_jumps_under_the_key_of_its_session() -> None:
+    """[K-45] A client that has learned of the successor asks under it for a session that its gateway has under the key before."""
+    world = World().connected()
+    life, fresh = world.client.life, rotated(world)
+    follows(world, fresh)
+    world.host.move(v4(41))
+    world.run(1_000, world.host.chat)
+    assert (world.client.life, world.client.gateway()) == (life, world.static.public)
+    assert world.session.active
+    assert world.session.active.attempt > 0
+    states = []
+    for public in (fresh.public, world.static.public):  # the end of the successor is not the end of this session
+        world.host.does(partial(world.client.command, Admission(None, {public: Reason.KEY_REVOKED}), world.now))
+        states.append(world.client.state)
+    assert states == [ClientState.ATTACHED, ClientState.CLOSED]
+
+
+def test_beside_lost_jumps_the_handshake_is_under_the_successor() -> None:
+    """[K-44] [K-45] A session that its gateway has lost is sought for a quarter of an hour under a key that nobody answers to any more."""
+    world = World().connected()
+    life, fresh = world.client.life, PrivateKey(world.entropy(32))
+    follows(world, fresh)
+    world.statics = (fresh,)
+    world.store.rows.clear()
+    world.start_gateway()
+    world.host.move(v4(42))
+    world.run(10_000, world.host.chat)
+    assert world.client.life is not life
+    assert (world.client.state, world.client.gateway()) == (ClientState.ATTACHED, fresh.public)
 
 
 def test_clients_with_either_key_are_served() -> None:

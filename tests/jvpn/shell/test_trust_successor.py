@@ -1,23 +1,26 @@
 """A client in a rotation of its gateway's key: which key it begins with, which one its session keeps, and what brings no key in."""
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from core.limits import SECOND
 from core.reasons import Reason
-from core.values import Admission
+from core.values import Admission, Instant
 from core.wire.layout import Type
 from jvpn.keys import limits as bounds
 from tests.jvpn.keys import making
-from tests.jvpn.keys.making import NOW
+from tests.jvpn.keys.making import DAY, NOW
 from tests.jvpn.shell.test_trust import NODE, NOW_
 from tests.jvpn.shell.test_trust_peer import NEW, Client
 
 OLD: Final = making.static("old")
 OTHER_NODE: Final = bytes(8)
-BOTH: Final = frozenset({Type.INIT, Type.REATTACH})
+JUMPS: Final = frozenset({Type.REATTACH})
+BOTH: Final = JUMPS | {Type.INIT}
 
 
 def client_of(folder: Path, public: bytes = OLD, node: bytes | None = None, stale: str = "keep") -> Client:
@@ -30,7 +33,7 @@ def test_a_session_keeps_its_key_and_the_next_has_the_successor(tmp_path: Path) 
     client = client_of(tmp_path)
     assert client.at() == Admission()
     assert (client.peer.public, client.peer.state(OLD), client.peer.state(NEW)) == (NEW, "RETIRING", "ACTIVE")
-    assert (client.peer.withheld(OLD), client.peer.withheld(NEW)) == (frozenset({Type.INIT}), frozenset())
+    assert (client.peer.withheld(OLD), client.peer.withheld(NEW)) == (frozenset(), frozenset())
     told = [(NEW, Reason.KEY_LISTED), (OLD, Reason.KEY_VALID), (OLD, Reason.KEY_SUCCEEDED), (NEW, Reason.KEY_VALID)]
     assert client.place.changes() == told
     client.at()
@@ -61,9 +64,9 @@ def test_the_end_of_a_key_ends_its_session_and_the_next_begins(tmp_path: Path, s
     client = client_of(tmp_path)
     client.at()
     assert spoil(client).at() == Admission(None, {OLD: reason})
-    assert (client.peer.public, client.peer.withheld(OLD), client.peer.withheld(NEW)) == (NEW, BOTH, frozenset())
+    assert (client.peer.public, client.peer.withheld(OLD), client.peer.withheld(NEW)) == (NEW, JUMPS, frozenset())
     client.lists(lambda _fields: None, 3).at(NOW - 60)
-    assert client.peer.withheld(OLD) == BOTH, "the process does not use it again, whatever a clock or a keyset says"
+    assert client.peer.withheld(OLD) == JUMPS, "the process does not use it again, whatever a clock or a keyset says"
 
 
 def test_a_key_that_is_listed_no_more_names_no_node_to_who_starts(tmp_path: Path) -> None:
@@ -111,7 +114,7 @@ def test_a_rotation_that_is_taken_back(tmp_path: Path, spoil: Callable[[Client],
     before = client.place.changes()
     assert spoil(client).at() == Admission(None, {NEW: ended})
     assert (client.peer.public, client.peer.state(OLD), client.peer.withheld(OLD)) == (OLD, "ACTIVE", frozenset())
-    assert client.peer.withheld(NEW) == BOTH
+    assert client.peer.withheld(NEW) == JUMPS
     assert client.place.changes()[len(before) :][:2] == [(OLD, Reason.KEY_LISTED), (OLD, Reason.KEY_VALID)]
 
 
@@ -152,3 +155,35 @@ def test_a_clock_that_is_set_forward_moves_nobody_for_good(tmp_path: Path) -> No
     assert (client.peer.public, client.peer.state(NEW)) == (NEW, "PRE_ACTIVE")
     assert client.at(NOW + 60) == Admission()
     assert (client.peer.public, client.peer.state(OLD), client.peer.withheld(OLD)) == (OLD, "ACTIVE", frozenset())
+
+
+def test_a_clock_that_is_set_back_brings_no_key_back(tmp_path: Path) -> None:
+    """[K-46] Who sets a client's clock back has it shake hands under the key that was stolen, as long as the process runs."""
+
+    def soon(fields: making.Fields) -> None:
+        fields["created"] = NOW
+        fields["gateways"][1]["not_before"] = NOW - 600
+
+    client = client_of(tmp_path).lists(soon)
+    assert (client.at(), client.peer.public) == (Admission(), NEW)
+    for back in (601, DAY, 400 * DAY):
+        assert (client.at(NOW - back), client.peer.public, client.peer.state(OLD)) == (Admission(), NEW, "RETIRING")
+
+
+def test_a_clock_that_is_held_keeps_no_list_fresh(tmp_path: Path) -> None:
+    """[K-46] Who holds a client's clock, and the list of today back, keeps a key that was revoked in use for ever."""
+    client = client_of(tmp_path)
+    assert client.at() == Admission()
+    later = Instant(NOW_ + (2 * 3_600 + bounds.CLOCK_TOLERANCE_S) * SECOND)  # the list was signed an hour ago, for two hours
+    assert client.peer.admission(NOW, Instant(later - SECOND), NOW).refusal is None
+    assert client.peer.admission(NOW, later, NOW).refusal is Reason.REVOCATIONS_STALE
+    assert client.peer.admission(NOW, NOW_, NOW).refusal is None
+
+
+def test_a_revocation_of_now_counts_for_a_clock_that_is_slow(tmp_path: Path) -> None:
+    """[K-31] [K-46] A clock that is four minutes slow accepts the list of the emergency, and goes on with the key that is on it."""
+    client = client_of(tmp_path)
+    entry = {"fingerprint": hashlib.sha256(NEW).hexdigest(), "kind": "gateway", "since": NOW, "reason": "compromised"}
+    fields = making.revocations(2) | {"created": NOW, "expires": NOW + DAY, "revoked": [entry]}
+    client.place.put("revocations", making.revoking(fields))
+    assert (client.at(NOW - bounds.CLOCK_TOLERANCE_S + 1), client.peer.public) == (Admission(), OLD)
