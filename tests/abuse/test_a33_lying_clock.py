@@ -1,31 +1,37 @@
-"""A gateway's clock lies (T-33).
+"""A clock lies (T-33).
 
 ATTACK
     Somebody gives the gateway another time, over the network or at the machine: back, so that a device whose time is over comes in
-    again, also after a restart; far ahead, so that sessions end and the keys of their rows are destroyed.
+    again, also after a restart; far ahead, so that sessions end and the keys of their rows are destroyed. Or they hold a client's clock,
+    so that a list of revocations stays fresh for it, or set it back to before the gateway's newer key.
 
 EXPECTED REFUSAL
     A key that was given up stays so, whatever the clock says, and no time before the hour in the key file counts [K-42]. By a clock that
-    was set forward nobody new comes in, and nothing ends [K-35]. A start years after the last hour destroys nothing [K-43].
+    was set forward nobody new comes in, and nothing ends [K-35]. A start years after the last hour destroys nothing [K-43]. For
+    a process time goes on from the newest document that it was given, whatever its clock says [K-46].
 
 EXPECTED EVIDENCE
     KEY_CHANGED / KEY_OUTDATED
     SESSION_ENDED / KEY_OUTDATED
     TRAFFIC_REFUSED / KEY_OUTDATED
+    DOCUMENT_JUDGED / REVOCATIONS_STALE
 """
 
 from pathlib import Path
 
 import pytest
 
+from core.limits import SECOND
 from core.reasons import Event, Reason
 from core.values import ROW_LIVE, ROW_TOMBSTONE, Fact, Instant
 from jvpn.keys.life import Times
 from jvpn.shell import keyfile
 from jvpn.shell.checked import Misconfigured
-from jvpn.shell.trust import Keys
+from jvpn.shell.trust import Keys, Peer
 from lab.sim.world import World
+from tests.jvpn.keys import making
 from tests.jvpn.keys.making import DAY, NOW
+from tests.jvpn.shell.test_trust import NOW_, Place
 
 HOUR_S = 3_600
 
@@ -91,3 +97,13 @@ def test_the_keys_of_rows_outlive_a_wrong_start(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="this machine's clock is wrong, or was"):
         keyfile.load_gateway(path, (hour - 26) * keyfile.HOUR_NS)
     assert keyfile.seen_hour(keyfile.load_gateway(path, (hour - 20) * keyfile.HOUR_NS).kek_hour) == hour
+
+
+def test_a_clock_that_is_held_wins_a_client_no_time(tmp_path: Path) -> None:
+    """Who holds a client's clock and its list of today back has a revoked key of the gateway in use for ever."""
+    place = Place(tmp_path).whole()
+    place.put("keyset", making.set_of(making.keyset()))
+    peer = Peer(place.documents, making.static("new"), place.serial, place.told.append, stale="keep")
+    assert peer.admission(NOW, NOW_, NOW).refusal is None
+    assert peer.admission(NOW, Instant(NOW_ + DAY * SECOND), NOW).refusal is Reason.REVOCATIONS_STALE
+    assert (place.told[-1].event, place.told[-1].reason) == (Event.DOCUMENT_JUDGED, Reason.REVOCATIONS_STALE)
