@@ -112,6 +112,15 @@ def test_many_locators_are_those_of_one_at_a_time() -> None:
     assert locators.mint(4_711, ()) == []
 
 
+def test_locators_that_are_opened_together_are_opened_each_by_itself() -> None:
+    """[R-10] What stands beside a locator in a burst decides what it opens to: sessions are mixed up, or garbage opens."""
+    locators = chain.Locators(Secret(bytes(range(32))))
+    mine = locators.mint(2**48 - 1, (0, 1, 2**16 - 1)) + locators.mint(0, (513,))
+    garbage = [hashlib.sha256(bytes((i,))).digest()[:16] for i in range(3)]
+    opened = locators.open([garbage[0], mine[0], garbage[1], *mine[1:], garbage[2]])
+    assert opened == dict(zip(mine, [(2**48 - 1, 0), (2**48 - 1, 1), (2**48 - 1, 2**16 - 1), (0, 513)], strict=True))
+
+
 def test_sealed_row_vector() -> None:
     """[K-5] Rows of running sessions cannot be opened by the next version, or are sealed in another way than the protocol says."""
     assert independent.sealed_row(ROW) == SEALED

@@ -53,6 +53,19 @@ def test_what_each_record_of_refusals_says() -> None:
     assert tally.deadline() is None
 
 
+def test_an_interval_that_goes_on_outlives_the_end_of_another() -> None:
+    """[D-21] The sums of what began later are never told, or before their time; or those that are left are lost when a process stops."""
+    told: list[tuple[object, int]] = []
+    tally = Tally(lambda key, _reason, times, _remote, _at: told.append((key, times)), 1, INTERVAL)
+    for key, at in (("first", 0), ("first", 1), ("second", 400), ("second", 401), ("second", 402)):
+        tally.add(key, REASONS[0], None, Instant(at))
+    tally.flush(Instant(INTERVAL))
+    assert told == [("first", 1), ("second", 1), ("first", 1)]
+    assert tally.deadline() == 400 + INTERVAL
+    tally.flush(Instant(INTERVAL + 1), everything=True)
+    assert told[3:] == [("second", 2)]
+
+
 def test_the_reason_of_a_refusal_of_either_kind() -> None:
     """Bytes that are not JVP/1 would stop the gateway's loop instead of being counted."""
     assert reason_of(PeerFault(Reason.UNBOUND_PATH)) is Reason.UNBOUND_PATH
