@@ -144,6 +144,7 @@ def test_what_is_heard_again_and_again_arms_no_more_clocks() -> None:
     world = leave(World().connected())
     epoch, close = world.client.committed, encode(Kind.CLOSE, pack(Close(CloseCode.GOING)))
     assert epoch
+    world.run(6_000)  # past the clocks of its birth, so that the store's is the next
     candidate = proven(world, here(world.host, 777))
     world.store.silent = True
     says(world, candidate, confirm(world))

@@ -2,13 +2,14 @@
 
 import pytest
 
+from core import limits
 from core.reasons import Carrier, Event, Reason
 from core.session.states import State
 from core.values import Path, PathEvent
 from lab.sim.device import arrive, confirm, here, inner_ip, proven, says
 from lab.sim.frames import there
 from lab.sim.ways import TCP_ONLY, leave
-from lab.sim.world import World
+from lab.sim.world import MS, World
 
 
 def hears(world: World, path: Path, event: PathEvent) -> list[Reason]:
@@ -34,6 +35,17 @@ def test_only_its_end_ends_a_connection(event: PathEvent) -> None:
     assert world.session.facts() == before
     assert hears(world, path, PathEvent.CLOSED) == [Reason.PATH_CLOSED], "and nothing is told of an attempt, as there was none"
     assert world.session.state is State.RECOVERING
+
+
+def test_the_end_of_a_connection_arms_the_clock_of_recovery() -> None:
+    """G-20, G-26: a session whose connection ended would be recovering for ever, or the gateway would stop with the first that ends."""
+    world, path = on_a_stream()
+    world.run(30_000)
+    ended = world.now
+    assert hears(world, path, PathEvent.CLOSED) == [Reason.PATH_CLOSED]
+    assert world.gateway.deadline() == ended + limits.RECOVERY_WINDOW_NS
+    world.run(limits.RECOVERY_WINDOW_NS // MS)
+    assert world.reasons(Event.SESSION_CHANGED)[-1] is Reason.RECOVERY_OVER
 
 
 def test_an_attempt_ends_with_its_connection() -> None:
