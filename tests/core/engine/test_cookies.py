@@ -93,7 +93,7 @@ def test_a_cookie_lives_for_two_secrets(age_s: int, good: bool) -> None:
 
 @pytest.mark.parametrize(("age_ns", "good"), [(2 * limits.COOKIE_SECRET_NS - 1, True), (2 * limits.COOKIE_SECRET_NS, False)])
 def test_a_cookie_ends_with_its_secret(age_ns: int, good: bool) -> None:
-    """M-3: two gateways of one network would disagree about the same cookie, or one would take what it says it does not."""
+    """H-24: whoever collects cookies could use them for longer than the protocol says, or a client that was given one would be refused."""
     world = World()
     here = Endpoint(v4(1), 1)
     crowd(world, limits.PENDING_PER_PREFIX)
@@ -106,7 +106,7 @@ def test_a_cookie_ends_with_its_secret(age_ns: int, good: bool) -> None:
 
 
 def test_the_secret_of_cookies_is_fresh_after_its_time_and_not_before() -> None:
-    """M-3: a secret would be in use for longer than the protocol says; or each demand would make one, and no cookie would be good."""
+    """H-24: a secret would be in use for longer than the protocol says; or each demand would make one, and no cookie would be good."""
     world = World()
     here = Endpoint(v4(1), 1)
     crowd(world, limits.PENDING_PER_PREFIX)
@@ -158,6 +158,19 @@ def test_a_flood_of_handshakes_needs_cookies() -> None:
     world.run(1_100)
     arrive(world, hand(world, source := Endpoint(v4(1), 1)).frame, source)
     assert resps(world) == 1
+
+
+def test_a_flood_is_over_a_second_after_its_handshakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """H-23: after one flood every handshake would cost a cookie, or a flood that is a little slower would cost its sender none."""
+    monkeypatch.setattr(limits, "INIT_PER_SECOND", 2)
+    world = World()
+    stranger, begin, demanded = PrivateKey(world.entropy(32)), world.now, []
+    for number, after in enumerate((0, 0, limits.SECOND - 1, limits.SECOND)):
+        world.now = Instant(begin + after)
+        source, before = Endpoint(v4(1, number), 1), len(world.sent)
+        arrive(world, hand(world, source, key=stranger).frame, source)
+        demanded.append(len(world.sent) - before)
+    assert demanded == [0, 0, 1, 0]
 
 
 def test_a_client_takes_three_cookies_and_no_forged_one() -> None:
