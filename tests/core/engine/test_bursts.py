@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ from core.wire.epoch import Epoch
 from core.wire.inner import encode
 from core.wire.layout import Kind
 from core.wire.records import Close, Probe, pack
-from lab.sim.device import confirm, here, inner_ip, proven
+from lab.sim.device import arrive, confirm, here, inner_ip, knock, proven
 from lab.sim.frames import packet, there
 from lab.sim.world import INNER_GATEWAY, World
 
@@ -113,6 +114,25 @@ def test_data_goes_before_what_else_came_with_it() -> None:
     came = receives(world, [[garbage[0], garbage[1], frame, *garbage[2:]]])
     assert len(came.delivered) == 1
     assert came.refused == {Reason.LOCATOR_WRONG: 1, Reason.TYPE_UNKNOWN: 2, Reason.LENGTH_WRONG: 1}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda frame: b"\7" + frame[1:], Reason.TYPE_UNKNOWN),
+        (lambda frame: frame[:1] + b"\2" + frame[2:], Reason.VERSION_UNKNOWN),
+        (lambda frame: frame[:3] + b"\1" + frame[4:], Reason.RESERVED_NOT_ZERO),
+        (lambda frame: frame + bytes(8), Reason.LENGTH_WRONG),
+    ],
+)
+def test_what_only_resembles_an_attempt_is_none(spoil: Callable[[bytes], bytes], reason: Reason) -> None:
+    """F-4, F-5: a frame of another version, or of another length, would be judged as an attempt, up to keys and the store."""
+    world = World().connected()
+    attempt = knock(world.host, here(world.host, 777))
+    world.start_gateway()
+    assert arrive(world, spoil(attempt.frame), attempt.path) == []
+    assert world.reasons(Event.TRAFFIC_REFUSED) == [reason]
+    assert not world.desk.tickets
 
 
 def test_a_client_delivers_nothing_that_comes_after_the_end() -> None:

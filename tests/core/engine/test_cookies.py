@@ -5,8 +5,10 @@ import pytest
 from core import limits
 from core.client.states import State
 from core.crypto.primitives import PrivateKey
+from core.crypto.secret import Secret
 from core.reasons import Carrier, Event, Reason
-from core.values import Connect, Endpoint
+from core.values import Connect, Endpoint, Instant
+from core.wire.macs import cookie_for
 from core.wire.messages import parse
 from core.wire.records import Cookie
 from lab.sim.frames import v4
@@ -56,6 +58,12 @@ def cookie_of(world: World, source: Endpoint) -> bytes:
     return answer.cookie
 
 
+def skip(world: World, ns: int) -> None:
+    """Let exactly so many nanoseconds pass, and what was pending expire."""
+    world.now = Instant(world.now + ns)
+    world.gateway_does(lambda: world.gateway.tick(world.now))
+
+
 def test_a_cookie_is_good_for_the_address_that_got_it_alone() -> None:
     """One cookie would open the door for a whole forged network."""
     world = World()
@@ -83,6 +91,62 @@ def test_a_cookie_lives_for_two_secrets(age_s: int, good: bool) -> None:
     assert (resps(world) == before + 1) is good
 
 
+@pytest.mark.parametrize(("age_ns", "good"), [(2 * limits.COOKIE_SECRET_NS - 1, True), (2 * limits.COOKIE_SECRET_NS, False)])
+def test_a_cookie_ends_with_its_secret(age_ns: int, good: bool) -> None:
+    """H-24: whoever collects cookies could use them for longer than the protocol says, or a client that was given one would be refused."""
+    world = World()
+    here = Endpoint(v4(1), 1)
+    crowd(world, limits.PENDING_PER_PREFIX)
+    cookie = cookie_of(world, here)
+    skip(world, age_ns)
+    crowd(world, limits.PENDING_PER_PREFIX)
+    before = resps(world)
+    arrive(world, hand(world, here, cookie=cookie).frame, here)
+    assert (resps(world) == before + 1) is good
+
+
+def test_the_secret_of_cookies_is_fresh_after_its_time_and_not_before() -> None:
+    """H-24: a secret would be in use for longer than the protocol says; or each demand would make one, and no cookie would be good."""
+    world = World()
+    here = Endpoint(v4(1), 1)
+    crowd(world, limits.PENDING_PER_PREFIX)
+    first = cookie_of(world, here)
+    skip(world, limits.COOKIE_SECRET_NS - 1)
+    crowd(world, limits.PENDING_PER_PREFIX)
+    assert cookie_of(world, here) == first
+    skip(world, 1)
+    assert cookie_of(world, here) != first
+
+
+def test_the_secret_of_cookies_is_32_fresh_bytes() -> None:
+    """M-3: under a secret that can be guessed everybody makes cookies for every address, and a flood is let in."""
+    world = World()
+    here, drawn = Endpoint(v4(1), 1), list[bytes]()
+    crowd(world, limits.PENDING_PER_PREFIX)
+
+    def entropy(n: int) -> bytes:
+        drawn.append(world.entropy(n))
+        return drawn[-1]
+
+    world.desk.entropy = entropy
+    cookie = cookie_of(world, here)
+    (secret,) = drawn
+    assert len(secret) == 32
+    assert cookie == cookie_for(Secret(secret), *here)
+
+
+def test_a_network_of_ipv6_is_a_56() -> None:
+    """H-23: who has a /56, as every household has, would have as many networks as he likes; or neighbours would slow each other down."""
+    world, households = World(), [bytes((0x20, 1, 0xD, 0xB8, 0, 0, last)) for last in (1, 2)]
+    for number in range(limits.PENDING_PER_PREFIX + 1):
+        source = Endpoint(households[0] + bytes((number,)) * 9, 1)
+        arrive(world, hand(world, source, key=world.new_host().key).frame, source)
+    assert world.kinds("gateway") == ["RESP"] * limits.PENDING_PER_PREFIX + ["COOKIE"]
+    source = Endpoint(households[1] + bytes(9), 1)
+    arrive(world, hand(world, source).frame, source)
+    assert world.kinds("gateway")[-1] == "RESP"
+
+
 def test_a_flood_of_handshakes_needs_cookies() -> None:
     """Each forged handshake would cost the gateway public-key operations."""
     world = World()
@@ -94,6 +158,19 @@ def test_a_flood_of_handshakes_needs_cookies() -> None:
     world.run(1_100)
     arrive(world, hand(world, source := Endpoint(v4(1), 1)).frame, source)
     assert resps(world) == 1
+
+
+def test_a_flood_is_over_a_second_after_its_handshakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """H-23: after one flood every handshake would cost a cookie, or a flood that is a little slower would cost its sender none."""
+    monkeypatch.setattr(limits, "INIT_PER_SECOND", 2)
+    world = World()
+    stranger, begin, demanded = PrivateKey(world.entropy(32)), world.now, []
+    for number, after in enumerate((0, 0, limits.SECOND - 1, limits.SECOND)):
+        world.now = Instant(begin + after)
+        source, before = Endpoint(v4(1, number), 1), len(world.sent)
+        arrive(world, hand(world, source, key=stranger).frame, source)
+        demanded.append(len(world.sent) - before)
+    assert demanded == [0, 0, 1, 0]
 
 
 def test_a_client_takes_three_cookies_and_no_forged_one() -> None:

@@ -5,10 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from core import limits
+from core.client.states import State as ClientState
 from core.reasons import Event, Reason
 from core.session.desk import Policy
 from core.session.states import State
-from core.values import ROW_LIVE, ROW_TOMBSTONE, AllowList, CloseSession, Output, Row, Tombstone
+from core.values import ROW_LIVE, ROW_TOMBSTONE, AllowList, CloseSession, Create, Output, Row, Tombstone
 from lab.sim.device import arrive, here, knock
 from lab.sim.ways import suspended
 from lab.sim.world import MS, World
@@ -77,3 +78,57 @@ def test_a_session_that_only_an_attempt_brought_here_waits_for_its_owner() -> No
     assert row(world) == ROW_LIVE, "the first gateway may have it bound until its key expires"
     world.run(limits.BOUND_NS // MS)
     assert world.ends() == [Reason.TRANSPORT_LOST], "nobody has it bound any more"
+
+
+def test_the_second_asking_for_an_end_is_for_the_late_write_and_no_later_one() -> None:
+    """G-55: while its end is asked a second time another gateway takes the session up; it would be ended there."""
+    world = suspended(Policy(transport_loss_ns=20_000 * MS))
+    world.store.failing, world.store.silent = False, True
+    world.run_until(lambda: asked(world, Tombstone) > 0)
+    world.store.rows[the_move(world).row.handle] = the_move(world).row
+    world.store.keep(the_move(world).fact)
+    world.release()
+    world.store.silent = True  # the late write was seen; what is asked for it waits
+    world.run_until(lambda: asked(world, Tombstone) > 1)
+    theirs = overtaken(world)
+    world.release()
+    world.run(50)
+    assert world.store.rows == {theirs.handle: theirs}
+    assert world.ends() == [Reason.OWNER_FENCED]
+
+
+def test_a_session_that_was_in_doubt_is_not_waited_for_longer_than_another() -> None:
+    """G-16, G-55: a gateway that found its own row again would keep the session as if it were another's."""
+    world = suspended(Policy(transport_loss_ns=limits.TRANSPORT_LOSS_NS_MIN))
+    world.store.failing = False
+    world.run_until(lambda: not world.session.suspended)
+    world.run(limits.TRANSPORT_LOSS_NS_MIN // MS + 50)
+    assert world.ends() == [Reason.TRANSPORT_LOST]
+    assert row(world) == ROW_TOMBSTONE
+
+
+def test_a_row_that_moves_while_a_birth_is_to_end_it_goes_on() -> None:
+    """H-50, O-5: a birth would end a session that nobody seemed to hold, just when another gateway has taken it up."""
+    world = World().connected()
+    for _ in range(3):
+        world.new_host(like=world.host).connect()
+    for host in world.hosts:
+        host.off = True
+    world.start_gateway()
+    world.run(limits.BOUND_NS // MS + 2_000)
+    store, fifth = world.store, world.new_host(like=world.host)
+    store.mute = True
+    fifth.connect(50)
+    store.mute, store.silent = False, True
+    store.settle(world.later)  # the store has said that there are too many; what is asked then waits
+    world.run(10)
+    (create,) = [ask.operation for ask, _ in store.kept if isinstance(ask.operation, Create)]
+    (victim,) = create.supersede
+    world.broken = True  # a row that another gateway wrote has no evidence here
+    theirs = store.rows[victim.handle]._replace(binding_version=2, node=b"node-two")
+    store.rows[victim.handle] = theirs
+    world.release()
+    world.run(100)
+    assert store.rows[victim.handle] == theirs
+    assert fifth.client.state is ClientState.CLOSED
+    assert not world.reasons(Event.SESSION_ENDED)
