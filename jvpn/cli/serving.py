@@ -24,9 +24,9 @@ Check = Annotated[bool, typer.Option("--check", help="Only check the configurati
 def gateway(config: File, *, check: Check = False) -> None:
     """Serve as a gateway until SIGTERM or SIGINT.
 
-    SIGHUP reads the allow list again. Runs the self-test first and does not serve when it fails (exit status 3). Needs CAP_NET_ADMIN
-    and /dev/net/tun, unless tun.kind is
-    "pump". Operational log: standard error, JSON unless that is a terminal. Sessions outlive a restart: clients take them up again.
+    SIGHUP reads the allow list, the key file and the signed documents again. Runs the self-test first and does not serve when it fails
+    (exit status 3). Needs CAP_NET_ADMIN and /dev/net/tun, unless tun.kind is "pump". Operational log: standard error, JSON unless that is a
+    terminal. Sessions outlive a restart: clients take them up again.
     """
     settings = load_gateway(config)
     pass_or_exit(_recorder(settings, "gateway") if not check else lambda: None)

@@ -28,7 +28,7 @@ from jvpn.shell.config import ClientConfig, is_client, load_client, load_gateway
 from jvpn.shell.entropy import entropy
 from jvpn.shell.files import DIRECTORY, create, replace
 from jvpn.shell.forms import key_bytes, key_text, nowhere
-from jvpn.shell.trust import look, read
+from jvpn.shell.trust import ROOT, look, read
 from jvpn.shell.vault import vault_of
 
 READERS: Final[dict[Role, Callable[[bytes], Any]]] = {
@@ -137,7 +137,7 @@ def revoke(  # noqa: PLR0913 - each of them is an option of the command
     fresh list no gateway lets anybody in.
     """
     now, history, path = wall() // limits.SECOND, History(audit), directory / "revocations.signed"
-    entries, version = _before(path)
+    entries, version = _before(path, directory, now)
     for text in dict.fromkeys(public or ()):
         try:
             raw = key_bytes(text)
@@ -276,14 +276,24 @@ def destroy(
         say(f"{file}: destroyed, public key {key_text(public)}")
 
 
-def _before(path: Path) -> tuple[dict[str, dict[str, Any]], int]:
-    """Return the entries of the list that is there, by fingerprint, and its version."""
+def _before(path: Path, directory: Path, wall_s: int) -> tuple[dict[str, dict[str, Any]], int]:
+    """Return the entries of the list that is there, by fingerprint, and its version.
+
+    It has to be signed as the roots ask, expired or not: what anybody wrote there would be signed with the new one [K-22].
+    """
     if not path.exists():
         return {}, 0
     try:
-        found = read_revocations(envelope.parse(_raw(path)).payload)  # what is signed anew has to be of the form only
+        root, document = _under(_roots(directory), b"", wall_s).root, envelope.parse(_raw(path))
+        if root is None or document.role is not Role.REVOCATIONS:
+            raise PeerFault(Reason.DOCUMENT_MISSING if root is None else Reason.DOCUMENT_ROLE_WRONG)  # noqa: TRY301 - one place tells all refusals
+        document.verify(root.roles[Role.REVOCATIONS].keys, root.roles[Role.REVOCATIONS].threshold)
+        found = read_revocations(document.payload)
     except PeerFault as fault:
-        raise _misfit(path, fault.reason) from None
+        raise Misconfigured(
+            f"{path}: {fault.reason.name}: not a list that the newest root in {directory} vouches for; put the last good one there, "
+            "or move this one away and name again what is revoked"
+        ) from None
     return {each.hex(): {"fingerprint": each.hex(), **revoked._asdict()} for each, revoked in found.revoked.items()}, found.version
 
 
@@ -298,7 +308,7 @@ def _under(paths: list[Path], pin: bytes, wall_s: int) -> Trust:
 
 def _roots(directory: Path) -> list[Path]:
     """Return the roots in a directory, in their order."""
-    return sorted(directory.glob("root.*.signed"), key=_number)
+    return sorted((path for path in directory.glob("root.*.signed") if ROOT.fullmatch(path.name)), key=_number)
 
 
 def _misfit(path: Path, reason: Reason) -> Misconfigured:
@@ -314,8 +324,8 @@ def _payload(fields: dict[str, Any]) -> bytes:
 
 
 def _number(path: Path) -> int:
-    middle = path.name.split(".")[1]
-    return int(middle) if middle.isdecimal() else 0
+    found = ROOT.fullmatch(path.name)
+    return int(found[1]) if found else 0
 
 
 def _interval() -> int:

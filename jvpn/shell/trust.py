@@ -190,14 +190,15 @@ class Keys:
         return self._keys[public]
 
     def _own(self, own: bytes, wall_s: int) -> Validity:
-        """Return what the documents say of the gateway's own key; without any keyset only whether it is revoked.
+        """Return what the documents say of the gateway's own key; where there never was a keyset only whether it is revoked.
 
         Before it was ever listed it waits: in a rotation the gateway has its next key before somebody can have signed for it.
         """
         trust, known = self._trust(), self._keys.get(own)
         revoked = trust.ended(own, wall_s)
-        if trust.keyset is None:
-            return Validity(revoked=revoked)
+        if trust.keyset is None:  # one that was accepted before, and is gone or over since, frees nobody
+            gone = Role.KEYSET in trust.floors
+            return Validity(not_before=NUMBER_MAX if gone else 0, revoked=revoked)
         mine = [each for each in trust.keyset.gateways if each.node == self._node]
         entry = next((each for each in mine if each.public == own), None)
         if entry is None:

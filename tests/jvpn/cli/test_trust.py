@@ -50,6 +50,30 @@ def test_the_first_steps(jvpn: Jvpn, made: Path) -> None:
     assert found.json["expires"] - found.json["created"] == 86_400
 
 
+@pytest.mark.parametrize("signer", ["nobody", "keyset", "mine"])
+def test_a_list_that_nobody_vouches_for_is_not_signed_anew(jvpn: Jvpn, made: Path, signer: str) -> None:
+    """[K-22] Who can write to the directory has the operator's daily renewal sign their list: a revoked device is in again, for good."""
+    renew(jvpn, made, key_text(making.static("lost")), "--reason", "lost")
+    fields = making.revocations(2**53 - 1) | {"revoked": []}
+    forged = making.document("revocations", making.body(fields), *(() if signer == "nobody" else (signer,)))
+    if signer == "nobody":
+        forged += f"{key_text(bytes(32))} {key_text(bytes(64))}\n"
+    (made / "revocations.signed").write_text(forged)
+    said = jvpn("keys", "revoke", "--dir", made, "--key", made / "revocations.key")
+    assert (said.status, (made / "revocations.signed").read_text()) == (2, forged)
+    assert "DOCUMENT_UNSIGNED: not a list that the newest root" in said.err
+
+
+def test_names_that_only_look_like_roots_are_passed_over(jvpn: Jvpn, made: Path) -> None:
+    """A stray file beside the roots stops the renewal of the list, and everybody is out a day later; or ends in an internal error."""
+    for stray in ("root.x.signed", "root.03.signed", "root.signed.signed"):
+        (made / stray).write_bytes(b"")
+    assert renew(jvpn, made)["version"] == 2
+    assert jvpn("keys", "verify", made / "revocations.signed").status == 0
+    (made / "foo").write_bytes((made / "root.1.signed").read_bytes())
+    assert jvpn("keys", "verify", made / "foo").status == 0
+
+
 def test_a_revoked_key_stays_on_the_list(jvpn: Jvpn, made: Path) -> None:
     """[K-31] Renewing the list lets a revoked device in again, or a version is given out twice."""
     lost, old = key_text(making.static("lost")), key_text(making.static("old"))

@@ -256,6 +256,17 @@ def test_a_gateway_s_next_key_waits_for_the_keyset(place: Place) -> None:
     assert (following, Reason.KEY_WITHDRAWN) in place.changes()
 
 
+def test_a_keyset_that_is_gone_frees_nobody(tmp_path: Path) -> None:
+    """[K-33] Who takes the keyset away, and waits for a restart, has the gateway serve under a key that was taken off it."""
+    place = Place(tmp_path).whole()
+    place.put("keyset", making.set_of(making.keyset()))
+    assert place.keys.admission([OWN], [FOUND], NOW, NOW_).refusal is None
+    (place.dir / "keyset.signed").unlink()
+    assert place.keys.admission([OWN], [FOUND], NOW, NOW_).refusal is None, "as long as the process knows its times"
+    place.open()
+    assert place.keys.admission([OWN], [FOUND], NOW, NOW_).refusal is Reason.KEY_OUTDATED
+
+
 def test_without_a_keyset_only_revocation_counts(place: Place) -> None:
     """A gateway whose operator makes no keyset would let nobody in."""
     place.whole()
