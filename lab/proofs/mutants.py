@@ -21,7 +21,7 @@ OPPOSITES: Final[Mapping[type[ast.operator], type[ast.operator]]] = MappingProxy
     {ast.Sub: ast.Add, ast.LShift: ast.RShift, ast.RShift: ast.LShift, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd}
 )
 SWAPPED: Final[Mapping[str, str]] = MappingProxyType({"top": "counter", "counter": "top"})
-SLIDE: Final = "return (Verdict.ACCEPT, counter, bitmap << shift & (1 << width) - 1 | 1)"
+SLIDE: Final = "return (ACCEPT, counter, bitmap << shift & (1 << width) - 1 | 1)"
 EQUIVALENT: Final[Mapping[str, str]] = MappingProxyType(  # changes that change nothing, each with the reason
     {
         "if bitmap >> age & 1 > 0:  =>  if bitmap >> age & 1 != 0:": "a bit is 0 or 1",
@@ -107,7 +107,7 @@ def _alternatives(node: ast.AST) -> Iterator[ast.AST]:
             yield from (ast.Constant(value + by) for by in (1, -1))
         case ast.Name(name) if name in SWAPPED:
             yield ast.Name(SWAPPED[name], ast.Load())
-        case ast.Attribute(name, word) if word in Verdict.__members__:
-            yield from (ast.Attribute(name, other, ast.Load()) for other in Verdict.__members__ if other != word)
+        case ast.Name(word) if word in Verdict.__members__:
+            yield from (ast.Name(other, ast.Load()) for other in Verdict.__members__ if other != word)
         case _:
             pass

@@ -114,12 +114,12 @@ def test_all_failing_conditions_are_named() -> None:
         ("if age >= width:  =>  if age >= width - 1:", "L1"),
         ("if bitmap >> age & 1 > 0:  =>  if False:", "S1"),
         ("if bitmap >> age & 1 > 0:  =>  if bitmap >> age & 1 >= 0:", "L1"),
-        ("return (Verdict.STALE, top, bitmap)  =>  return (Verdict.REPLAY, top, bitmap)", "V1"),
-        ("return (Verdict.REPLAY, top, bitmap)  =>  return (Verdict.STALE, top, bitmap)", "V2"),
-        ("return (Verdict.LIMIT, top, bitmap)  =>  return (Verdict.LIMIT, counter, bitmap)", "N1"),
-        ("return (Verdict.ACCEPT, counter, 1)  =>  return (Verdict.ACCEPT, top, 1)", "I2"),
-        ("(1 << width) - 1 | 1)  =>  return (Verdict.ACCEPT, counter, bitmap << shift | 1)", "I1"),
-        ("return (Verdict.ACCEPT, top, bitmap | 1 << age)  =>  return (Verdict.ACCEPT, top, bitmap)", "I3"),
+        ("return (STALE, top, bitmap)  =>  return (REPLAY, top, bitmap)", "V1"),
+        ("return (REPLAY, top, bitmap)  =>  return (STALE, top, bitmap)", "V2"),
+        ("return (LIMIT, top, bitmap)  =>  return (LIMIT, counter, bitmap)", "N1"),
+        ("return (ACCEPT, counter, 1)  =>  return (ACCEPT, top, 1)", "I2"),
+        ("(1 << width) - 1 | 1)  =>  return (ACCEPT, counter, bitmap << shift | 1)", "I1"),
+        ("return (ACCEPT, top, bitmap | 1 << age)  =>  return (ACCEPT, top, bitmap)", "I3"),
     ],
 )
 def test_the_failing_condition_is_named(change: str, condition: str) -> None:
