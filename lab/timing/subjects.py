@@ -46,7 +46,7 @@ def _ending(head: bytes, end: bytes) -> Maker:
 
 
 def _locators() -> Maker:
-    """Make ((locator,),): decrypting it gives a block whose eight zeros are wrong in the first or the last; few blocks are ever the same."""
+    """Make ((locator,),): decrypting it gives a block whose eight zeros are wrong in the first or the last; few are ever the same."""
     wrong = [[bytearray(_BLOCK.encrypt(entropy(8) + each)) for _ in range(POOL)] for each in _forged(bytes(8))]
     turns = cycle(range(POOL))
     return lambda kind: ((bytes(wrong[kind][next(turns)]),),)
