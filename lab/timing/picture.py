@@ -26,7 +26,7 @@ def draw(verdict: Verdict, path: Path) -> None:
         axes.invert_yaxis()
         axes.set_xscale("log")
         axes.set_xlabel(
-            "|t| of each run: triangles are leaks made on purpose, squares the same class twice, circles the functions under test"
+            "|t| of each run: triangles are leaks made on purpose,\nsquares the same class twice, circles the functions under test"
         )
         axes.axvline(ALARM, color="#000000", linewidth=1, linestyle="--")
         axes.axvline(LOUD, color="#D55E00", linewidth=1, linestyle=":")
