@@ -13,9 +13,9 @@ def run(main: Callable[[list[str]], int], program: str, *, heard: bool = True) -
     What a part of it stopped it says in a note on the KeyboardInterrupt that passes through it. Unless it is `heard`, Ctrl-C ends the
     process at once and without a word: where a library would lose the exception, which cannot pass through a finaliser.
     """
-    if heard:
-        interrupt.heard()
     try:
+        if heard:
+            interrupt.heard()  # in here: from this moment on Ctrl-C may come
         status = main(sys.argv[1:])
     except KeyboardInterrupt as error:
         sys.stderr.write(f"{program}: {interrupt.told(error, 'its work; nothing was written')}\n")

@@ -53,7 +53,7 @@ def collected(rows: list[Row]) -> dict[str, Any]:
 def page(run: dict[str, Any]) -> list[str]:
     """Return the lines of a run as a document."""
     on = run["machine"]
-    libraries = ", ".join(f"{name} {number}" for name, number in on["libraries"].items())
+    libraries = ", ".join(f"{name} {number}" for name, number in sorted(on["libraries"].items()))
     changed = f", with changes in {', '.join(run['changed_since_commit'])}" if run["changed_since_commit"] else ""
     judgement = "Everything holds" if run["proved"] else "NOT everything holds"
     return [
