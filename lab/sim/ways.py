@@ -6,6 +6,7 @@ from typing import Final
 
 from core.client.contact import ClientPolicy
 from core.client.states import State as ClientState
+from core.limits import SESSIONS_PER_DEVICE
 from core.reasons import Carrier
 from core.session.desk import Policy
 from core.session.states import State
@@ -82,6 +83,17 @@ def suspended(policy: Policy | None = None) -> World:
     world.host.move(v4(99))
     world.run_until(lambda: world.session.suspended)
     return leave(world)
+
+
+def forgotten() -> World:
+    """Return a world with as many sessions of one device as it may have, that nobody comes back to, at a gateway that was started anew."""
+    world = World().connected()
+    for _ in range(SESSIONS_PER_DEVICE - 1):
+        world.new_host(like=world.host).connect()
+    for host in world.hosts:
+        host.off = True
+    world.start_gateway()
+    return world
 
 
 def terminated() -> World:

@@ -13,7 +13,7 @@ from core.wire.inner import encode
 from core.wire.layout import Kind
 from core.wire.records import Close, pack
 from lab.sim.device import arrive, confirm, here, inner_ip, knock, proven, says
-from lab.sim.ways import leave
+from lab.sim.ways import forgotten, leave
 from lab.sim.world import MS, World
 from tests.core.engine.test_handshake import born
 from tests.core.engine.test_store import asked
@@ -102,14 +102,9 @@ def test_a_question_that_the_store_left_open_counts_until_its_time_is_over(monke
 
 def test_a_session_that_nobody_holds_is_not_ended_in_the_last_second_of_its_bound() -> None:
     """H-50: rows know whole seconds; the session of one that was written late in its second would be ended while it is in use elsewhere."""
-    world = World().connected()
-    for _ in range(3):
-        world.new_host(like=world.host).connect()
-    for host in world.hosts:
-        host.off = True
+    world = forgotten()
     begin = world.now - world.now % SECOND
     assert {row.born for row in world.store.rows.values()} == {world.desk.wall_s(Instant(begin))}
-    world.start_gateway()
     early, late = (world.new_host(like=world.host) for _ in range(2))
     world.now = Instant(begin + limits.BOUND_NS)
     early.connect()

@@ -15,7 +15,7 @@ from core.session.states import State
 from core.values import ROW_LIVE, ROW_TOMBSTONE, Admission, AllowList, CloseSession, Device, PathEvent, Settle
 from lab.sim.device import here, payloads
 from lab.sim.frames import there, v4
-from lab.sim.ways import leave, pending
+from lab.sim.ways import forgotten, leave, pending
 from lab.sim.world import MS, World
 
 ENDED = Event.SESSION_ENDED
@@ -200,12 +200,7 @@ def test_the_fifth_session_ends_the_one_that_is_unbound_longest() -> None:
 
 def test_a_session_that_nobody_holds_is_ended_once_nobody_can_have_it_bound() -> None:
     """H-50: after a restart, rows that nobody comes back for would keep a device from connecting for hours."""
-    world = World().connected()
-    for _ in range(3):
-        world.new_host(like=world.host).connect()
-    for host in world.hosts:
-        host.off = True
-    world.start_gateway()
+    world = forgotten()
     world.run(limits.BOUND_NS // MS - 5_000)
     early, late = (world.new_host(like=world.host) for _ in range(2))
     early.connect()

@@ -11,7 +11,7 @@ from core.session.desk import Policy
 from core.session.states import State
 from core.values import ROW_LIVE, ROW_TOMBSTONE, AllowList, CloseSession, Create, Output, Row, Tombstone
 from lab.sim.device import arrive, here, knock
-from lab.sim.ways import suspended
+from lab.sim.ways import forgotten, suspended
 from lab.sim.world import MS, World
 from tests.core.engine.test_store import asked, row, the_move
 
@@ -109,12 +109,7 @@ def test_a_session_that_was_in_doubt_is_not_waited_for_longer_than_another() -> 
 
 def test_a_row_that_moves_while_a_birth_is_to_end_it_goes_on() -> None:
     """H-50, O-5: a birth would end a session that nobody seemed to hold, just when another gateway has taken it up."""
-    world = World().connected()
-    for _ in range(3):
-        world.new_host(like=world.host).connect()
-    for host in world.hosts:
-        host.off = True
-    world.start_gateway()
+    world = forgotten()
     world.run(limits.BOUND_NS // MS + 2_000)
     store, fifth = world.store, world.new_host(like=world.host)
     store.mute = True

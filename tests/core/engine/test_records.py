@@ -14,7 +14,7 @@ from core.wire.layout import Change, Kind
 from core.wire.records import Hint, pack
 from lab.sim.device import arrive, here, inner_ip, knock, says
 from lab.sim.frames import there
-from lab.sim.ways import leave
+from lab.sim.ways import forgotten, leave
 from lab.sim.world import MS, World
 from tests.core.engine.test_bursts import sealed
 from tests.core.engine.test_handshake import born
@@ -101,12 +101,7 @@ def test_the_end_of_a_row_that_nobody_holds_follows_from_no_record() -> None:
     world.gateway_does(lambda: world.gateway.command(AllowList({}), world.now))
     world.run(50)
     assert (end(world).reason, end(world).caused_by) == (Reason.KEY_REVOKED, 0)
-    world = World().connected()
-    for _ in range(3):
-        world.new_host(like=world.host).connect()
-    for host in world.hosts:
-        host.off = True
-    world.start_gateway()
+    world = forgotten()
     world.run(limits.BOUND_NS // MS + 2_000)
     world.new_host(like=world.host).connect()
     assert (end(world).reason, end(world).caused_by) == (Reason.SUPERSEDED, 0)
