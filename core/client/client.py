@@ -23,7 +23,7 @@ class Client(Contact):
     """Hears inputs and performs the effects of its table's row. Outputs are to be executed in list order."""
 
     def receive(self, frames: Sequence[bytes], path: Path, now: Instant) -> list[Output]:
-        """Take one receive call's frames, all from one path."""
+        """Take one receive call's frames, all from one path: DATA first, then the rest."""
         packets: list[bytes] = []
         data, rest = sort(frames)
         self._data(data, path, packets, now)

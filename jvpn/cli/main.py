@@ -144,13 +144,14 @@ def main(arguments: Sequence[str]) -> int:
 
 def run() -> NoReturn:
     """Be the console script."""
-    interrupt.heard()
-    status = main(sys.argv[1:])
+    try:
+        interrupt.heard()  # in here: from this moment on Ctrl-C may come
+        status = main(sys.argv[1:])
+    except KeyboardInterrupt as error:
+        status = _interrupted(sys.argv[1:], error)
     try:
         sys.stdout.flush()
-    except (
-        OSError
-    ):  # told already, by the command that wrote it; the interpreter would try once more at its end, and complain in its own words
+    except OSError:  # told already, by the command that wrote it; the interpreter would try once more, and complain in its own words
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(status)
 

@@ -227,8 +227,8 @@ def status(
 ) -> None:
     """Show what a gateway or client would believe now, floors included.
 
-    Of a client also whether the documents vouch for its gateway's key. Nothing is changed. Exit status 1: a gateway would let nobody new
-    in, a client would begin nothing.
+    Of a client also whether the documents vouch for its gateway's key; whether they list a gateway's own key, its own status says. Nothing
+    is changed. Exit status 1: by the documents a gateway would let nobody new in, a client would begin nothing.
     """
     service = load_client(config, lookup=nowhere) if is_client(config) else load_gateway(config)
     now = wall() // limits.SECOND
