@@ -15,7 +15,6 @@ import core
 import jvpn
 from audit.vocabulary import SCHEMAS
 from core import limits
-from core.errors import given
 from core.reasons import Reason
 from jvpn.cli.output import Exit, Json, answer, table
 from jvpn.keys.envelope import Role
@@ -178,11 +177,9 @@ def _documents(path: Path, config: GatewayConfig | ClientConfig) -> Check:
     """Look at the signed documents as the service would at its next reading."""
     now = wall() // limits.SECOND
     try:
-        trust, judged = look(given(config.trust, "only asked where there is one"), config.state, now, boottime())
+        trust, judged, refusal = look(config, now, boottime())
     except Unavailable as error:
         return Check("signed documents", MISSING, "not usable", str(error))
-    client = config if isinstance(config, ClientConfig) else None
-    refusal = trust.begins(client.gateway_public, client.gateway_node, now)[1] if client else trust.refusal(now)
     if refusal:
         told = ", ".join(f"{role} {reason}" for role, reason in judged.items() if reason != Reason.DOCUMENT_ACCEPTED.name)
         return Check("signed documents", MISSING, f"{refusal.name}: {told}", f"nobody new comes in: see jvpn keys status --config {path}")

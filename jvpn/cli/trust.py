@@ -24,7 +24,7 @@ from jvpn.keys.trust import Trust
 from jvpn.shell import keyfile, keytext
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.clock import boottime, wall
-from jvpn.shell.config import ClientConfig, is_client, load_client, load_gateway
+from jvpn.shell.config import is_client, load_client, load_gateway
 from jvpn.shell.entropy import entropy
 from jvpn.shell.files import DIRECTORY, create, replace
 from jvpn.shell.forms import key_bytes, key_text, nowhere
@@ -227,16 +227,14 @@ def status(
 ) -> None:
     """Show what a gateway or client would believe now, floors included.
 
-    Of a client also whether the documents vouch for its gateway's key; whether they list a gateway's own key, its own status says. Nothing
-    is changed. Exit status 1: by the documents a gateway would let nobody new in, a client would begin nothing.
+    As a service would that starts now, its gateway's key or its own included: one that runs may go by what it has seen, and its status
+    says so. Nothing is changed. Exit status 1: a gateway would let nobody new in, a client would begin nothing.
     """
     service = load_client(config, lookup=nowhere) if is_client(config) else load_gateway(config)
     now = wall() // limits.SECOND
     if service.trust is None:
         raise Misconfigured(f"{config}: trust: missing, needed a table with dir, root")
-    trust, found = look(service.trust, service.state, now, boottime())
-    client = service if isinstance(service, ClientConfig) else None
-    refusal = trust.begins(client.gateway_public, client.gateway_node, now)[1] if client else trust.refusal(now)
+    trust, found, refusal = look(service, now, boottime())
     told = {
         "documents": found,
         "versions": {role.value: floor.version for role, floor in trust.floors.items()},

@@ -96,10 +96,15 @@ def load_gateway(path: Path, wall_ns: int, vault: Vault = PLAIN) -> GatewayKeys:
 
 def public_of(path: Path, kind: str | None = None, vault: Vault = PLAIN) -> bytes:
     """Return the newest public key of a key file, 32 bytes. Misconfigured as in `load_device`, and when it is not of the kind asked for."""
+    return publics_of(path, kind, vault)[0]
+
+
+def publics_of(path: Path, kind: str | None = None, vault: Vault = PLAIN) -> tuple[bytes, ...]:
+    """Return the public keys of a key file as `public_of`, the newest first, and with it one that retires."""
     fields, seeds = read(path, vault, kind)
     if fields["format"] == ROLE:
-        return keys_of(path, fields, seeds, SigningKey)[0].public
-    return keys_of(path, fields, seeds, PrivateKey)[0].public
+        return tuple(key.public for key in keys_of(path, fields, seeds, SigningKey))
+    return tuple(key.public for key in keys_of(path, fields, seeds, PrivateKey))
 
 
 def ratchet(path: Path, wall_ns: int, vault: Vault = PLAIN) -> bool:

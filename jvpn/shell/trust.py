@@ -11,12 +11,12 @@ import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 import structlog
 
-from core.errors import Invariant, PeerFault, require
+from core.errors import Invariant, PeerFault, given, require
 from core.keys.states import Kind, State
 from core.limits import SECOND
 from core.reasons import Event, Reason
@@ -27,10 +27,13 @@ from jvpn.keys.documents import NUMBER_MAX
 from jvpn.keys.envelope import Role
 from jvpn.keys.life import ALWAYS, Key, Times, Validity
 from jvpn.keys.trust import Floor, Trust
+from jvpn.shell import keyfile
 from jvpn.shell.checked import Misconfigured
-from jvpn.shell.config import TrustConfig
+from jvpn.shell.config import ClientConfig, GatewayConfig, TrustConfig
 from jvpn.shell.errors import Unavailable
 from jvpn.shell.files import read_private, replace
+from jvpn.shell.keytext import GATEWAY
+from jvpn.shell.vault import vault_of
 
 FORMAT: Final = "jvpn trust 1"
 NAME: Final = "trust.json"
@@ -270,13 +273,31 @@ class Peer:
         return Validity(not_before=entry.not_before, not_after=entry.not_after, succeeded=succeeded, revoked=revoked)
 
 
-def look(config: TrustConfig, state: Path, wall_s: int, now: Instant) -> tuple[Trust, dict[str, str]]:
-    """Return what a service with this configuration would believe, and how it would judge each document; nothing is kept or recorded."""
-    facts: list[Fact] = []
-    documents = Documents(config, state, lambda: 0, facts.append, keep=False)
+class Seen(NamedTuple):
+    """What a service would believe, how it would judge each document, and why it would let nobody in, or begin nothing."""
+
+    trust: Trust
+    judged: Mapping[str, str]
+    refusal: Reason | None
+
+
+def look(config: GatewayConfig | ClientConfig, wall_s: int, now: Instant) -> Seen:
+    """Return what a service that starts now with this configuration, which has `[trust]`, would find; nothing is kept or recorded.
+
+    Unavailable when the floors, or a gateway's key file, cannot be read.
+    """
+    facts, trust = list[Fact](), given(config.trust, "only asked where there is one")
+    documents = Documents(trust, config.state, lambda: 0, facts.append, keep=False)
     documents.refresh(wall_s, now)
     names = {code: role.value for role, code in CODES.items()}
-    return documents.trust, {names[fact.carrier_to]: fact.reason.name for fact in facts}
+    told = {names[fact.carrier_to]: fact.reason.name for fact in facts}
+    if isinstance(config, ClientConfig):
+        peer = Peer(documents, config.gateway_public, lambda: 0, facts.append, stale=trust.stale, node=config.gateway_node)
+        order = peer.admission(wall_s, now, wall_s)
+    else:
+        own = keyfile.publics_of(config.key, GATEWAY, vault_of(config.key_passphrase))
+        order = Keys(documents, config.node, lambda: 0, facts.append).admission(own, (), wall_s, now)
+    return Seen(documents.trust, told, order.refusal)
 
 
 def judged(role: Role, reason: Reason, version: int, serial: int, now: Instant) -> Fact:

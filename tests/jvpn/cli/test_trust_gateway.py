@@ -1,0 +1,99 @@
+"""What `jvpn keys status` and `jvpn doctor` say of a gateway in a rotation that goes wrong."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.jvpn.cli.calling import Jvpn
+
+NODE, DAY_S = "0011223344556677", 86_400
+CONFIG = """node = "{node}"
+key = "gateway.key"
+devices = "devices.json"
+state = "state"
+[listen]
+udp = ["127.0.0.1:51820"]
+[tun]
+kind = "pump"
+[trust]
+dir = "trust"
+root = "{digest}"
+"""
+
+
+class Place:
+    """A gateway's directory with a root, a list of revocations and keysets that the test signs."""
+
+    def __init__(self, jvpn: Jvpn, folder: Path) -> None:
+        self.jvpn, self.folder, self.version = jvpn, folder, 0
+        self.does("keys", "root", "--out", folder / "trust")
+        self.does("keys", "revoke", "--dir", folder / "trust", "--key", folder / "trust" / "revocations.key")
+        self.does("keygen", "gateway", "--out", folder / "gateway.key")
+        digest = jvpn("keys", "verify", folder / "trust" / "root.1.signed", "--json").json["digest"]
+        self.config = folder / "gateway.toml"
+        self.config.write_text(CONFIG.format(node=NODE, digest=digest))
+        (folder / "devices.json").write_text('{"format": "jvpn devices 1", "devices": []}')
+
+    def does(self, *words: object) -> str:
+        """Run a command that works."""
+        said = self.jvpn(*words)
+        assert said.status == 0, said.err
+        return said.out
+
+    def own(self) -> str:
+        """Return the newest public key of the gateway."""
+        return str(json.loads((self.folder / "gateway.key").read_text())["public"])
+
+    def lists(self, *publics: str, node: str = NODE) -> None:
+        """Sign a keyset with these keys."""
+        self.version, now = self.version + 1, int(time.time())
+        times = {"not_before": now - DAY_S, "not_after": now + DAY_S}
+        fields = {
+            "role": "keyset", "version": self.version, "created": now, "expires": now + DAY_S,
+            "gateways": [{"node": node, "public": public, **times} for public in publics],
+        }  # fmt: skip
+        (self.folder / "keyset.json").write_text(json.dumps(fields))
+        trust = self.folder / "trust"
+        self.does("keys", "sign", "keyset", self.folder / "keyset.json", "--key", trust / "keyset.key", "--out", trust / "keyset.signed")
+
+    def says(self) -> tuple[int, str | None, str]:
+        """Return exit status and reason of the status, and how doctor calls the documents."""
+        status = self.jvpn("keys", "status", "--config", self.config, "--json")
+        (found,) = [
+            each for each in self.jvpn("doctor", "--config", self.config, "--json").json["checks"] if each["name"] == "signed documents"
+        ]
+        return status.status, status.json["nobody_new_because"], found["state"]
+
+
+def dropped(place: Place) -> None:
+    """Drop the one key that is listed."""
+    place.lists(place.own())
+    place.does("keygen", "rotate", "--file", place.folder / "gateway.key", "--static")
+    place.does("keygen", "rotate", "--file", place.folder / "gateway.key", "--drop")
+
+
+@pytest.mark.parametrize(
+    "mistake", [dropped, lambda place: place.lists(place.own(), node="ff" * 8), lambda place: place.lists("A" * 43 + "=")]
+)
+def test_a_gateway_that_would_let_nobody_in_is_called_so(jvpn: Jvpn, tmp_path: Path, mistake: Callable[[Place], None]) -> None:
+    """[K-33] A tired operator drops the key that is listed, or lists another: each command says that all is well, and nobody gets in."""
+    place = Place(jvpn, tmp_path)
+    assert place.says() == (0, None, "ok")
+    mistake(place)
+    assert place.says() == (1, "KEY_OUTDATED", "missing")
+
+
+def test_a_rotation_that_is_under_way_is_called_sound(jvpn: Jvpn, tmp_path: Path) -> None:
+    """[K-33] Between the two steps of a rotation an operator is told to stop."""
+    place = Place(jvpn, tmp_path)
+    old = place.own()
+    place.lists(old)
+    place.does("keygen", "rotate", "--file", tmp_path / "gateway.key", "--static")
+    assert place.says() == (0, None, "ok")
+    place.lists(old, place.own())
+    assert place.says() == (0, None, "ok")
+    place.does("keygen", "rotate", "--file", tmp_path / "gateway.key", "--drop")
+    assert place.says() == (0, None, "ok")
