@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from glob import escape
 from pathlib import Path
 from typing import Final
 
@@ -83,6 +84,14 @@ def overwritten(path: Path) -> Iterator[None]:
             if found.st_nlink == 0:
                 os.pwrite(descriptor, bytes(found.st_size), 0)
                 os.fsync(descriptor)
+
+
+def sweep(path: Path) -> None:
+    """Overwrite and remove drafts of this file that writers left which were killed; the caller has `locked` the directory."""
+    for draft in path.parent.glob(f".{escape(path.name)}.*"):
+        if draft.suffix[1:].isdecimal():
+            with overwritten(draft):
+                draft.unlink()
 
 
 @contextmanager

@@ -100,6 +100,18 @@ def test_older_keys_are_destroyed_on_disk(gateway: Path) -> None:
     assert keyfile.public_of(gateway) == PrivateKey(b"\x03" * 32).public
 
 
+def test_what_a_killed_writer_left_is_destroyed(gateway: Path) -> None:
+    """[K-6] A rotation that was killed leaves a copy of all keys beside the file, for ever, and whoever takes the disk has old KEKs."""
+    draft, other = gateway.with_name(f".{gateway.name}.4711"), gateway.with_name(f".{gateway.name}.swp")
+    draft.write_bytes(gateway.read_bytes())
+    draft.chmod(0o600)
+    other.write_bytes(b"an editor's")
+    with draft.open("rb") as held:
+        keyfile.ratchet(gateway, NOW)
+        assert held.read().strip(b"\0") == b""
+    assert {each.name for each in gateway.parent.iterdir()} == {gateway.name, other.name}
+
+
 def test_a_file_that_cannot_be_replaced_is_not_used(gateway: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Old keys would stay on a full disk, and nobody would be told; or the file would be lost."""
     before = gateway.read_bytes()
