@@ -19,13 +19,13 @@ from core.reasons import Reason
 from jvpn.cli.output import Exit, Json, answer, table
 from jvpn.keys.envelope import Role
 from jvpn.shell import allowlist, keyfile, keytext, selftest
+from jvpn.shell.admission import look
 from jvpn.shell.clock import boottime, wall
 from jvpn.shell.config import ClientConfig, GatewayConfig, is_client, load_client, load_gateway
 from jvpn.shell.control import NAME, ask
 from jvpn.shell.errors import Unavailable
 from jvpn.shell.forms import key_text, nowhere
 from jvpn.shell.transports.base import sockaddr
-from jvpn.shell.trust import look
 from jvpn.shell.tun import CAPABILITY, DEVICE, DEVICE_ADVICE
 from jvpn.shell.vault import vault_of
 

@@ -22,13 +22,14 @@ from jvpn.keys.envelope import Envelope, Role
 from jvpn.keys.life import Validity
 from jvpn.keys.trust import Trust
 from jvpn.shell import keyfile, keytext
+from jvpn.shell.admission import look
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.clock import boottime, wall
 from jvpn.shell.config import is_client, load_client, load_gateway
 from jvpn.shell.entropy import entropy
 from jvpn.shell.files import DIRECTORY, create, replace
 from jvpn.shell.forms import key_bytes, key_text, nowhere
-from jvpn.shell.trust import ROOT, look, read
+from jvpn.shell.trust import ROOT, read
 from jvpn.shell.vault import vault_of
 
 READERS: Final[dict[Role, Callable[[bytes], Any]]] = {

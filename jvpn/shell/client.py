@@ -15,6 +15,7 @@ from core.errors import require
 from core.reasons import Carrier, Event, Reason
 from core.values import CloseSession, Connect, Instant, Path, Route, Settle
 from jvpn.shell import keyfile, service
+from jvpn.shell.admission import Peer
 from jvpn.shell.audit_link import AuditLink, Writer
 from jvpn.shell.clock import boottime, past, wall
 from jvpn.shell.config import ClientConfig
@@ -27,7 +28,7 @@ from jvpn.shell.service import Parts
 from jvpn.shell.transports.base import Dialler
 from jvpn.shell.transports.tcp import TcpClient
 from jvpn.shell.transports.udp import UdpClient
-from jvpn.shell.trust import Documents, Peer
+from jvpn.shell.trust import Documents
 from jvpn.shell.tun import PacketPort, Tun
 from jvpn.shell.vault import vault_of
 

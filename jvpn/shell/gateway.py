@@ -15,6 +15,7 @@ from core.session.desk import HOUR_S, Desk, Identity, Policy
 from core.session.states import State
 from core.values import AllowList, CloseSession, Instant, Keyring, Path, Route, Settle
 from jvpn.shell import allowlist, keyfile, service
+from jvpn.shell.admission import Keys
 from jvpn.shell.audit_link import AuditLink, Writer
 from jvpn.shell.clock import boottime, past, wall
 from jvpn.shell.config import GatewayConfig
@@ -28,7 +29,7 @@ from jvpn.shell.stores.sqlite import SqliteStore
 from jvpn.shell.transports.base import Transport, sockaddr
 from jvpn.shell.transports.tcp import CONNECTIONS_MAX, TcpServer
 from jvpn.shell.transports.udp import UdpServer
-from jvpn.shell.trust import Documents, Keys
+from jvpn.shell.trust import Documents
 from jvpn.shell.tun import PacketPort, Tun
 from jvpn.shell.vault import vault_of
 

@@ -21,7 +21,7 @@ from core.client.states import State
 from core.reasons import Event, Reason
 from core.values import Admission
 from jvpn.keys import limits as bounds
-from jvpn.shell.trust import Peer
+from jvpn.shell.admission import Peer
 from lab.sim.frames import v4
 from lab.sim.world import World
 from tests.abuse.attack import let_pass, withhold

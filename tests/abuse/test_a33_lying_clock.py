@@ -26,8 +26,8 @@ from core.reasons import Event, Reason
 from core.values import ROW_LIVE, ROW_TOMBSTONE, Fact, Instant
 from jvpn.keys.life import Times
 from jvpn.shell import keyfile
+from jvpn.shell.admission import Keys, Peer
 from jvpn.shell.checked import Misconfigured
-from jvpn.shell.trust import Keys, Peer
 from lab.sim.world import World
 from tests.jvpn.keys import making
 from tests.jvpn.keys.making import DAY, NOW

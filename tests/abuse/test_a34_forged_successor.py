@@ -33,7 +33,7 @@ from core.values import Path as Way
 from core.wire.layout import INIT_MAC1, Type
 from core.wire.macs import check_mac, k1
 from jvpn.keys import limits as bounds
-from jvpn.shell.trust import Peer
+from jvpn.shell.admission import Peer
 from lab.sim.frames import v4
 from lab.sim.world import GATEWAY_AT, STRAIGHT, World
 from tests.abuse.attack import let_pass, withhold

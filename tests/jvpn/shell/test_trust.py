@@ -13,10 +13,11 @@ from core.values import Fact, Instant
 from jvpn.keys import limits
 from jvpn.keys.envelope import Role
 from jvpn.shell import trust
+from jvpn.shell.admission import Keys
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.config import TrustConfig
 from jvpn.shell.errors import Unavailable
-from jvpn.shell.trust import Documents, Keys
+from jvpn.shell.trust import Documents
 from tests.jvpn.keys import making
 from tests.jvpn.keys.making import DAY, NOW
 

@@ -10,7 +10,7 @@ import pytest
 from core.reasons import Event, Reason
 from core.values import Admission
 from jvpn.keys import limits as bounds
-from jvpn.shell.trust import Peer
+from jvpn.shell.admission import Peer
 from tests.jvpn.keys import making
 from tests.jvpn.keys.making import DAY, NOW
 from tests.jvpn.shell.test_trust import NOW_, Place

@@ -10,7 +10,7 @@ from core.reasons import Event, Reason
 from core.values import Admission, Fact, Instant
 from jvpn.keys.life import Times
 from jvpn.shell import keyfile
-from jvpn.shell.trust import Keys
+from jvpn.shell.admission import Keys
 from tests.jvpn.keys import making
 from tests.jvpn.keys.making import DAY, NOW
 from tests.jvpn.shell.test_trust import NODE, NOW_, OWN, Place
