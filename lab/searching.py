@@ -2,9 +2,11 @@
 
 import argparse
 from collections.abc import Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 A = TypeVar("A")
+INCOMPLETE: Final = 3
+"""The exit status of a search that found nothing, and did not see everything within its bounds."""
 
 
 class Found(NamedTuple, Generic[A]):

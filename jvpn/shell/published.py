@@ -71,7 +71,7 @@ class Judgement:
             self.not_applicable[str(reason)] += 1
             return
         except Exception as error:  # noqa: BLE001 - a vector that breaks a library is what this looks for
-            good, detail = False, f"{type(error).__name__}: {error}"
+            good, detail = False, f"the case has no field {error}" if isinstance(error, KeyError) else f"{type(error).__name__}: {error}"
         self.passed += good
         self.failed += not good
         if not good and len(self.failures) < DETAILS_MAX:

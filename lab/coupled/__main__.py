@@ -6,7 +6,8 @@
 Bounds and their values are those of `lab.coupled.world.Bounds`; what is not named keeps its default. --models searches the bounds of the
 tests, and says which cells of the tables none of them follows. --faults breaks something for each claim, and names what catches it.
 
-Exit status 0: all claims hold, every fault is caught; 1: not so; 2: the command line.
+Exit status 0: all claims hold, every fault is caught; 1: not so; 2: the command line; 3: nothing was found, and not
+everything within the bounds was searched.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from lab.coupled.faults import ALONE, NEEDED, caught
 from lab.coupled.search import Report, Search
 from lab.coupled.words import Answer, Epoch, Frame, Name
 from lab.coupled.world import Bounds
-from lab.searching import numbers
+from lab.searching import INCOMPLETE, numbers
 
 
 def bounds_of(text: str) -> Bounds:
@@ -125,7 +126,7 @@ def main(argv: list[str]) -> int:
         return show_faults(as_json=given.json)
     report = Search(given.bounds).run()
     print(json.dumps(plain(report)) if given.json else said(report))
-    return 1 if report.found else 0
+    return 1 if report.found else 0 if report.complete else INCOMPLETE
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ unless the number of worlds is reached first, which is said. A counter-example i
 --recover N looks at every N-th world whether an honest network leads from there to a session again, or to an explicit end. --faults puts
 faults into the engines, one at a time, and names the claim that catches each. --mutants changes each cell of both tables.
 
-Exit status 0: all claims hold, every fault is caught, every mutant is caught or harmless; 1: not so; 2: the command line.
+Exit status 0: all claims hold, every fault is caught, every mutant is caught or harmless; 1: not so; 2: the command line; 3: nothing was
+found, and not everything within the bounds was searched.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from lab.explore.copying import watched
 from lab.explore.playbook import Writer
 from lab.explore.search import Report, Search
 from lab.explore.world import Bounds
-from lab.searching import numbers
+from lab.searching import INCOMPLETE, numbers
 
 
 def bounds_of(text: str) -> Bounds:
@@ -121,7 +122,7 @@ def main(argv: list[str]) -> int:
         return show_mutants(as_json=given.json)
     report, playbook = explored(given.bounds, given.recover)
     print(json.dumps(plain(report, playbook)) if given.json else said(report, playbook))
-    return 1 if report.found else 0
+    return 1 if report.found else 0 if report.complete else INCOMPLETE
 
 
 if __name__ == "__main__":

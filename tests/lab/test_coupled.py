@@ -152,7 +152,7 @@ def seen(answer: Answer) -> tuple[int, bool] | None:
 
 def test_a_bound_that_is_hit_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     """A search that was cut off would be called complete."""
-    assert command.main(["--bounds", "worlds=50"]) == 0
+    assert command.main(["--bounds", "worlds=50"]) == 3
     assert "NOT everything" in capsys.readouterr().out
     with pytest.raises(SystemExit) as wrong:
         command.main(["--bounds", "wishes=3"])

@@ -204,6 +204,12 @@ def test_the_command_says_what_it_saw(capsys: pytest.CaptureFixture[str]) -> Non
     assert wrong.value.code == 2
 
 
+def test_a_search_that_was_stopped_is_no_pass(capsys: pytest.CaptureFixture[str]) -> None:
+    """A script would take what was searched in part for what holds."""
+    assert command.main(["--bounds", "worlds=20"]) == 3
+    assert "NOT everything within the bounds" in capsys.readouterr().out
+
+
 def test_the_command_prints_a_playbook(capsys: pytest.CaptureFixture[str]) -> None:
     """A counter-example would be found and not shown."""
     with ExitStack() as stack:

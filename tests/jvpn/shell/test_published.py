@@ -197,6 +197,15 @@ def test_files_that_are_none_are_refused_by_name(text: bytes, said: str, tmp_pat
         judge(path)
 
 
+def test_a_case_without_a_field_fails_and_says_so(tmp_path: Path) -> None:
+    """A vector that was cut counts as passed, or as a fault of the program without a word on the file."""
+    cut = {"tcId": 7, "public": "00", "result": "valid"}
+    form = {"algorithm": "XDH", "schema": "xdh_comp_schema_v1.json"}
+    judgement, _ = judge(written(tmp_path, form | {"testGroups": [{"tests": [cut]}]}))
+    assert (judgement.passed, judgement.failed) == (0, 1)
+    assert judgement.failures == ["tcId 7: the case has no field 'private'"]
+
+
 def test_files_and_folders(tmp_path: Path) -> None:
     """Files in a folder are passed over in silence, or a missing path counts as nothing to do."""
     with pytest.raises(Misconfigured, match="no file here ends in"):
