@@ -48,12 +48,12 @@ class Place:
         return str(json.loads((self.folder / "gateway.key").read_text())["public"])
 
     def lists(self, *publics: str, node: str = NODE) -> None:
-        """Sign a keyset with these keys."""
+        """Sign a keyset with these keys, the one that is offered last."""
         self.version, now = self.version + 1, int(time.time())
-        times = {"not_before": now - DAY_S, "not_after": now + DAY_S}
         fields = {
             "role": "keyset", "version": self.version, "created": now, "expires": now + DAY_S,
-            "gateways": [{"node": node, "public": public, **times} for public in publics],
+            "gateways": [{"node": node, "public": public, "not_before": now - DAY_S + nth, "not_after": now + DAY_S}
+                         for nth, public in enumerate(publics)],
         }  # fmt: skip
         (self.folder / "keyset.json").write_text(json.dumps(fields))
         trust = self.folder / "trust"
