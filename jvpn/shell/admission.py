@@ -200,6 +200,19 @@ class Seen(NamedTuple):
     judged: Mapping[str, str]
     refusal: Reason | None
 
+    def told(self) -> str:
+        """Say which version of each document would be believed; and of one that would not be, why, and which version was seen before."""
+        return ", ".join(map(self._of, Role))
+
+    def _of(self, role: Role) -> str:
+        held, floor, reason = getattr(self.trust, role.value), self.trust.floors.get(role), self.judged.get(role.value)
+        version, notes = (held.version if held else "none"), list[str]()
+        if reason and reason != Reason.DOCUMENT_ACCEPTED.name:
+            notes.append(f"another: {reason}" if held else reason)
+        if floor and (held is None or held.version < floor.version):
+            notes.append(f"seen up to {floor.version}")
+        return f"{role.value} {version}" + (f" ({', '.join(notes)})" if notes else "")
+
 
 def look(config: GatewayConfig | ClientConfig, wall_s: int, now: Instant) -> Seen:
     """Return what a service that starts now with this configuration, which has `[trust]`, would find; nothing is kept or recorded.

@@ -12,9 +12,7 @@ from tests.jvpn.cli.calling import Jvpn, Process, gateway_files, until
 from tests.jvpn.cli.test_rotation import enrolled
 from tests.jvpn.cli.test_serving import free_port, state
 from tests.jvpn.cli.test_store_trouble import no_room
-from tests.jvpn.cli.test_trust_gateway import Place
-
-STRANGER = "A" * 43 + "="
+from tests.jvpn.cli.test_trust_gateway import STRANGER, Place
 
 
 def status(folder: Path) -> dict[str, Any]:

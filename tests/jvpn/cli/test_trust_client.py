@@ -112,7 +112,11 @@ def test_a_client_begins_under_vouched_keys_alone_and_ends_with_them(place: Plac
         said = jvpn("keys", "status", "--config", client, "--json")
         assert (said.status, said.json["nobody_new_because"]) == (1, "REVOCATIONS_STALE")
         doctor = checks(jvpn, "--config", client)["signed documents"]
-        assert (doctor["state"], doctor["found"]) == ("missing", "REVOCATIONS_STALE: keyset DOCUMENT_MISSING, revocations DOCUMENT_MISSING")
+        none = "none (DOCUMENT_MISSING)"
+        assert (doctor["state"], doctor["found"]) == ("missing", f"REVOCATIONS_STALE: root 1, keyset {none}, revocations {none}")
+        checked = jvpn("client", "--config", client, "--check")
+        assert (checked.status, checked.out) == (0, ""), "as the service, which starts and waits"
+        assert checked.err == f"jvpn: {client}: starts, and begins nothing: {doctor['found']}\n"
         renew(jvpn, place.trust)
         reload(process)
         until(lambda: status(home / "state")["trust"]["nobody_new_because"] == "KEY_OUTDATED", process)
@@ -121,6 +125,7 @@ def test_a_client_begins_under_vouched_keys_alone_and_ends_with_them(place: Plac
         until(lambda: state(home / "state") == "ATTACHED", process)
         assert status(home / "state")["trust"] == trust("ACTIVE", None)
         assert jvpn("keys", "status", "--config", client).status == 0
+        assert jvpn("client", "--config", client, "--check").out.startswith(f"{client}: good\n")
         assert checks(jvpn, "--config", client)["signed documents"]["found"] == "root 1, keyset 1, revocations 1"
         renew(jvpn, place.trust, place.key(), "--kind", "gateway")
         reload(process)
