@@ -79,10 +79,14 @@ def _lines(path: Path) -> Iterator[tuple[str, int, bytes]]:
 
 
 def one_line(event: Mapping[str, Any]) -> str:
-    """Return the event as a person reads it: when, how bad, what, why, who, from where to where."""
+    """Return the event as a person reads it: when, how bad, what, why, who or which key or document, from where to where."""
     parts = [event["time"], SEVERITY_NAMES[event["severity"]], event["event_type"], event["reason_code"]]
     if session := event.get("session"):
         parts.append(f"session {session.get('pseudonym') or session['correlation_id']}")
+    if key := event.get("key"):
+        parts.append(f"key {key['kind']} {key['pseudonym']}")
+    if document := event.get("document"):  # of one that was refused nobody knows the version
+        parts.append(f"document {document['role']}" + (f" {document['version']}" if document["version"] else ""))
     parts += [_arrow(event[name]) for name in ("state", "transport") if name in event]
     if binding := event.get("binding"):
         parts.append(f"binding {binding['version']} attempt {binding['attempt']}")

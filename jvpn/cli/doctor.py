@@ -15,11 +15,9 @@ import core
 import jvpn
 from audit.vocabulary import SCHEMAS
 from core import limits
-from core.reasons import Reason
 from jvpn.cli.output import Exit, Json, answer, table
-from jvpn.keys.envelope import Role
 from jvpn.shell import allowlist, keyfile, keytext, selftest
-from jvpn.shell.admission import look
+from jvpn.shell.admission import look, unloaded
 from jvpn.shell.clock import boottime, wall
 from jvpn.shell.config import ClientConfig, GatewayConfig, is_client, load_client, load_gateway
 from jvpn.shell.control import NAME, ask
@@ -165,7 +163,7 @@ def _configured(path: Path) -> Iterator[Check]:
         devices = config.devices
         yield _tried("allow list", lambda: f"devices: {len(allowlist.load(devices))}")
     if config.trust:
-        yield _documents(path, config)
+        yield from _documents(path, config)
     for name, directory in (("state directory", config.state), ("audit log", config.audit.dir)):
         above = next(each for each in (directory, *directory.parents) if os.path.lexists(each))
         good = above.is_dir() and os.access(above, os.W_OK | os.X_OK)
@@ -173,17 +171,25 @@ def _configured(path: Path) -> Iterator[Check]:
     yield _tried("service", lambda: f"{ask(config.state / NAME, {'order': 'status'}).get('role', 'something')} answers", NOTE)
 
 
-def _documents(path: Path, config: GatewayConfig | ClientConfig) -> Check:
+def _documents(path: Path, config: GatewayConfig | ClientConfig) -> Iterator[Check]:
     """Look at the signed documents as the service would at its next reading."""
     now = wall() // limits.SECOND
     try:
-        trust, judged, refusal = look(config, now, boottime())
+        seen = look(config, now, boottime())
     except Unavailable as error:
-        return Check("signed documents", MISSING, "not usable", str(error))
-    if refusal:
-        told = ", ".join(f"{role} {reason}" for role, reason in judged.items() if reason != Reason.DOCUMENT_ACCEPTED.name)
-        return Check("signed documents", MISSING, f"{refusal.name}: {told}", f"nobody new comes in: see jvpn keys status --config {path}")
-    return Check("signed documents", OK, ", ".join(f"{role.value} {trust.floors[role].version}" for role in Role if role in trust.floors))
+        yield Check("signed documents", MISSING, "not usable", str(error))
+        return
+    if seen.refusal:
+        advice = f"nobody new comes in: see jvpn keys status --config {path}"
+        yield Check("signed documents", MISSING, f"{seen.refusal.name}: {seen.told()}", advice)
+    else:
+        yield Check("signed documents", OK, seen.told())
+    if isinstance(config, GatewayConfig):
+        own = keyfile.publics_of(config.key, keytext.GATEWAY, vault_of(config.key_passphrase))
+        missing = unloaded(seen.trust, config.node, own, now)
+        found = f"{key_text(missing)}: offered, not loaded" if missing else "none is missing"
+        advice = "clients that ask under it get silence: put it into the key file, and reload" if missing else ""
+        yield Check("offered key", MISSING if missing else OK, found, advice)
 
 
 def _found(config: ClientConfig) -> str:

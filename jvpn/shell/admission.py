@@ -35,6 +35,8 @@ class Keys:
         self._keys: dict[bytes, Key] = {}
         self._times: Mapping[bytes, Times] = NO_TIMES
         self._begun = False
+        self.unloaded: bytes | None = None
+        """The key that the keyset offers for this gateway, and that it does not have."""
 
     def admission(
         self, own: Sequence[bytes], devices: Iterable[bytes], wall_s: int, now: Instant, sure_s: int | None = None,
@@ -50,6 +52,7 @@ class Keys:
         if self._documents:
             wall_s = self._documents.refresh(wall_s, now)
         trust, listed = self._trust(), set(devices)
+        self.unloaded = unloaded(trust, self._node, own, wall_s)
         for public in self._keys.keys() - listed - set(own):
             self._keys.pop(public).judge(Validity(listed=False), wall_s, now)
         for public in listed:
@@ -70,10 +73,18 @@ class Keys:
         shut = {public: Reason.KEY_OUTDATED for public in listed & times.keys() - ended.keys() if not times[public].hold(wall_s)}
         return Admission(refusal or without, MappingProxyType(ended), MappingProxyType(shut))
 
-    def states(self) -> dict[str, int]:
-        """Return how many keys are in which state."""
-        names = [key.state.name for key in self._keys.values()]
+    def own(self) -> dict[bytes, str]:
+        """Return the states of the gateway's own keys by their public parts."""
+        return {key.public: key.state.name for key in self._keys.values() if key.kind is Kind.GATEWAY}
+
+    def devices(self) -> dict[str, int]:
+        """Return how many keys of devices are in which state."""
+        names = [key.state.name for key in self._keys.values() if key.kind is Kind.DEVICE]
         return {name: names.count(name) for name in sorted(set(names))}
+
+    def unkept(self) -> str | None:
+        """Return why the floors of the documents could not be written, or None."""
+        return self._documents.unkept if self._documents else None
 
     def _trust(self) -> Trust:
         return self._documents.trust if self._documents else Trust(b"")
@@ -157,6 +168,10 @@ class Peer:
         begins, jumps = self._refusal is None, public in self._vouched
         return frozenset(kind for kind, may in ((Type.INIT, begins), (Type.REATTACH, jumps)) if not may)
 
+    def unkept(self) -> str | None:
+        """Return why the floors of the documents could not be written, or None."""
+        return self._documents.unkept
+
     def state(self, public: bytes) -> str:
         """Return the name of the state of a key that was given or offered."""
         return self._keys[public].state.name
@@ -185,6 +200,19 @@ class Seen(NamedTuple):
     judged: Mapping[str, str]
     refusal: Reason | None
 
+    def told(self) -> str:
+        """Say which version of each document would be believed; and of one that would not be, why, and which version was seen before."""
+        return ", ".join(map(self._of, Role))
+
+    def _of(self, role: Role) -> str:
+        held, floor, reason = getattr(self.trust, role.value), self.trust.floors.get(role), self.judged.get(role.value)
+        version, notes = (held.version if held else "none"), list[str]()
+        if reason and reason != Reason.DOCUMENT_ACCEPTED.name:
+            notes.append(f"another: {reason}" if held else reason)
+        if floor and (held is None or held.version < floor.version):
+            notes.append(f"seen up to {floor.version}")
+        return f"{role.value} {version}" + (f" ({', '.join(notes)})" if notes else "")
+
 
 def look(config: GatewayConfig | ClientConfig, wall_s: int, now: Instant) -> Seen:
     """Return what a service that starts now with this configuration, which has `[trust]`, would find; nothing is kept or recorded.
@@ -203,6 +231,12 @@ def look(config: GatewayConfig | ClientConfig, wall_s: int, now: Instant) -> See
         own = keyfile.publics_of(config.key, GATEWAY, vault_of(config.key_passphrase))
         order = Keys(documents, config.node, lambda: 0, facts.append).admission(own, (), wall_s, now)
     return Seen(documents.trust, told, order.refusal)
+
+
+def unloaded(trust: Trust, node: bytes, own: Sequence[bytes], wall_s: int) -> bytes | None:
+    """Return the key that the keyset offers for a gateway [K-33] and that is none of its `own`: who asks under it gets silence. Or None."""
+    offered = trust.offered(b"", node, wall_s)
+    return offered.public if offered and offered.public not in own else None
 
 
 def _reason(key: Key, trust: Trust, wall_s: int) -> Reason:

@@ -178,7 +178,11 @@ class ClientProcess(Parts):
         counters = {each.name.lower(): {name: getattr(transport.counters, name) for name in transport.counters.__slots__}
                     for each, transport in zip(self._carriers, self._transports, strict=True)}  # fmt: skip
         refusal = self._refusal.name if self._refusal else None
-        trust = {"nobody_new_because": refusal, "gateway_key": self._peer.state(engine.gateway())} if self._peer else None
+        trust = {
+            "nobody_new_because": refusal,
+            "gateway_key": self._peer.state(engine.gateway()),
+            "floors_not_kept": self._peer.unkept(),
+        } if self._peer else None  # fmt: skip
         return {
             "role": "client",
             "state": State(engine.state).name,

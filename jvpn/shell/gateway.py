@@ -23,6 +23,7 @@ from jvpn.shell.control import Control
 from jvpn.shell.driver import Driver
 from jvpn.shell.entropy import entropy
 from jvpn.shell.errors import Unavailable
+from jvpn.shell.forms import key_text
 from jvpn.shell.pump import Pump
 from jvpn.shell.service import Parts
 from jvpn.shell.stores.sqlite import SqliteStore
@@ -75,6 +76,8 @@ class GatewayProcess(Parts):
             self.control = self._keep(Control(config.state, self.driver.poll, self._answer))
         self._keys = self._trusted(config)
         self._judge_at = boottime()
+        self._unloaded: bytes | None = None
+        self._reloaded: dict[str, str | None] | None = None
         self._streams = {id(transport): transport for transport in transports if transport.carrier == Carrier.TCP}
         self.driver.on_burst, self.driver.on_route = self._prove, self._bound
         self.driver.on_signal = lambda _number: self._reload()
@@ -111,6 +114,10 @@ class GatewayProcess(Parts):
         order = self._keys.admission(own, self._devices, wall_s, now, sure_s, self._times)
         if order.refusal is not self.engine.desk.admission.refusal:
             log.warning("admission_changed", nobody_new_because=order.refusal.name if order.refusal else None)
+        if (offered := self._keys.unloaded) and offered != self._unloaded:
+            to_do = "clients that ask under it get silence: put it into the key file, and reload"
+            log.warning("offered_key_not_loaded", public=key_text(offered), to_do=to_do)
+        self._unloaded = offered
         self.driver.execute(self.engine.command(order, now))
 
     def _prove(self, path: Path) -> None:
@@ -132,12 +139,15 @@ class GatewayProcess(Parts):
             listed, keys = allowlist.entries(self._config.devices), keyfile.load_gateway(self._config.key, self._past(), self._vault)
         except Unavailable as error:
             log.error("not_reloaded", error=str(error))  # noqa: TRY400 - the message says all; the trace would be ours
+            self._reloaded = {"at": _utc(wall() // limits.SECOND), "outcome": "failed", "error": str(error)}
             return {"error": str(error)}
         devices = allowlist.devices_of(listed)
         self._devices, self._times = devices, allowlist.times_of(listed)
         for order in (AllowList(devices), Keyring(keys.statics, keys.locator_keys)):
             self.driver.execute(self.engine.command(order, boottime()))
+        self._unloaded = None  # told again to whoever reloads, and so looks
         self._judge_keys(boottime())
+        self._reloaded = {"at": _utc(wall() // limits.SECOND), "outcome": "done", "error": None}
         log.info("reloaded", devices=len(devices), static_keys=len(keys.statics))
         return {"devices": len(devices), "static_keys": len(keys.statics)}
 
@@ -191,6 +201,8 @@ class GatewayProcess(Parts):
             path = session.active.path if session.active else None
             sessions.append({
                 "correlation_id": session.correlation.hex(),
+                "born": _utc(session.born),
+                "gateway_key": key_text(session.static.public),
                 "state": State(session.state).name,
                 "state_version": session.version,
                 "binding_version": session.binding_version,
@@ -204,15 +216,34 @@ class GatewayProcess(Parts):
             })  # fmt: skip
         counters = {Carrier(each.carrier).name.lower(): {name: getattr(each.counters, name) for name in each.counters.__slots__}
                     for each in self.driver.transports}  # fmt: skip
-        admission, keys = self.engine.desk.admission, self._keys.states()
-        trust = {"nobody_new_because": admission.refusal.name if admission.refusal else None, "keys": keys} if self._config.trust else None
-        return {"role": "gateway", "sessions": sessions, "trust": trust, "keys": keys, "inner": self.driver.counters,
-                "transports": counters, "store": self._store_status(), "audit": self.link.status()}  # fmt: skip
+        return {
+            "role": "gateway",
+            "sessions": sessions,
+            "trust": self._trust_status(),
+            "keys": self._key_status(),
+            "reload": self._reloaded,
+            "inner": self.driver.counters,
+            "transports": counters,
+            "store": self._store_status(),
+            "audit": self.link.status(),
+        }
+
+    def _trust_status(self) -> dict[str, str | None] | None:
+        """Return what the signed documents keep from happening; None where the configuration has no `[trust]`."""
+        refusal = self.engine.desk.admission.refusal
+        told = {"nobody_new_because": refusal.name if refusal else None, "floors_not_kept": self._keys.unkept()}
+        return told if self._config.trust else None
+
+    def _key_status(self) -> dict[str, object]:
+        """Return the state of each key of the gateway, how many of devices are in which state, and the offered key that is not here."""
+        own = {key_text(public): state for public, state in self._keys.own().items()}
+        missing = key_text(self._keys.unloaded) if self._keys.unloaded else None
+        return {"gateway": own, "devices": self._keys.devices(), "offered_not_loaded": missing}
 
     def _store_status(self) -> dict[str, object]:
         """Return whether what is decided is kept, and how much evidence of it is not in the log yet."""
         health = self.store.health()
-        since = None if health.failing_since is None else datetime.fromtimestamp(health.failing_since // limits.SECOND, UTC).isoformat()
+        since = None if health.failing_since is None else _utc(health.failing_since // limits.SECOND)
         return {
             "state": "well" if since is None else "failing",
             "failing_since": since,
@@ -235,6 +266,11 @@ def policy(config: GatewayConfig) -> Policy:
         health_ns=config.policy.health_ms * limits.MILLISECOND,
         device_to_device=config.policy.device_to_device,
     )
+
+
+def _utc(wall_s: int) -> str:
+    """Return seconds since 1970 as people write a time, in UTC."""
+    return datetime.fromtimestamp(wall_s, UTC).isoformat()
 
 
 def _more_descriptors() -> None:

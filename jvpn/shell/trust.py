@@ -49,6 +49,8 @@ class Documents:
         self._dir, self._kept, self._serial, self._record = config.dir, state / NAME, serial, record
         self._told: dict[Role, tuple[Reason, int]] = {}
         self._stale = False
+        self.unkept: str | None = None
+        """Why the floors could not be written at the last reading; what they belong to is not used."""
         self._signed_s = -NUMBER_MAX
         """When boot time was zero by the newest time that was signed: what this machine's clock says is never earlier."""
         self.trust = Trust(config.root, floors(self._kept, config.root))
@@ -60,6 +62,7 @@ class Documents:
         keeps no document fresh, and brings no key back [K-46].
         """
         wall_s = max(wall_s, self._signed_s + now // SECOND)
+        before, self.unkept = self.unkept, None
         for number in self._roots():
             if self.trust.root is None or number >= self.trust.root.version:
                 self._offer(Role.ROOT, f"root.{number}.signed", wall_s, now)
@@ -67,6 +70,7 @@ class Documents:
             self._tell(Role.ROOT, Reason.DOCUMENT_MISSING, 0, now)
         for role in (Role.KEYSET, Role.REVOCATIONS):
             self._offer(role, f"{role.value}.signed", wall_s, now)
+        self._tell_floors(before)
         signed = [each.created for each in (self.trust.root, self.trust.keyset, self.trust.revocations) if each]
         self._signed_s = max(self._signed_s, *(created - now // SECOND for created in signed), -NUMBER_MAX)
         return max(wall_s, self._signed_s + now // SECOND)
@@ -98,10 +102,17 @@ class Documents:
         except PeerFault as fault:
             self._tell(role, fault.reason, 0, now)
         except Unavailable as error:  # what cannot be kept is not used
-            log.error("floors_not_kept", error=str(error))  # noqa: TRY400 - the message says all; the trace would be ours
+            self.unkept = str(error)
         else:
             self.trust = trust
             self._tell(role, Reason.DOCUMENT_ACCEPTED, trust.floors[role].version, now)
+
+    def _tell_floors(self, before: str | None) -> None:
+        """Tell the operator, once, that what was seen cannot be kept, and then that it is."""
+        if self.unkept and self.unkept != before:
+            log.error("floors_not_kept", error=self.unkept)
+        elif before and not self.unkept:
+            log.info("floors_kept")
 
     def _tell(self, role: Role, reason: Reason, version: int, now: Instant) -> None:
         if self._told.get(role) != (reason, version):

@@ -84,6 +84,18 @@ def test_an_event_is_one_line_for_a_person(log: Path) -> None:
         assert part in one_line(refused)
 
 
+def test_an_event_of_a_key_or_document_says_which() -> None:
+    """Who investigates a refused list, or a revoked key, would see that there was one, and not which."""
+    key, document = (BORN_EVENT | {"event_type": name, "reason_code": reason} for name, reason in (
+        ("KEY_CHANGED", "KEY_REVOKED"), ("DOCUMENT_JUDGED", "DOCUMENT_ACCEPTED"),
+    ))  # fmt: skip
+    assert "key DEVICE 0123456789abcdef" in one_line(key | {"key": {"kind": "DEVICE", "pseudonym": "0123456789abcdef"}})
+    assert "document keyset 3" in one_line(document | {"document": {"role": "keyset", "version": 3}})
+    refused = one_line(document | {"document": {"role": "root", "version": 0}})
+    assert "document root" in refused
+    assert "root 0" not in refused, "nobody knows the version of what was refused"
+
+
 def test_a_log_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     """A mistyped path would look like an empty log."""
     with pytest.raises(FileNotFoundError):

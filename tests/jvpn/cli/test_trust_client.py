@@ -30,6 +30,16 @@ def status(folder: Path) -> dict[str, Any]:
         return {}
 
 
+def trust(key: str, refusal: str | None) -> dict[str, str | None]:
+    """Return what the status of a client says of its documents, which it can keep."""
+    return {"gateway_key": key, "nobody_new_because": refusal, "floors_not_kept": None}
+
+
+def own(folder: Path) -> dict[str, str]:
+    """Return the states of the gateway's own keys."""
+    return dict(status(folder / "g")["keys"]["gateway"])
+
+
 class Place:
     """A gateway, the keys of a ceremony, and the directory of documents that everybody reads."""
 
@@ -98,25 +108,30 @@ def test_a_client_begins_under_vouched_keys_alone_and_ends_with_them(place: Plac
     with Process("gateway", "--config", place.config) as gateway, Process("client", "--config", client) as process:
         until(lambda: status(home / "state"), process)
         told = status(home / "state")
-        assert (told["state"], told["trust"]) == ("IDLE", {"gateway_key": "PRE_ACTIVE", "nobody_new_because": "REVOCATIONS_STALE"})
+        assert (told["state"], told["trust"]) == ("IDLE", trust("PRE_ACTIVE", "REVOCATIONS_STALE"))
         said = jvpn("keys", "status", "--config", client, "--json")
         assert (said.status, said.json["nobody_new_because"]) == (1, "REVOCATIONS_STALE")
         doctor = checks(jvpn, "--config", client)["signed documents"]
-        assert (doctor["state"], doctor["found"]) == ("missing", "REVOCATIONS_STALE: keyset DOCUMENT_MISSING, revocations DOCUMENT_MISSING")
+        none = "none (DOCUMENT_MISSING)"
+        assert (doctor["state"], doctor["found"]) == ("missing", f"REVOCATIONS_STALE: root 1, keyset {none}, revocations {none}")
+        checked = jvpn("client", "--config", client, "--check")
+        assert (checked.status, checked.out) == (0, ""), "as the service, which starts and waits"
+        assert checked.err == f"jvpn: {client}: starts, and begins nothing: {doctor['found']}\n"
         renew(jvpn, place.trust)
         reload(process)
         until(lambda: status(home / "state")["trust"]["nobody_new_because"] == "KEY_OUTDATED", process)
         place.keyset(**{place.key(): (-60, 3_600)})
         reload(process)
         until(lambda: state(home / "state") == "ATTACHED", process)
-        assert status(home / "state")["trust"] == {"gateway_key": "ACTIVE", "nobody_new_because": None}
+        assert status(home / "state")["trust"] == trust("ACTIVE", None)
         assert jvpn("keys", "status", "--config", client).status == 0
+        assert jvpn("client", "--config", client, "--check").out.startswith(f"{client}: good\n")
         assert checks(jvpn, "--config", client)["signed documents"]["found"] == "root 1, keyset 1, revocations 1"
         renew(jvpn, place.trust, place.key(), "--kind", "gateway")
         reload(process)
         until(lambda: state(home / "state") == "CLOSED", process)
         until(lambda: not sessions(folder), gateway)
-        assert status(home / "state")["trust"] == {"gateway_key": "COMPROMISED", "nobody_new_because": "KEY_REVOKED"}
+        assert status(home / "state")["trust"] == trust("COMPROMISED", "KEY_REVOKED")
         assert [each.end(signal.SIGTERM).status for each in (process, gateway)] == [0, 0]
     recorded = events(home / "state" / "audit")
     assert recorded.count(("CLIENT_ENDED", "KEY_REVOKED")) == 1
@@ -173,10 +188,10 @@ def test_a_planned_rotation_by_the_keyset_loses_no_session(place: Place) -> None
         (before,) = sessions(folder)
         old_key, new_key = rotated(place)
         reload(gateway)
-        until(lambda: status(folder / "g")["keys"].get("PRE_ACTIVE") == 1, gateway)
+        until(lambda: own(folder) == {old_key: "ACTIVE", new_key: "PRE_ACTIVE"}, gateway)
         place.keyset(**{old_key: (-60, 7_200), new_key: (-30, 7_200)})
         reload(gateway, one)
-        until(lambda: status(folder / "g")["keys"].get("RETIRING") == 1, gateway)
+        until(lambda: own(folder) == {old_key: "RETIRING", new_key: "ACTIVE"}, gateway)
         until(lambda: key_of("first") == "RETIRING", one)
         with Process("client", "--config", clients["second"]) as two:
             until(lambda: state(folder / "second" / "state") == "ATTACHED", two)
@@ -189,7 +204,7 @@ def test_a_planned_rotation_by_the_keyset_loses_no_session(place: Place) -> None
             assert jvpn("keygen", "rotate", "--file", folder / "gateway.key", "--drop").status == 0
             place.keyset(**{new_key: (-30, 7_200)})
             reload(gateway, one, two)
-            until(lambda: status(folder / "g")["keys"].get("RETIRING", 0) == 0, gateway)
+            until(lambda: own(folder) == {new_key: "ACTIVE"}, gateway)
             until(lambda: ("KEY_CHANGED", "KEY_WITHDRAWN") in events(folder / "first" / "state" / "audit"), one)
             assert {each["correlation_id"] for each in sessions(folder)} == kept
             assert [state(folder / name / "state") for name in clients] == ["ATTACHED", "ATTACHED"]
@@ -229,7 +244,7 @@ def test_a_client_comes_back_under_the_successor(place: Place) -> None:
         assert checks(jvpn, "--config", client)["signed documents"]["state"] == "missing"
         with Process("client", "--config", client) as process:
             until(lambda: status(home / "state"), process)
-            assert status(home / "state")["trust"] == {"gateway_key": "PRE_ACTIVE", "nobody_new_because": "KEY_OUTDATED"}
+            assert status(home / "state")["trust"] == trust("PRE_ACTIVE", "KEY_OUTDATED")
             assert process.end(signal.SIGTERM).status == 0
         assert gateway.end(signal.SIGTERM).status == 0
     recorded = events(home / "state" / "audit")
@@ -253,7 +268,7 @@ def test_a_device_whose_time_is_over_goes(jvpn: Jvpn, tmp_path: Path) -> None:
         listed.write_text(json.dumps(fields))
         reload(gateway)
         until(lambda: not sessions(tmp_path), gateway)
-        assert status(tmp_path / "g")["keys"] == {"ACTIVE": 1, "DEACTIVATED": 1}
+        assert status(tmp_path / "g")["keys"]["devices"] == {"DEACTIVATED": 1}
         assert [each.end(signal.SIGTERM).status for each in (process, gateway)] == [0, 0]
     recorded = events(tmp_path / "g" / "audit")
     assert recorded.count(("SESSION_ENDED", "KEY_OUTDATED")) == 1

@@ -7,8 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import given
+from jvpn.shell.clock import boottime
+from jvpn.shell.config import load_gateway
+from jvpn.shell.trust import Documents
 from tests.jvpn.cli.calling import Jvpn
 
+STRANGER = "A" * 43 + "="
 NODE, DAY_S = "0011223344556677", 86_400
 CONFIG = """node = "{node}"
 key = "gateway.key"
@@ -48,12 +53,12 @@ class Place:
         return str(json.loads((self.folder / "gateway.key").read_text())["public"])
 
     def lists(self, *publics: str, node: str = NODE) -> None:
-        """Sign a keyset with these keys."""
+        """Sign a keyset with these keys, the one that is offered last."""
         self.version, now = self.version + 1, int(time.time())
-        times = {"not_before": now - DAY_S, "not_after": now + DAY_S}
         fields = {
             "role": "keyset", "version": self.version, "created": now, "expires": now + DAY_S,
-            "gateways": [{"node": node, "public": public, **times} for public in publics],
+            "gateways": [{"node": node, "public": public, "not_before": now - DAY_S + nth, "not_after": now + DAY_S}
+                         for nth, public in enumerate(publics)],
         }  # fmt: skip
         (self.folder / "keyset.json").write_text(json.dumps(fields))
         trust = self.folder / "trust"
@@ -75,9 +80,7 @@ def dropped(place: Place) -> None:
     place.does("keygen", "rotate", "--file", place.folder / "gateway.key", "--drop")
 
 
-@pytest.mark.parametrize(
-    "mistake", [dropped, lambda place: place.lists(place.own(), node="ff" * 8), lambda place: place.lists("A" * 43 + "=")]
-)
+@pytest.mark.parametrize("mistake", [dropped, lambda place: place.lists(place.own(), node="ff" * 8), lambda place: place.lists(STRANGER)])
 def test_a_gateway_that_would_let_nobody_in_is_called_so(jvpn: Jvpn, tmp_path: Path, mistake: Callable[[Place], None]) -> None:
     """[K-33] A tired operator drops the key that is listed, or lists another: each command says that all is well, and nobody gets in."""
     place = Place(jvpn, tmp_path)
@@ -97,3 +100,74 @@ def test_a_rotation_that_is_under_way_is_called_sound(jvpn: Jvpn, tmp_path: Path
     assert place.says() == (0, None, "ok")
     place.does("keygen", "rotate", "--file", tmp_path / "gateway.key", "--drop")
     assert place.says() == (0, None, "ok")
+
+
+def documents(place: Place) -> str:
+    """Return what doctor finds of the documents."""
+    found = place.jvpn("doctor", "--config", place.config, "--json").json["checks"]
+    return str(next(each["found"] for each in found if each["name"] == "signed documents"))
+
+
+def seen(place: Place) -> None:
+    """Let a gateway have seen what is there."""
+    config = load_gateway(place.config)
+    config.state.mkdir(exist_ok=True)
+    Documents(given(config.trust, "it is in the file"), config.state, lambda: 0, lambda _: None).refresh(int(time.time()), boottime())
+
+
+def test_a_floor_is_not_called_a_belief(jvpn: Jvpn, tmp_path: Path) -> None:
+    """[K-29] What was seen once reads as what is believed now, so nobody looks for the keyset that is gone."""
+    place = Place(jvpn, tmp_path)
+    place.lists(place.own())
+    place.lists(place.own())
+    seen(place)
+    assert documents(place) == "root 1, keyset 2, revocations 1"
+    (tmp_path / "trust" / "root.2.signed").write_text("no root")
+    assert documents(place) == "root 1 (another: DOCUMENT_MALFORMED), keyset 2, revocations 1"
+    (tmp_path / "trust" / "root.2.signed").unlink()
+    (tmp_path / "trust" / "keyset.signed").unlink()
+    assert documents(place) == "KEY_OUTDATED: root 1, keyset none (DOCUMENT_MISSING, seen up to 2), revocations 1"
+    place.version = 0
+    place.lists(place.own())
+    assert documents(place) == "KEY_OUTDATED: root 1, keyset none (DOCUMENT_ROLLED_BACK, seen up to 2), revocations 1"
+
+
+def test_a_check_judges_the_documents(jvpn: Jvpn, tmp_path: Path) -> None:
+    """[K-30] A gateway that is called good lets nobody in after its restart; or one that ends at the start is called good."""
+    place = Place(jvpn, tmp_path)
+
+    def checked() -> tuple[int, str, str]:
+        said = jvpn("gateway", "--config", place.config, "--check")
+        return said.status, said.out, said.err
+
+    told = f"{place.config}: good\nsigned documents: root 1, keyset none (DOCUMENT_MISSING), revocations 1\n"
+    assert checked() == (0, told, "")
+    seen(place)
+    (tmp_path / "trust" / "revocations.signed").unlink()
+    status, out, err = checked()
+    assert (status, out) == (0, ""), "the service starts, and waits for a list"
+    assert err == (
+        f"jvpn: {place.config}: starts, and nobody new comes in: REVOCATIONS_STALE: "
+        "root 1, keyset none (DOCUMENT_MISSING), revocations none (DOCUMENT_MISSING, seen up to 1)\n"
+    )
+    (tmp_path / "state" / "trust.json").write_text("{")
+    status, out, err = checked()
+    assert (status, out) == (2, "")
+    assert "trust.json: damaged" in err
+
+
+def test_an_offered_key_that_is_not_in_the_key_file_is_told(jvpn: Jvpn, tmp_path: Path) -> None:
+    """[K-33] The keyset is brought before the key, every command says that all is well, and clients get silence."""
+    place = Place(jvpn, tmp_path)
+
+    def offered() -> tuple[str, str]:
+        found = jvpn("doctor", "--config", place.config, "--json").json["checks"]
+        return next((each["state"], each["found"]) for each in found if each["name"] == "offered key")
+
+    place.lists(place.own())
+    assert offered() == ("ok", "none is missing")
+    place.lists(place.own(), STRANGER)
+    assert offered() == ("missing", f"{STRANGER}: offered, not loaded")
+    said = jvpn("gateway", "--config", place.config, "--check")
+    assert (said.status, said.out) == (0, "")
+    assert said.err == f"jvpn: {place.config}: the keyset offers a key that is not in the key file, {STRANGER}: clients get silence\n"

@@ -5,11 +5,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from core import limits
 from core.values import Admission, Instant
 from jvpn.shell import gateway, keyfile
 from jvpn.shell.checked import Misconfigured
+from jvpn.shell.forms import key_text
 from jvpn.shell.gateway import GatewayProcess
 
 
@@ -63,8 +65,8 @@ def test_keys_are_judged_each_interval() -> None:
     desk = SimpleNamespace(admission=Admission(), statics=[SimpleNamespace(public=bytes(32))])
     process = cast("Any", SimpleNamespace(
         _past=lambda: 0, _hourly=lambda _hour: None, _compare_clocks=lambda _at: None, _still_stored=lambda: None,
-        _judge_at=0, _devices={}, _times={}, _floor_s=10**12,
-        _keys=SimpleNamespace(admission=admission),
+        _judge_at=0, _devices={}, _times={}, _floor_s=10**12, _unloaded=None,
+        _keys=SimpleNamespace(admission=admission, unloaded=None),
         engine=SimpleNamespace(desk=desk, command=lambda order, _now: [order]), driver=SimpleNamespace(execute=done.extend),
     ))  # fmt: skip
     process._judge_keys = lambda now: GatewayProcess._judge_keys(process, now)
@@ -74,3 +76,19 @@ def test_keys_are_judged_each_interval() -> None:
     assert done == [Admission()] * 4
     assert set(clocks) == {(10**12, 10**12)}, "no clock is behind the hour in the key file [K-42]"
     assert limits.KEY_CHECK_NS == 30 * limits.SECOND
+
+
+def test_an_offered_key_that_is_not_loaded_is_told_once_a_change() -> None:
+    """A warning each half minute hides the others; or the second key that the gateway lacks is not told, after the first one was."""
+    keys = SimpleNamespace(admission=lambda *_: Admission(), unloaded=None)
+    desk = SimpleNamespace(admission=Admission(), statics=[])
+    process = cast("Any", SimpleNamespace(
+        _past=lambda: 0, _devices={}, _times={}, _floor_s=0, _unloaded=None, _keys=keys,
+        engine=SimpleNamespace(desk=desk, command=lambda *_: ()), driver=SimpleNamespace(execute=lambda _: None),
+    ))  # fmt: skip
+    one, other = bytes(32), bytes([1] * 32)
+    with capture_logs() as lines:
+        for keys.unloaded in (None, one, one, one, other, other, None, None, one):
+            GatewayProcess._judge_keys(process, Instant(0))
+    assert [each["public"] for each in lines] == [key_text(one), key_text(other), key_text(one)]
+    assert {(each["event"], each["log_level"]) for each in lines} == {("offered_key_not_loaded", "warning")}

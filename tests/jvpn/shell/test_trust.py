@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.reasons import Event, Reason
 from core.values import Fact, Instant
@@ -114,10 +115,15 @@ def test_floors_that_cannot_be_kept_are_not_used(place: Place, monkeypatch: pyte
 
     monkeypatch.setattr(trust, "replace", full)
     place.put("revocations", making.revoking(making.revocations(2)))
-    assert place.refresh() == []
-    assert place.documents.trust.floors[Role.REVOCATIONS].version == 1
-    monkeypatch.undo()
-    assert place.refresh() == [(3, Reason.DOCUMENT_ACCEPTED)]
+    with capture_logs() as lines:
+        assert [place.refresh(), place.refresh()] == [[], []]
+        assert place.documents.trust.floors[Role.REVOCATIONS].version == 1
+        assert place.keys.unkept() == "no room"
+        monkeypatch.undo()
+        assert place.refresh() == [(3, Reason.DOCUMENT_ACCEPTED)]
+        assert place.refresh() == []
+        assert place.keys.unkept() is None
+    assert [each["event"] for each in lines] == ["floors_not_kept", "floors_kept"], "once a change, and not each half minute"
 
 
 @pytest.mark.parametrize(
@@ -180,7 +186,7 @@ def test_a_revoked_device_ends_and_is_recorded(place: Place) -> None:
     count = len(place.told)
     place.keys.admission([OWN], [LOST, FOUND], NOW, NOW_)
     assert len(place.told) == count
-    assert place.keys.states() == {"ACTIVE": 2, "COMPROMISED": 1}
+    assert (place.keys.own(), place.keys.devices()) == ({OWN: "ACTIVE"}, {"ACTIVE": 1, "COMPROMISED": 1})
 
 
 def test_devices_that_come_and_go_are_recorded(place: Place) -> None:
@@ -246,15 +252,37 @@ def test_a_gateway_s_next_key_waits_for_the_keyset(place: Place) -> None:
     following = making.static("following")
     order = place.whole().keys.admission([following, OWN], [], NOW, NOW_)
     assert (order.refusal, dict(order.ended)) == (None, {following: Reason.KEY_OUTDATED})
-    assert place.keys.states() == {"ACTIVE": 1, "PRE_ACTIVE": 1}
+    assert place.keys.own() == {following: "PRE_ACTIVE", OWN: "ACTIVE"}
     entry = {"node": NODE.hex(), "public": making.text(following), "not_before": NOW, "not_after": NOW + DAY}
     place.put("keyset", making.set_of(making.changed(making.keyset(2), lambda fields: fields["gateways"].append(entry))))
     order = place.keys.admission([following, OWN], [], NOW, NOW_)
     assert (order.refusal, dict(order.ended)) == (None, {})
-    assert place.keys.states() == {"ACTIVE": 1, "RETIRING": 1}
+    assert place.keys.own() == {following: "ACTIVE", OWN: "RETIRING"}
     place.put("keyset", making.set_of(making.keyset(3)))
     assert dict(place.keys.admission([following, OWN], [], NOW, NOW_).ended) == {following: Reason.KEY_OUTDATED}
     assert (following, Reason.KEY_WITHDRAWN) in place.changes()
+
+
+@pytest.mark.parametrize(
+    ("change", "missing"),
+    [
+        ({}, True),
+        ({"node": "ff" * 8}, False),
+        ({"not_before": NOW + 1}, False),
+        ({"not_after": NOW}, False),
+        ({"not_before": NOW - 2 * DAY}, False),
+        ({"public": making.text(LOST)}, False),
+    ],
+)
+def test_an_offered_key_that_is_not_here_is_known(place: Place, change: dict[str, object], missing: bool) -> None:
+    """[K-33] Clients ask under a key that the gateway does not have, and it does not know; or it tells of a key that nobody uses."""
+    following = making.static("following")
+    entry = {"node": NODE.hex(), "public": making.text(following), "not_before": NOW, "not_after": NOW + DAY} | change
+    place.whole().put("keyset", making.set_of(making.changed(making.keyset(), lambda fields: fields["gateways"].append(entry))))
+    place.keys.admission([OWN], [], NOW, NOW_)
+    assert place.keys.unloaded == (following if missing else None)
+    place.keys.admission([following, OWN], [], NOW, NOW_)
+    assert place.keys.unloaded is None
 
 
 def test_a_keyset_that_is_gone_frees_nobody(tmp_path: Path) -> None:
@@ -283,7 +311,7 @@ def test_a_clock_that_is_set_forward_ends_nothing(tmp_path: Path, stale: str) ->
     place.keys.admission([OWN], [FOUND], NOW, NOW_)
     order = place.keys.admission([OWN], [FOUND], NOW + 61 * DAY, NOW_, NOW + 60)
     assert (order.refusal, dict(order.ended)) == (Reason.REVOCATIONS_STALE, {})
-    assert place.keys.states() == {"ACTIVE": 2}
+    assert (place.keys.own(), place.keys.devices()) == ({OWN: "ACTIVE"}, {"ACTIVE": 1})
     old = making.static("old")
     place.open()
     then = making.revocations() | {"created": NOW + 2 * DAY - 60, "expires": NOW + 2 * DAY + 60}

@@ -55,7 +55,7 @@ def test_what_ends_is_recorded_once() -> None:
         gateway.at(NOW + DAY)
     assert gateway.of(LAPTOP) == [Reason.KEY_OUTDATED]
     assert gateway.of(OTHER) == []
-    assert gateway.keys.states() == {"ACTIVE": 2, "DEACTIVATED": 1}
+    assert gateway.keys.devices() == {"ACTIVE": 1, "DEACTIVATED": 1}
     later = Listed()
     later.at(NOW - 2 * DAY)
     later.at(NOW)
