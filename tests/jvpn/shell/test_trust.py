@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from structlog.testing import capture_logs
 
 from core.reasons import Event, Reason
 from core.values import Fact, Instant
@@ -166,6 +167,32 @@ def test_what_is_no_document_costs_little(place: Place, spoil: Callable[[Path], 
     spoil(place.dir / "revocations.signed")
     assert place.refresh()[-1][1] in {Reason.DOCUMENT_MISSING, Reason.DOCUMENT_TOO_LARGE}
     assert len(trust.read(place.dir / "revocations.signed") or b"") <= limits.DOCUMENT_BYTES_MAX + 1
+
+
+def test_what_cannot_be_read_is_told_once(place: Place) -> None:
+    """A document that its mode hides counts as missing, and the log does not say why; or says it every half minute."""
+    path = place.dir / "revocations.signed"
+    place.put("root.1", making.ROOT)
+    path.symlink_to(path)  # refused to root, too
+    with capture_logs() as lines:
+        assert (3, Reason.DOCUMENT_MISSING) in place.refresh()
+        place.refresh()
+    assert [(each["event"], each["error"]) for each in lines] == [
+        ("document_unreadable", f"{path}: cannot be read: Too many levels of symbolic links")
+    ]
+    path.unlink()
+    place.put("revocations", making.revoking(making.revocations()))
+    assert place.refresh() == [(3, Reason.DOCUMENT_ACCEPTED)]
+    assert place.documents.unreadable == {}
+
+
+def test_a_directory_that_cannot_be_listed_is_told(tmp_path: Path) -> None:
+    """The roots are there, and nobody learns that they cannot be found."""
+    place = Place(tmp_path)
+    place.dir.rmdir()
+    place.dir.write_text("no directory")
+    place.refresh()
+    assert place.documents.unreadable[place.dir] == f"{place.dir}: cannot be read: Not a directory"
 
 
 LOST, FOUND, OWN = making.static("lost"), making.static("found"), making.static("new")
