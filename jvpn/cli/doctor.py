@@ -16,7 +16,7 @@ import jvpn
 from audit.vocabulary import SCHEMAS
 from core import limits
 from core.reasons import Reason
-from jvpn.cli.output import Exit, Json, answer, table
+from jvpn.cli.output import Exit, Json, answer, date, table
 from jvpn.keys.envelope import Role
 from jvpn.shell import allowlist, keyfile, keytext, selftest
 from jvpn.shell.admission import look
@@ -177,13 +177,18 @@ def _documents(path: Path, config: GatewayConfig | ClientConfig) -> Check:
     """Look at the signed documents as the service would at its next reading."""
     now = wall() // limits.SECOND
     try:
-        trust, judged, refusal = look(config, now, boottime())
+        trust, judged, refusal, unreadable = look(config, now, boottime())
     except Unavailable as error:
         return Check("signed documents", MISSING, "not usable", str(error))
+    if unreadable:
+        return Check("signed documents", MISSING, "cannot be read", "; ".join(unreadable))
     if refusal:
         told = ", ".join(f"{role} {reason}" for role, reason in judged.items() if reason != Reason.DOCUMENT_ACCEPTED.name)
         return Check("signed documents", MISSING, f"{refusal.name}: {told}", f"nobody new comes in: see jvpn keys status --config {path}")
-    return Check("signed documents", OK, ", ".join(f"{role.value} {trust.floors[role].version}" for role in Role if role in trust.floors))
+    found = ", ".join(f"{role.value} {trust.floors[role].version}" for role in Role if role in trust.floors)
+    if soon := ", ".join(f"{role.value} at {date(at)}" for role, at in trust.expiring(now).items()):
+        return Check("signed documents", NOTE, f"{found}; runs out: {soon}", "sign the next one before that: docs/guides/keys.md")
+    return Check("signed documents", OK, found)
 
 
 def _found(config: ClientConfig) -> str:

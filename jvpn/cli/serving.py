@@ -6,11 +6,14 @@ from typing import Annotated
 
 import typer
 
+from core import limits
 from jvpn.cli.checks import pass_or_exit
 from jvpn.cli.output import say
 from jvpn.shell import allowlist, keyfile, keytext
+from jvpn.shell.admission import look
 from jvpn.shell.audit_link import Writer
-from jvpn.shell.clock import boottime
+from jvpn.shell.checked import Misconfigured
+from jvpn.shell.clock import boottime, wall
 from jvpn.shell.config import ClientConfig, GatewayConfig, load_client, load_gateway
 from jvpn.shell.files import alone
 from jvpn.shell.service import record_refusal
@@ -33,6 +36,7 @@ def gateway(config: File, *, check: Check = False) -> None:
     if check:
         keyfile.public_of(settings.key, keytext.GATEWAY, vault_of(settings.key_passphrase))
         allowlist.load(settings.devices)
+        _readable(settings)
         say(f"{config}: good")
         return
     from jvpn.shell.gateway import serve  # noqa: PLC0415 - only the service pays for it
@@ -54,6 +58,7 @@ def client(config: File, *, check: Check = False) -> None:
     pass_or_exit(_recorder(settings, "client") if not check else lambda: None)
     if check:
         keyfile.public_of(settings.key, keytext.DEVICE, vault_of(settings.key_passphrase))
+        _readable(settings)
         say(f"{config}: good")
         return
     from jvpn.shell.client import serve  # noqa: PLC0415 - only the service pays for it
@@ -68,3 +73,9 @@ def _recorder(settings: GatewayConfig | ClientConfig, role: str) -> Callable[[],
     """Return what records in the service's log that it did not start. The start is named by the clock: it need not be secret."""
     boot = boottime().to_bytes(8, "little")
     return lambda: record_refusal(Writer(settings.audit.dir, settings.node, boot, role, settings.audit.segment_bytes))
+
+
+def _readable(settings: GatewayConfig | ClientConfig) -> None:
+    """Require that this user can read the signed documents that are there: what cannot be read counts as missing."""
+    if settings.trust and (unreadable := look(settings, wall() // limits.SECOND, boottime()).unreadable):
+        raise Misconfigured("; ".join(unreadable))
