@@ -15,7 +15,7 @@ import core
 import jvpn
 from audit.vocabulary import SCHEMAS
 from core import limits
-from jvpn.cli.output import Exit, Json, answer, table
+from jvpn.cli.output import Exit, Json, answer, date, table
 from jvpn.shell import allowlist, keyfile, keytext, selftest
 from jvpn.shell.admission import look, unloaded
 from jvpn.shell.clock import boottime, wall
@@ -179,11 +179,15 @@ def _documents(path: Path, config: GatewayConfig | ClientConfig) -> Iterator[Che
     except Unavailable as error:
         yield Check("signed documents", MISSING, "not usable", str(error))
         return
-    if seen.refusal:
+    if seen.unreadable:
+        yield Check("signed documents", MISSING, "cannot be read", "; ".join(seen.unreadable))
+    elif seen.refusal:
         advice = f"nobody new comes in: see jvpn keys status --config {path}"
         yield Check("signed documents", MISSING, f"{seen.refusal.name}: {seen.told()}", advice)
     else:
-        yield Check("signed documents", OK, seen.told())
+        soon = ", ".join(f"{role.value} at {date(at)}" for role, at in seen.trust.expiring(now).items())
+        found = f"{seen.told()}; runs out: {soon}" if soon else seen.told()
+        yield Check("signed documents", NOTE if soon else OK, found, "sign the next one before that: docs/guides/keys.md" if soon else "")
     if isinstance(config, GatewayConfig):
         own = keyfile.publics_of(config.key, keytext.GATEWAY, vault_of(config.key_passphrase))
         missing = unloaded(seen.trust, config.node, own, now)

@@ -4,7 +4,7 @@ import getpass
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -13,7 +13,7 @@ from core.keys.states import Input, Kind
 from core.reasons import Reason
 from jvpn.cli.checks import pass_or_exit
 from jvpn.cli.history import History
-from jvpn.cli.keys import Passphrase
+from jvpn.cli.keys import KeyPassphrase, Passphrase
 from jvpn.cli.output import Json, answer, say
 from jvpn.shell import exported
 from jvpn.shell.checked import Misconfigured
@@ -25,7 +25,6 @@ from jvpn.shell.forms import key_text
 from jvpn.shell.keytext import DEVICE
 from jvpn.shell.vault import Vault, judged_passphrase, vault_of
 
-NOT_DONE: Final = "nothing is made, because"
 Record = Annotated[
     Path, typer.Option("--audit", metavar="DIR", help="Record it in this audit log first, made if missing.", show_default=False)
 ]
@@ -35,10 +34,6 @@ ExportPassphrase = Annotated[
     typer.Option(
         "--export-passphrase-file", metavar="FILE", help="Its first line protects the exported key. Default: asked for.", show_default=False
     ),
-]
-KeyPassphrase = Annotated[
-    Path | None,
-    typer.Option("--passphrase-file", metavar="FILE", help="The passphrase of the key file, if it is encrypted.", show_default=False),
 ]
 
 
@@ -69,7 +64,7 @@ def export(
     vault = _vault(export_passphrase_file, twice=True)
     history = _history(key, out, audit)
     history.key(_kind(key), key.public).hear(Input.EXPORTED, boottime())
-    history.write(NOT_DONE)
+    history.write()
     exported.write_export(out, key, vault)
     _told(key, out, "exported", f"exported key, encrypted; public key {key_text(key.public)}", json=json)
 
@@ -97,7 +92,7 @@ def import_(
     vault = vault_of(passphrase_file)
     history = _history(key, out, audit)
     history.key(_kind(key), key.public).born(Reason.KEY_IMPORTED, boottime())
-    history.write(NOT_DONE)
+    history.write()
     exported.write_key_file(out, key, entropy, wall(), vault)
     _told(key, out, "imported", f"{_whose(key)} key, public key {key_text(key.public)}", json=json)
 

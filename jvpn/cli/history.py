@@ -1,5 +1,6 @@
 """The history of commands: what they change of keys, in an audit log that any verifier reads."""
 
+import os
 from pathlib import Path
 
 from core.keys.states import Kind
@@ -20,7 +21,11 @@ class History:
     """What a command changes, recorded in an audit log of its own: telemetry of the role gateway, from the node `keys`."""
 
     def __init__(self, directory: Path | None) -> None:
-        """Record into this directory, or nowhere."""
+        """Record into this directory, or nowhere. Misconfigured when it cannot be written, so that a command learns that first."""
+        if directory is not None:
+            above = next(each for each in (directory, *directory.parents) if os.path.lexists(each))
+            if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+                raise Misconfigured(f"--audit: {directory}: {above} is no directory that this user can write")
         self._directory, self.facts = directory, list[Fact]()
 
     def serial(self) -> int:
@@ -35,8 +40,8 @@ class History:
         """Record that a document was made."""
         self.facts.append(judged(role, Reason.DOCUMENT_ACCEPTED, version, self.serial(), boottime()))
 
-    def write(self, so_far: str = "the change is made, but") -> None:
-        """Write all of it, durably; Misconfigured when the log does not take it, which tells what was done `so_far`."""
+    def write(self) -> None:
+        """Write all of it, durably, before the change is made; Misconfigured when the log does not take it, so that it is not made."""
         if self._directory is None or not self.facts:
             return
         self._directory.parent.mkdir(parents=True, exist_ok=True, mode=DIRECTORY)
@@ -44,4 +49,6 @@ class History:
         for fact in self.facts:
             link.record(fact)
         if not link.close():
-            raise Misconfigured(f"{self._directory}: {so_far} the audit log did not take it: `jvpn audit verify` says more")
+            raise Misconfigured(
+                f"{self._directory}: nothing is changed, because the audit log did not take it: `jvpn audit verify` says more"
+            )

@@ -3,14 +3,13 @@
 import json
 import socket
 from contextlib import ExitStack
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from core import limits
-from jvpn.cli.output import Exit, GatewayFile, Json, answer, complain, say, table
+from jvpn.cli.output import Exit, GatewayFile, Json, answer, complain, date, say, table
 from jvpn.keys.life import ALWAYS, Times
 from jvpn.shell import allowlist, keyfile
 from jvpn.shell.checked import Misconfigured, check_value
@@ -25,12 +24,15 @@ from jvpn.shell.transports.base import sockaddr
 from jvpn.shell.vault import vault_of
 
 DAY_S: Final = 86_400
-LAST_S: Final = 253_402_300_799  # the end of the year 9999, after which dates have no form
 ELSEWHERE: Final = (("192.0.2.1", socket.AF_INET), ("2001:db8::1", socket.AF_INET6))  # RFC 5737 and RFC 3849: nobody's
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The file to make; it must not be there yet.", show_default=False)]
 Passphrase = Annotated[
     Path | None,
     typer.Option("--passphrase-file", metavar="FILE", help="Encrypt: the passphrase is the first line of this file.", show_default=False),
+]
+KeyPassphrase = Annotated[
+    Path | None,
+    typer.Option("--passphrase-file", metavar="FILE", help="The passphrase of the key file, if it is encrypted.", show_default=False),
 ]
 Name = Annotated[str, typer.Argument(help="Name of the device: 1 to 64 of the characters A-Z a-z 0-9 . _ -", metavar="NAME")]
 
@@ -58,9 +60,12 @@ def rotate(
     static: Annotated[
         bool, typer.Option("--static", help="The static key instead: the one until now retires, and is still served.")
     ] = False,
-    drop: Annotated[bool, typer.Option("--drop", help="Destroy the static key that retires: sessions that belong to it end.")] = False,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="Destroy the static key that retires: sessions that belong to it end. Needs --yes.")
+    ] = False,
     kek: Annotated[bool, typer.Option("--kek", help="The key-encryption key instead: a restart ends the sessions in the store.")] = False,
-    passphrase_file: Passphrase = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Needed with --drop, as it cannot be undone.")] = False,
+    passphrase_file: KeyPassphrase = None,
     json: Json = False,
 ) -> None:
     """Put a fresh key into a gateway's key file.
@@ -72,6 +77,8 @@ def rotate(
     """
     if static + drop + kek > 1:
         raise Misconfigured("--static, --drop, --kek: one at a time")
+    if drop and not yes:
+        raise Misconfigured("--yes: missing, needed because a key that is dropped is destroyed and cannot be had back")
     vault, public = vault_of(passphrase_file), ""
     if static or drop:
         public = key_text(keyfile.rotate_static(file, entropy, vault) if static else keyfile.drop_retiring(file, vault))
@@ -210,7 +217,7 @@ def _times(days: int | None) -> Times:
 
 
 def _date(at: int | None) -> str:
-    return "-" if at is None else f"{datetime.fromtimestamp(min(at, LAST_S), UTC):%Y-%m-%d %H:%M}Z"
+    return "-" if at is None else date(at)
 
 
 def _made(kind: str, out: Path, public: bytes, *, json: bool) -> None:

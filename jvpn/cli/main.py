@@ -12,7 +12,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from jvpn import interrupt
-from jvpn.cli import audit, checks, doctor, exporting, keys, serving, shipping, state, trust
+from jvpn.cli import audit, checks, doctor, exporting, keys, serving, shipping, signing, state, trust
 from jvpn.cli.output import Exit, complain, say
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.errors import Unavailable
@@ -41,22 +41,24 @@ Every key of the files: docs/reference/config.md."""
 KEYGEN: Final[tuple[Row, ...]] = (
     ("device", keys.device, ("jvpn keygen device --out device.key",)),
     ("gateway", keys.gateway, ("jvpn keygen gateway --out /etc/jvpn/gateway.key",)),
-    ("rotate", keys.rotate, ("jvpn keygen rotate --file /etc/jvpn/gateway.key",)),
+    ("rotate", keys.rotate, ("jvpn keygen rotate --file /etc/jvpn/gateway.key",
+                             "jvpn keygen rotate --file /etc/jvpn/gateway.key --drop --yes")),
     ("passphrase", keys.passphrase, ("jvpn keygen passphrase --file gateway.key --new-passphrase-file passphrase",
                                      "jvpn keygen passphrase --file gateway.key --passphrase-file old --plain")),
 )
 KEYS: Final[tuple[Row, ...]] = (
-    ("root", trust.root, ("jvpn keys root --out ceremony/",)),
-    ("sign", trust.sign, ("jvpn keys sign keyset keyset.json --key keyset.key --out keyset.signed",
-                          "jvpn keys sign root root.2.signed --key root-b.key --out root.2.signed")),
-    ("revoke", trust.revoke, ("jvpn keys revoke --dir trust --key revocations.key",)),
+    ("root", signing.root, ("jvpn keys root --out ceremony/",)),
+    ("sign", signing.sign, ("jvpn keys sign keyset keyset.json --key keyset.key --out keyset.signed",
+                          "jvpn keys sign root root.2.signed --key root-b.key --out root.2.signed",
+                            "jvpn keys sign keyset k.json --dir trust --key keyset.key --out k.signed")),
+    ("revoke", signing.revoke, ("jvpn keys revoke --dir trust --key revocations.key",)),
     ("verify", trust.verify, ("jvpn keys verify trust/revocations.signed --json",)),
     ("status", trust.status, ("jvpn keys status --config /etc/jvpn/gateway.toml",)),
     ("export", exporting.export, ("jvpn keys export gateway.key --out copy.key --audit history/",
                                   "jvpn keys export d.key --out c.key --audit h/ --json")),
     ("import", exporting.import_, ("jvpn keys import copy.key --out gateway.key --audit history/",
                                    "jvpn keys import c.key --out d.key --audit h/ --json")),
-    ("destroy", trust.destroy, ("jvpn keys destroy old.key --yes",)),
+    ("destroy", signing.destroy, ("jvpn keys destroy old.key --yes",)),
 )
 AUDIT: Final[tuple[Row, ...]] = (
     ("verify", audit.verify, ("jvpn audit verify /var/lib/jvpn/audit", "jvpn audit verify audit-00000000000000000000.jsonl --json")),

@@ -1,6 +1,7 @@
 """How commands answer: tables and sentences for people, one line of JSON for programs, complaints on standard error."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from jvpn import interrupt
 
+LAST_S: Final = 253_402_300_799  # the end of the year 9999, after which dates have no form
 WIDE: Final = 240  # columns of a table that no window cuts
 COLOURS: Final = {"ok": "green", "passed": "green", "VERIFIED": "green", "note": "yellow", "missing": "red", "FAILED": "red"}
 
@@ -78,6 +80,11 @@ def pairs(values: Mapping[str, Any], at: str = "") -> list[tuple[str, str]]:
         else:
             single.append((f"{at}{name}", ", ".join(f"{key} {value}" for key, value in below.items() if value) or "-"))
     return single
+
+
+def date(at: int) -> str:
+    """Return seconds since 1970 as people read them, in UTC."""
+    return f"{datetime.fromtimestamp(min(at, LAST_S), UTC):%Y-%m-%d %H:%M}Z"
 
 
 def printable(text: str) -> str:

@@ -8,7 +8,7 @@ import typer
 
 from core import limits
 from jvpn.cli.checks import pass_or_exit
-from jvpn.cli.output import complain, say
+from jvpn.cli.output import Exit, complain, say
 from jvpn.shell import allowlist, keyfile, keytext
 from jvpn.shell.admission import look, unloaded
 from jvpn.shell.audit_link import Writer
@@ -21,8 +21,8 @@ from jvpn.shell.vault import vault_of
 from observability import oplog
 
 File = Annotated[Path, typer.Option("--config", metavar="FILE", help="The configuration file.", show_default=False)]
-CHECK: Final = """Only check the configuration and the files that it names, signed documents too, and run the self-test. Exit status: as
-the service at its start."""
+CHECK: Final = """Only check the configuration and the files that it names, signed documents too, and run the self-test. Exit status 1:
+the service would start, and nobody new come in; others as the service at its start."""
 Check = Annotated[bool, typer.Option("--check", help=CHECK)]
 
 
@@ -81,10 +81,12 @@ def _judge(config: Path, settings: GatewayConfig | ClientConfig, own: Sequence[b
             wrong.append(f"starts, and {what}: {seen.refusal.name}: {seen.told()}")
         if isinstance(settings, GatewayConfig) and (missing := unloaded(seen.trust, settings.node, own, now)):
             wrong.append(f"the keyset offers a key that is not in the key file, {key_text(missing)}: clients get silence")
+        wrong += seen.unreadable
     for each in wrong:
         complain(f"{config}: {each}")
-    if not wrong:
-        say(f"{config}: good{documents}")
+    if wrong:
+        raise typer.Exit(Exit.FAILED)
+    say(f"{config}: good{documents}")
 
 
 def _recorder(settings: GatewayConfig | ClientConfig, role: str) -> Callable[[], None]:

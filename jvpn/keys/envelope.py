@@ -8,9 +8,11 @@ The signature is over "jumping-vpn/1 " || role || 0x00 || LE64 length || payload
 """
 
 import binascii
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import Enum
-from typing import NamedTuple
+from functools import partial
+from itertools import zip_longest
+from typing import NamedTuple, TypeVar
 
 from core.crypto.primitives import BadSignature, SigningKey, check_signature, sha256
 from core.errors import PeerFault
@@ -19,6 +21,7 @@ from jvpn.keys import limits
 
 MAGIC = b"jumping-vpn/1 "
 PUBLIC_LENGTH, SIGNATURE_LENGTH = 32, 64
+T = TypeVar("T")
 
 
 class Role(Enum):
@@ -27,6 +30,14 @@ class Role(Enum):
     ROOT = "root"
     KEYSET = "keyset"
     REVOCATIONS = "revocations"
+
+
+class Malformed(PeerFault):
+    """A document has not the one form; `what` says which line or field, for people: it names none of the document's values."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(Reason.DOCUMENT_MALFORMED)
+        self.what = what
 
 
 class Envelope(NamedTuple):
@@ -58,19 +69,24 @@ class Envelope(NamedTuple):
 
 
 def parse(raw: bytes) -> Envelope:
-    """Return the envelope of a file; nothing looks into the payload. PeerFault: DOCUMENT_TOO_LARGE or DOCUMENT_MALFORMED."""
+    """Return the envelope of a file; nothing looks into the payload. PeerFault: DOCUMENT_TOO_LARGE, or Malformed, which names the line."""
     if len(raw) > limits.DOCUMENT_BYTES_MAX:
         raise PeerFault(Reason.DOCUMENT_TOO_LARGE)
     head, *lines = raw.split(b"\n")
-    try:
-        role = Role(head.removeprefix(MAGIC).decode())
-        signatures = [(_base64(key), _base64(signature)) for key, signature in (line.split(b" ") for line in lines[1:-1])]
-        envelope = Envelope(role, _base64(lines[0]), signatures)
-    except (ValueError, IndexError):
-        raise PeerFault(Reason.DOCUMENT_MALFORMED) from None
+    role = _line(1, "found no `jumping-vpn/1 ROLE` of a known role", lambda: Role(head.removeprefix(MAGIC).decode()))
+    payload = _line(2, "found no payload in base64", lambda: _base64(lines[0]))
+    signatures = [
+        _line(number, "found no public key, space, signature in base64", partial(_signature, line))
+        for number, line in enumerate(lines[1:-1], 3)
+    ]
+    envelope = Envelope(role, payload, signatures)
     keys = {key for key, _ in signatures}
-    if not 0 < len(keys) == len(signatures) <= limits.DOCUMENT_SIGNATURES_MAX or render(envelope) != raw:  # one form, and no key twice
-        raise PeerFault(Reason.DOCUMENT_MALFORMED)
+    if not 0 < len(keys) == len(signatures) <= limits.DOCUMENT_SIGNATURES_MAX:
+        raise Malformed(
+            f"signatures: found {len(signatures)} by {len(keys)} keys, allowed 1 to {limits.DOCUMENT_SIGNATURES_MAX}, no key twice"
+        )
+    if (form := render(envelope)) != raw:  # one form
+        raise Malformed(f"line {_differs(raw, form)}: not the one form: no byte more or less, and one line feed at the end of each line")
     return envelope
 
 
@@ -89,6 +105,24 @@ def sign(envelope: Envelope, key: SigningKey) -> Envelope:
 def signed_bytes(role: Role, payload: bytes) -> bytes:
     """Return what a signature is over [K-21]."""
     return MAGIC + role.value.encode() + b"\0" + len(payload).to_bytes(8, "little") + payload
+
+
+def _line(number: int, what: str, read: Callable[[], T]) -> T:
+    """Return what is read from a line; Malformed, which names the line, when it is not there or is something else."""
+    try:
+        return read()
+    except (ValueError, IndexError):
+        raise Malformed(f"line {number}: {what}") from None
+
+
+def _signature(line: bytes) -> tuple[bytes, bytes]:
+    key, signature = line.split(b" ")
+    return _base64(key), _base64(signature)
+
+
+def _differs(raw: bytes, form: bytes) -> int:
+    """Return the number of the first line in which two files differ."""
+    return next(at for at, (found, wanted) in enumerate(zip_longest(raw.split(b"\n"), form.split(b"\n")), 1) if found != wanted)
 
 
 def _base64(text: bytes) -> bytes:

@@ -55,6 +55,16 @@ class Trust(NamedTuple):
             return Reason.REVOCATIONS_STALE
         return None
 
+    def expiring(self, wall_s: int) -> dict[Role, int]:
+        """Return which of the documents that are believed run out soon, or have run out, and when: seconds since 1970."""
+        soon = {
+            Role.ROOT: limits.ROOT_SOON_S,
+            Role.KEYSET: limits.KEYSET_SOON_S,
+            Role.REVOCATIONS: _life(self.revocations) // limits.REVOCATIONS_SOON_PART,
+        }
+        held = {Role.ROOT: self.root, Role.KEYSET: self.keyset, Role.REVOCATIONS: self.revocations}
+        return {role: each.expires for role, each in held.items() if each and each.expires - wall_s < soon[role]}
+
     def ended(self, public: bytes, wall_s: int) -> Revoked | None:
         """Return how a static key is revoked at this time, or None. The last list that was accepted counts, fresh or not [K-31]."""
         found = self.revocations.revoked.get(sha256(public)) if self.revocations else None
@@ -149,6 +159,10 @@ class Trust(NamedTuple):
         _timely(document, wall_s)
         floors = MappingProxyType({**self.floors, envelope.role: Floor(document.version, envelope.digest)})
         return self._replace(floors=floors, **{envelope.role.value: document})  # type: ignore[arg-type]  # fields are named by role
+
+
+def _life(document: Document | None) -> int:
+    return document.expires - document.created if document else 0
 
 
 def _timely(document: Document | None, wall_s: int) -> None:

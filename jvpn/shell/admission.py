@@ -194,11 +194,15 @@ class Peer:
 
 
 class Seen(NamedTuple):
-    """What a service would believe, how it would judge each document, and why it would let nobody in, or begin nothing."""
+    """What a service would believe, how it would judge each document, and why it would let nobody in, or begin nothing.
+
+    `unreadable` says of each file that is there and counts as missing why it could not be read.
+    """
 
     trust: Trust
     judged: Mapping[str, str]
     refusal: Reason | None
+    unreadable: Sequence[str]
 
     def told(self) -> str:
         """Say which version of each document would be believed; and of one that would not be, why, and which version was seen before."""
@@ -230,7 +234,7 @@ def look(config: GatewayConfig | ClientConfig, wall_s: int, now: Instant) -> See
     else:
         own = keyfile.publics_of(config.key, GATEWAY, vault_of(config.key_passphrase))
         order = Keys(documents, config.node, lambda: 0, facts.append).admission(own, (), wall_s, now)
-    return Seen(documents.trust, told, order.refusal)
+    return Seen(documents.trust, told, order.refusal, list(documents.unreadable.values()))
 
 
 def unloaded(trust: Trust, node: bytes, own: Sequence[bytes], wall_s: int) -> bytes | None:

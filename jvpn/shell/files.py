@@ -18,6 +18,7 @@ from jvpn.shell.checked import Misconfigured
 from jvpn.shell.errors import Unavailable
 
 PRIVATE: Final = 0o600
+PUBLIC: Final = 0o644
 DIRECTORY: Final = 0o700
 LOCK: Final = "service.lock"
 OTHERS_READ: Final = 0o077
@@ -26,14 +27,14 @@ DISK: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})  #
 DRAFT_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def create(path: Path, data: bytes | bytearray) -> None:
-    """Create a file of mode 0600.
+def create(path: Path, data: bytes | bytearray, mode: int = PRIVATE) -> None:
+    """Create a file of this mode, whatever the umask is.
 
     Raises:
         Misconfigured: the name is taken, by a link too, or the directory cannot be written.
         Unavailable: the disk is full or broken.
     """
-    draft = _draft(path, data)
+    draft = _draft(path, data, mode)
     try:
         path.hardlink_to(draft)  # refuses to replace whatever is there
         _sync_directory(path.parent)
@@ -45,9 +46,9 @@ def create(path: Path, data: bytes | bytearray) -> None:
         draft.unlink(missing_ok=True)
 
 
-def replace(path: Path, data: bytes | bytearray) -> None:
-    """Put new content under a name, mode 0600. Misconfigured, Unavailable: as in `create`; then the old content stands."""
-    draft = _draft(path, data)
+def replace(path: Path, data: bytes | bytearray, mode: int = PRIVATE) -> None:
+    """Put new content under a name, with this mode. Misconfigured, Unavailable: as in `create`; then the old content stands."""
+    draft = _draft(path, data, mode)
     try:
         draft.rename(path)
         _sync_directory(path.parent)
@@ -159,7 +160,7 @@ def _unwritten(path: Path, what: str, error: OSError) -> Unavailable:
     return kind(f"{path}: cannot be {what}: {error.strerror}")
 
 
-def _draft(path: Path, data: bytes | bytearray) -> Path:
+def _draft(path: Path, data: bytes | bytearray, mode: int) -> Path:
     """Write the content to a new file beside the name, and wait until the disk has it."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -169,6 +170,7 @@ def _draft(path: Path, data: bytes | bytearray) -> Path:
             rest = memoryview(data)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
+            os.fchmod(descriptor, mode)
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -69,15 +69,20 @@ def load_role(path: Path, vault: Vault = PLAIN) -> SigningKey:
     return key
 
 
-def destroy(path: Path, vault: Vault = PLAIN) -> tuple[str, bytes]:
-    """Overwrite a key file of any kind and remove it; return whose it was, and its newest public key. Misconfigured as in `load_device`."""
+def destroy(path: Path, vault: Vault = PLAIN, first: Callable[[str, bytes], object] = lambda *_: None) -> bytes:
+    """Overwrite a key file of any kind and remove it, after `first` was told whose it is, and its newest public key, which is returned.
+
+    Misconfigured as in `load_device`.
+    """
     with locked(path.parent):
         fields, seeds = read(path, vault)
         for seed in seeds.values():
             wipe(seed)
+        public = key_bytes(fields["public"])
+        first(str(fields.get("kind", fields["format"])), public)
         with overwritten(path):
             path.unlink()
-        return str(fields.get("kind", fields["format"])), key_bytes(fields["public"])
+        return public
 
 
 def load_device(path: Path, vault: Vault = PLAIN) -> PrivateKey:

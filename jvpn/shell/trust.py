@@ -51,6 +51,8 @@ class Documents:
         self._stale = False
         self.unkept: str | None = None
         """Why the floors could not be written at the last reading; what they belong to is not used."""
+        self.unreadable: dict[Path, str] = {}
+        """What was there at the last reading and could not be read, and why: it counts as missing."""
         self._signed_s = -NUMBER_MAX
         """When boot time was zero by the newest time that was signed: what this machine's clock says is never earlier."""
         self.trust = Trust(config.root, floors(self._kept, config.root))
@@ -62,7 +64,8 @@ class Documents:
         keeps no document fresh, and brings no key back [K-46].
         """
         wall_s = max(wall_s, self._signed_s + now // SECOND)
-        before, self.unkept = self.unkept, None
+        unkept, self.unkept = self.unkept, None
+        unread, self.unreadable = self.unreadable, {}
         for number in self._roots():
             if self.trust.root is None or number >= self.trust.root.version:
                 self._offer(Role.ROOT, f"root.{number}.signed", wall_s, now)
@@ -70,7 +73,10 @@ class Documents:
             self._tell(Role.ROOT, Reason.DOCUMENT_MISSING, 0, now)
         for role in (Role.KEYSET, Role.REVOCATIONS):
             self._offer(role, f"{role.value}.signed", wall_s, now)
-        self._tell_floors(before)
+        self._tell_floors(unkept)
+        for path, why in self.unreadable.items():
+            if self._keep and unread.get(path) != why:
+                log.error("document_unreadable", error=why)
         signed = [each.created for each in (self.trust.root, self.trust.keyset, self.trust.revocations) if each]
         self._signed_s = max(self._signed_s, *(created - now // SECOND for created in signed), -NUMBER_MAX)
         return max(wall_s, self._signed_s + now // SECOND)
@@ -87,12 +93,19 @@ class Documents:
     def _roots(self) -> list[int]:
         try:
             found = [ROOT.fullmatch(name) for name in os.listdir(self._dir)]  # noqa: PTH208 - names are wanted
-        except OSError:
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            self.unreadable[self._dir] = f"{self._dir}: cannot be read: {error.strerror}"
             return []
         return sorted(int(each[1]) for each in found if each)
 
     def _offer(self, role: Role, name: str, wall_s: int, now: Instant) -> None:
-        raw = read(self._dir / name)
+        raw = None
+        try:
+            raw = read(self._dir / name)
+        except Unavailable as error:
+            self.unreadable[self._dir / name] = str(error)
         try:
             if raw is None:
                 raise PeerFault(Reason.DOCUMENT_MISSING)  # noqa: TRY301 - one place tells all refusals
@@ -126,11 +139,17 @@ def judged(role: Role, reason: Reason, version: int, serial: int, now: Instant) 
 
 
 def read(path: Path) -> bytes | None:
-    """Return what a file holds, cut after one byte more than a document may have; None when there is no regular file to be read."""
+    """Return what a file holds, cut after one byte more than a document may have; None when there is no regular file.
+
+    Raises:
+        Unavailable: it is there and cannot be read.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
+    except FileNotFoundError:
         return None
+    except OSError as error:
+        raise Unavailable(f"{path}: cannot be read: {error.strerror}") from error
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
@@ -138,8 +157,8 @@ def read(path: Path) -> bytes | None:
         while len(raw) <= limits.DOCUMENT_BYTES_MAX and (more := os.read(descriptor, limits.DOCUMENT_BYTES_MAX + 1 - len(raw))):
             raw += more
         return bytes(raw)
-    except OSError:
-        return None
+    except OSError as error:
+        raise Unavailable(f"{path}: cannot be read: {error.strerror}") from error
     finally:
         os.close(descriptor)
 

@@ -24,7 +24,7 @@ from core.values import ROW_TOMBSTONE
 from lab.sim.world import World
 from tests.jvpn.keys import making
 from tests.jvpn.keys.making import NOW
-from tests.jvpn.shell.test_trust import NOW_, OWN, Place
+from tests.jvpn.shell.trusting import NOW_, OWN, Place
 
 
 def judged(place: Place) -> list[Reason]:

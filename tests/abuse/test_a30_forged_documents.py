@@ -23,7 +23,7 @@ import pytest
 from core.reasons import Event, Reason
 from tests.jvpn.keys import making
 from tests.jvpn.keys.making import NOW
-from tests.jvpn.shell.test_trust import Place
+from tests.jvpn.shell.trusting import Place
 
 EMPTY: Final = making.changed(making.revocations(2), lambda fields: fields["revoked"].clear())
 LINES: Final = making.revoking(making.revocations()).split("\n")

@@ -27,7 +27,7 @@ from lab.sim.world import World
 from tests.abuse.attack import let_pass, withhold
 from tests.jvpn.keys import making
 from tests.jvpn.keys.making import NOW
-from tests.jvpn.shell.test_trust import NOW_, Place
+from tests.jvpn.shell.trusting import NOW_, Place
 
 
 class Reader:

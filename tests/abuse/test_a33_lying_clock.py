@@ -31,7 +31,7 @@ from jvpn.shell.checked import Misconfigured
 from lab.sim.world import World
 from tests.jvpn.keys import making
 from tests.jvpn.keys.making import DAY, NOW
-from tests.jvpn.shell.test_trust import NOW_, Place
+from tests.jvpn.shell.trusting import NOW_, Place
 
 HOUR_S = 3_600
 

@@ -39,7 +39,7 @@ from lab.sim.world import GATEWAY_AT, STRAIGHT, World
 from tests.abuse.attack import let_pass, withhold
 from tests.jvpn.keys import making
 from tests.jvpn.keys.making import DAY, NOW
-from tests.jvpn.shell.test_trust import NOW_, Place
+from tests.jvpn.shell.trusting import NOW_, Place
 
 MINE, SUCCESSOR = making.static("mine"), making.static("successor")
 NODE: Final = "0011223344556677"

@@ -20,7 +20,7 @@ from core.values import Fact, Instant
 from jvpn.keys.life import Key
 from tests.audit.made import BEFORE, BOOT, WALL, a_log, builder, event_of
 from tests.jvpn.keys import making
-from tests.jvpn.shell.test_trust import Place
+from tests.jvpn.shell.trusting import Place
 
 GENESIS: dict[str, Any] = {"event_type": "LOG_OPENED", "genesis": genesis()}
 P, A, R, D, C, X = State

@@ -44,7 +44,7 @@ def test_a_planned_rotation_loses_no_session(jvpn: Jvpn, tmp_path: Path) -> None
             both = {each["correlation_id"] for each in sessions(tmp_path)}
             assert before["correlation_id"] in both
             assert len(both) == 2
-            assert jvpn("keygen", "rotate", "--file", tmp_path / "gateway.key", "--drop", "--json").json["dropped"] == "static key"
+            assert jvpn("keygen", "rotate", "--file", tmp_path / "gateway.key", "--drop", "--yes", "--json").json["dropped"] == "static key"
             os.kill(gateway.process.pid, signal.SIGHUP)
             until(lambda: len(sessions(tmp_path)) == 1, gateway)
             assert {each["correlation_id"] for each in sessions(tmp_path)} == both - {before["correlation_id"]}
@@ -63,8 +63,18 @@ def test_one_rotation_at_a_time(jvpn: Jvpn, tmp_path: Path) -> None:
     key = tmp_path / "gateway.key"
     jvpn("keygen", "gateway", "--out", key)
     assert jvpn("keygen", "rotate", "--file", key, "--static", "--kek").status == 2
-    assert jvpn("keygen", "rotate", "--file", key, "--drop").err == f"jvpn: {key}: retiring: no key retires\n"
+    assert jvpn("keygen", "rotate", "--file", key, "--drop", "--yes").err == f"jvpn: {key}: retiring: no key retires\n"
     assert jvpn("keygen", "rotate", "--file", key, "--static").status == 0
     said = jvpn("keygen", "rotate", "--file", key, "--static")
     assert (said.status, said.err.startswith(f"jvpn: {key}: retiring: there is a key that retires already")) == (2, True)
-    assert "dropped static key" in jvpn("keygen", "rotate", "--file", key, "--drop").out
+    assert "dropped static key" in jvpn("keygen", "rotate", "--file", key, "--drop", "--yes").out
+
+
+def test_a_key_is_dropped_by_nobody_s_slip(jvpn: Jvpn, tmp_path: Path) -> None:
+    """A word too much destroys a key under which sessions live, for good."""
+    key = tmp_path / "gateway.key"
+    jvpn("keygen", "gateway", "--out", key)
+    jvpn("keygen", "rotate", "--file", key, "--static")
+    before = key.read_bytes()
+    said = jvpn("keygen", "rotate", "--file", key, "--drop")
+    assert (said.status, said.err.startswith("jvpn: --yes: missing"), key.read_bytes()) == (2, True, before)

@@ -1,8 +1,10 @@
 """`jvpn keys`: documents are made, signed, revoked and judged; what is wrong is told by file and reason; what changes is recorded."""
 
+import hashlib
 import json
 import signal
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -113,11 +115,56 @@ def test_verify_says_why(jvpn: Jvpn, made: Path, spoil: Callable[[Path], object]
     assert reason in jvpn("keys", "verify", made / "revocations.signed").out
 
 
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("revocations.signed", "signatures: found 0 by 0 keys, allowed 1 to 16, no key twice"),
+        ("root.1.signed", "line 2: found no payload in base64"),
+    ],
+)
+def test_verify_says_what_is_malformed(jvpn: Jvpn, made: Path, name: str, what: str) -> None:
+    """An operator has "malformed" in a file of a megabyte, or looks for it in the wrong one of four."""
+    lines = (made / name).read_text().split("\n")
+    (made / name).write_text("\n".join([*lines[:2], ""]) if name == "revocations.signed" else "\n".join([lines[0], "?", *lines[2:]]))
+    said = jvpn("keys", "verify", made / "revocations.signed", "--json")
+    assert said.status == 1
+    assert (said.json["reason"], said.json["malformed"], said.json["refused"]) == ("DOCUMENT_MALFORMED", what, str(made / name))
+    shown = jvpn("keys", "verify", made / "revocations.signed").out
+    assert what in shown
+    assert str(made / name) in shown
+
+
+def test_verify_shows_what_a_document_says(jvpn: Jvpn, made: Path, tmp_path: Path) -> None:
+    """An operator accepts a keyset by its version, and does not see whose keys and times are in it."""
+    key, now, lost = key_text(making.static("new")), int(time.time()), making.static("lost")
+    plain = tmp_path / "keyset.json"
+    entry = {"node": "0011223344556677", "public": key, "not_before": 1_800_000_000, "not_after": 2**53 - 1}
+    plain.write_text(json.dumps({"role": "keyset", "version": 1, "created": now, "expires": now + 9_999, "gateways": [entry]}))
+    assert jvpn("keys", "sign", "keyset", plain, "--key", made / "keyset.key", "--out", made / "keyset.signed").status == 0
+    shown = jvpn("keys", "verify", made / "keyset.signed").out
+    (row,) = [line for line in shown.splitlines() if "0011223344556677" in line]
+    assert row.split() == ["0011223344556677", key, "2027-01-15", "08:00Z", "9999-12-31", "23:59Z"]
+    renew(jvpn, made, key_text(lost), "--reason", "lost")
+    shown = jvpn("keys", "verify", made / "revocations.signed").out
+    (row,) = [line for line in shown.splitlines() if hashlib.sha256(lost).hexdigest() in line]
+    assert (row.split()[1], row.split()[-1]) == ("device", "lost")
+    shown = jvpn("keys", "verify", made / "root.1.signed").out
+    public = json.loads((made / "root-c.key").read_text())["public"]
+    assert [line.split() for line in shown.splitlines() if public in line] == [["root", "2", "of", "3", public]]
+
+
 def test_verify_with_another_pin(jvpn: Jvpn, made: Path) -> None:
     """[K-27] A forged root is accepted by who gave the pin."""
     said = jvpn("keys", "verify", made / "revocations.signed", "--pin", "00" * 32, "--json")
     assert (said.status, said.json["reason"]) == (1, "ROOT_NOT_PINNED")
-    assert jvpn("keys", "verify", made / "revocations.signed", "--pin", "xyz").status == 2
+
+
+@pytest.mark.parametrize("pin", ["xyz", "00", "", "0" * 63, "00" * 33])
+def test_a_pin_that_is_no_digest_is_refused(jvpn: Jvpn, made: Path, pin: str) -> None:
+    """[K-27] A variable that a script forgot to set is no pin, and any root is the right one; or half a digest is compared with a whole."""
+    said = jvpn("keys", "verify", made / "root.1.signed", "--pin", pin)
+    assert (said.status, said.out) == (2, "")
+    assert said.err == f'jvpn: --pin: found "{pin}", allowed 64 hex digits in lower case\n'
 
 
 def test_a_new_root_is_signed_by_two(jvpn: Jvpn, made: Path, tmp_path: Path) -> None:
@@ -137,8 +184,8 @@ def test_a_new_root_is_signed_by_two(jvpn: Jvpn, made: Path, tmp_path: Path) -> 
     ("words", "said"),
     [
         (["revoke", "abc", "--dir", ".", "--key", "revocations.key"], 'PUBLIC: found "abc", allowed a public key in base64'),
-        (["revoke", "--dir", ".", "--key", "keyset.key"], "keyset.key: DOCUMENT_UNSIGNED: a list that this key signs would be refused"),
-        (["revoke", "--dir", ".", "--key", "root.1.signed"], "root.1.signed: not a key file of this program"),
+        (["revoke", "--dir", ".", "--key", "keyset.key"], "does not sign for the role revocations: sign with a key that the newest root"),
+        (["revoke", "--dir", ".", "--key", "root.1.signed"], "root.1.signed: found mode 0644, allowed 0600"),
         (["revoke", key_text(bytes(32)), "--dir", ".", "--key", "revocations.key", "--kind", "cat"], "--kind, --reason: allowed device"),
         (["sign", "keyset", "absent", "--key", "keyset.key", "--out", "x"], "absent: cannot be read"),
         (["sign", "keyset", "root.1.signed", "--key", "keyset.key", "--out", "x"], "root.1.signed: DOCUMENT_ROLE_WRONG"),

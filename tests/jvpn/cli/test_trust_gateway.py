@@ -1,9 +1,12 @@
 """What `jvpn keys status` and `jvpn doctor` say of a gateway in a rotation that goes wrong."""
 
+import errno
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,11 +55,11 @@ class Place:
         """Return the newest public key of the gateway."""
         return str(json.loads((self.folder / "gateway.key").read_text())["public"])
 
-    def lists(self, *publics: str, node: str = NODE) -> None:
+    def lists(self, *publics: str, node: str = NODE, life: int = 90 * DAY_S) -> None:
         """Sign a keyset with these keys, the one that is offered last."""
         self.version, now = self.version + 1, int(time.time())
         fields = {
-            "role": "keyset", "version": self.version, "created": now, "expires": now + DAY_S,
+            "role": "keyset", "version": self.version, "created": now, "expires": now + life,
             "gateways": [{"node": node, "public": public, "not_before": now - DAY_S + nth, "not_after": now + DAY_S}
                          for nth, public in enumerate(publics)],
         }  # fmt: skip
@@ -77,7 +80,7 @@ def dropped(place: Place) -> None:
     """Drop the one key that is listed."""
     place.lists(place.own())
     place.does("keygen", "rotate", "--file", place.folder / "gateway.key", "--static")
-    place.does("keygen", "rotate", "--file", place.folder / "gateway.key", "--drop")
+    place.does("keygen", "rotate", "--file", place.folder / "gateway.key", "--drop", "--yes")
 
 
 @pytest.mark.parametrize("mistake", [dropped, lambda place: place.lists(place.own(), node="ff" * 8), lambda place: place.lists(STRANGER)])
@@ -98,7 +101,7 @@ def test_a_rotation_that_is_under_way_is_called_sound(jvpn: Jvpn, tmp_path: Path
     assert place.says() == (0, None, "ok")
     place.lists(old, place.own())
     assert place.says() == (0, None, "ok")
-    place.does("keygen", "rotate", "--file", tmp_path / "gateway.key", "--drop")
+    place.does("keygen", "rotate", "--file", tmp_path / "gateway.key", "--drop", "--yes")
     assert place.says() == (0, None, "ok")
 
 
@@ -145,7 +148,7 @@ def test_a_check_judges_the_documents(jvpn: Jvpn, tmp_path: Path) -> None:
     seen(place)
     (tmp_path / "trust" / "revocations.signed").unlink()
     status, out, err = checked()
-    assert (status, out) == (0, ""), "the service starts, and waits for a list"
+    assert (status, out) == (1, ""), "a check that passed would say that somebody can come in"
     assert err == (
         f"jvpn: {place.config}: starts, and nobody new comes in: REVOCATIONS_STALE: "
         "root 1, keyset none (DOCUMENT_MISSING), revocations none (DOCUMENT_MISSING, seen up to 1)\n"
@@ -169,5 +172,59 @@ def test_an_offered_key_that_is_not_in_the_key_file_is_told(jvpn: Jvpn, tmp_path
     place.lists(place.own(), STRANGER)
     assert offered() == ("missing", f"{STRANGER}: offered, not loaded")
     said = jvpn("gateway", "--config", place.config, "--check")
-    assert (said.status, said.out) == (0, "")
+    assert (said.status, said.out) == (1, "")
     assert said.err == f"jvpn: {place.config}: the keyset offers a key that is not in the key file, {STRANGER}: clients get silence\n"
+
+
+def noted(place: Place) -> tuple[list[str], str, str]:
+    """Return of which documents the status warns, what it says of it, and how doctor calls the documents."""
+    said = place.jvpn("keys", "status", "--config", place.config)
+    soon = place.jvpn("keys", "status", "--config", place.config, "--json").json["expires_soon"]
+    (found,) = [
+        each for each in place.jvpn("doctor", "--config", place.config, "--json").json["checks"] if each["name"] == "signed documents"
+    ]
+    return soon, said.err, found["state"]
+
+
+def test_what_runs_out_soon_is_told_before(jvpn: Jvpn, tmp_path: Path) -> None:
+    """[K-30] The first that an operator hears of a keyset, a root or a list that nobody renewed is that nobody comes in."""
+    place = Place(jvpn, tmp_path)
+    place.lists(place.own())
+    assert noted(place) == ([], "", "ok")
+    place.lists(place.own(), life=29 * DAY_S)
+    soon, said, state = noted(place)
+    assert (soon, state) == (["keyset"], "note")
+    assert said.startswith("jvpn: note: keyset: runs out at ")
+    assert place.says() == (0, None, "note"), "a warning is no failure"
+
+
+def forbidden(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """Let the system refuse a file to this user, as it never does to root."""
+    real = os.open
+
+    def opened(name: Any, flags: int, *more: int, **others: int) -> int:  # noqa: ANN401 - as the real one
+        if Path(name) == path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return real(name, flags, *more, **others)
+
+    monkeypatch.setattr(os, "open", opened)
+
+
+@pytest.mark.parametrize("what", ["keyset.signed", "root.1.signed"])
+def test_what_is_there_and_cannot_be_read_is_called_so(jvpn: Jvpn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """An operator looks for a document that is there, where its mode has to be changed."""
+    place = Place(jvpn, tmp_path)
+    place.lists(place.own())
+    assert jvpn("gateway", "--config", place.config, "--check").status == 0
+    path = tmp_path / "trust" / what
+    forbidden(monkeypatch, path)
+    why = f"{path}: cannot be read: Permission denied"
+    assert f"jvpn: {why}\n" in jvpn("keys", "status", "--config", place.config).err
+    said = jvpn("keys", "status", "--config", place.config, "--json")
+    assert (said.json["unreadable"], said.json["documents"][what.partition(".")[0]]) == ([why], "DOCUMENT_MISSING")
+    (found,) = [each for each in jvpn("doctor", "--config", place.config, "--json").json["checks"] if each["name"] == "signed documents"]
+    assert (found["state"], found["advice"]) == ("missing", why)
+    said = jvpn("gateway", "--config", place.config, "--check")
+    assert (said.status, f"jvpn: {place.config}: {why}\n" in said.err) == (1, True)
+    said = jvpn("keys", "verify", path)
+    assert (said.status, said.err) == (1, f"jvpn: {why}\n")

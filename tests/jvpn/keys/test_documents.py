@@ -8,7 +8,8 @@ from core.errors import PeerFault
 from core.reasons import Reason
 from jvpn.keys import limits
 from jvpn.keys.documents import NUMBER_MAX, read_keyset, read_revocations, read_root
-from jvpn.keys.envelope import Role, parse
+from jvpn.keys.envelope import Malformed, Role, parse
+from jvpn.keys.trust import Trust
 from tests.jvpn.keys import making
 from tests.jvpn.keys.making import DAY, NOW, Change, Fields
 
@@ -116,3 +117,58 @@ def test_a_role_that_is_no_text_is_refused() -> None:
     """[K-21] A file of any bytes would stop the program that reads it."""
     with pytest.raises(PeerFault, match=MALFORMED.name):
         parse(signed(1).replace(Role.REVOCATIONS.value.encode(), b"\xff", 1))
+
+
+@pytest.mark.parametrize(
+    ("vector", "what"),
+    [
+        ("not-utf8", "the payload is not UTF-8"),
+        ("duplicate-name", "the payload has a name twice in one object"),
+        ("deep", "the payload is not JSON that is read here: too deep, or a number too long"),
+        ("extra-field", "the payload: allowed exactly the fields role, version, created, expires, revoked"),
+        ("version-0", "version: allowed from 1 on"),
+        ("negative", "created: allowed a whole number from 0 to 9007199254740991"),
+        ("lives-too-long", "expires: allowed 86400 s after created"),
+        ("ends-before-it-begins", "expires: allowed later than created"),
+        ("upper-case", "revoked[0].fingerprint: allowed 64 hex digits in lower case"),
+        ("fingerprint-twice", "revoked[1].fingerprint: is there twice"),
+        ("unknown-reason", "revoked[0].reason: allowed compromised, retired, lost"),
+        ("gateway-key-twice", "gateways[2].public: is there twice"),
+        ("never-valid", "gateways[0].not_after: allowed later than not_before"),
+        ("root-threshold-1", "roles.root.threshold: allowed 2 or more"),
+        ("root-threshold-4", "roles.root.threshold: allowed from 1 to the number of keys"),
+        ("key-of-two-roles", "roles: found a key in two of them"),
+        ("envelope-crlf", "line 1: found no `jumping-vpn/1 ROLE` of a known role"),
+        ("envelope-loose-base64", "line 2: found no payload in base64"),
+        ("envelope-space", "line 1: found no `jumping-vpn/1 ROLE` of a known role"),
+        ("envelope-unsigned", "signatures: found 0 by 0 keys, allowed 1 to 16, no key twice"),
+        ("one-key-twice", "signatures: found 2 by 1 keys, allowed 1 to 16, no key twice"),
+        ("envelope-no-end", "signatures: found 0 by 0 keys, allowed 1 to 16, no key twice"),
+        ("envelope-more", "line 4: not the one form: no byte more or less, and one line feed at the end of each line"),
+    ],
+)
+def test_what_is_malformed_is_named(vector: str, what: str) -> None:
+    """An operator learns that something in a signed file is wrong, and not what."""
+    made = dict(making.vectors())[vector]
+    trust, (*before, last) = Trust(bytes.fromhex(made["pin"])), made["offers"]
+    for step in before:
+        trust = trust.offer(Role(step["role"]), making.bytes_of(step), step["wall_s"])
+    with pytest.raises(Malformed) as caught:
+        trust.offer(Role(last["role"]), making.bytes_of(last), last["wall_s"])
+    assert (caught.value.what, caught.value.reason) == (what, MALFORMED)
+
+
+def test_where_the_json_ends_is_named() -> None:
+    """A comma too much is looked for in the whole document."""
+    with pytest.raises(Malformed) as caught:
+        read_keyset(b'{"role": "keyset",\n}')
+    assert caught.value.what.startswith("the payload is not JSON: line 2, column 1: ")
+
+
+def test_a_line_that_is_no_signature_is_named() -> None:
+    """[K-21] One of sixteen signatures was cut when it was copied, and nobody knows which."""
+    lines = signed(3).split(b"\n")
+    lines[3] = lines[3].partition(b" ")[0]
+    with pytest.raises(Malformed) as caught:
+        parse(b"\n".join(lines))
+    assert caught.value.what == "line 4: found no public key, space, signature in base64"

@@ -16,7 +16,7 @@ from jvpn.keys import envelope, limits
 from jvpn.keys.envelope import Envelope, Role
 from jvpn.keys.trust import Floor, Trust
 from tests.jvpn.keys import making
-from tests.jvpn.keys.making import NOW
+from tests.jvpn.keys.making import DAY, NOW
 
 PIN = bytes.fromhex(making.PIN)
 TWO = making.document("root", making.body(making.root(2, keyset=["keyset 2"])), "root a", "root b")
@@ -268,3 +268,27 @@ def test_a_client_begins_nothing_under_a_key_that_is_not_valid() -> None:
     assert trust.beginning(making.static("found"), NOW) is Reason.KEY_OUTDATED
     assert trust.beginning(making.static("new"), NOW) is None
     assert trust.beginning(making.static("old"), NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("at", "soon"),
+    [
+        (0, set()),
+        (1_200, set()),  # the list lives for two hours, and is one hour old
+        (1_201, {Role.REVOCATIONS}),
+        (90 * DAY - limits.KEYSET_SOON_S, {Role.REVOCATIONS}),
+        (90 * DAY - limits.KEYSET_SOON_S + 1, {Role.KEYSET, Role.REVOCATIONS}),
+        (365 * DAY - limits.ROOT_SOON_S + 1, {Role.ROOT, Role.KEYSET, Role.REVOCATIONS}),
+    ],
+)
+def test_what_runs_out_soon_is_known_before(at: int, soon: set[Role]) -> None:
+    """[K-26] Nobody is warned before nobody comes in; or always, so that nobody listens."""
+    trust = Trust(bytes.fromhex(making.PIN))
+    for role, document in (
+        ("root", making.ROOT),
+        ("keyset", making.set_of(making.keyset())),
+        ("revocations", making.revoking(making.revocations())),
+    ):
+        trust = trust.offer(Role(role), document.encode(), NOW)
+    assert set(trust.expiring(NOW + at)) == soon
+    assert Trust(b"").expiring(NOW) == {}

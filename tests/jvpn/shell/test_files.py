@@ -11,7 +11,7 @@ import pytest
 
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.errors import Unavailable
-from jvpn.shell.files import OTHERS_WRITE, create, locked, overwritten, read_private, replace, wipe
+from jvpn.shell.files import OTHERS_WRITE, PUBLIC, create, locked, overwritten, read_private, replace, wipe
 from tests.support import need
 
 
@@ -31,6 +31,22 @@ def test_a_created_file_is_whole_and_private(tmp_path: Path) -> None:
     assert path.read_bytes() == b"secret"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert names(tmp_path) == ["key"]
+
+
+def test_what_is_public_others_can_read(tmp_path: Path) -> None:
+    """A signed document is hidden from the gateway's own user by the umask of who signs."""
+    path = tmp_path / "list"
+    old = os.umask(0o077)
+    try:
+        create(path, b"public", PUBLIC)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o644
+        path.chmod(0o600)
+        replace(path, b"public", PUBLIC)
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    replace(path, b"secret")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:

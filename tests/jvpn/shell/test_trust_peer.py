@@ -13,7 +13,7 @@ from jvpn.keys import limits as bounds
 from jvpn.shell.admission import Peer
 from tests.jvpn.keys import making
 from tests.jvpn.keys.making import DAY, NOW
-from tests.jvpn.shell.test_trust import NOW_, Place
+from tests.jvpn.shell.trusting import NOW_, Place
 
 NEW: Final = making.static("new")
 END: Final = {NEW: Reason.KEY_OUTDATED}

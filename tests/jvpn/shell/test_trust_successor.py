@@ -14,8 +14,8 @@ from core.wire.layout import Type
 from jvpn.keys import limits as bounds
 from tests.jvpn.keys import making
 from tests.jvpn.keys.making import DAY, NOW
-from tests.jvpn.shell.test_trust import NODE, NOW_
 from tests.jvpn.shell.test_trust_peer import NEW, Client
+from tests.jvpn.shell.trusting import NODE, NOW_
 
 OLD: Final = making.static("old")
 OTHER_NODE: Final = bytes(8)

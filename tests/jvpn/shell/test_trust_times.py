@@ -13,7 +13,7 @@ from jvpn.shell import keyfile
 from jvpn.shell.admission import Keys
 from tests.jvpn.keys import making
 from tests.jvpn.keys.making import DAY, NOW
-from tests.jvpn.shell.test_trust import NODE, NOW_, OWN, Place
+from tests.jvpn.shell.trusting import NODE, NOW_, OWN, Place
 
 LAPTOP, OTHER = making.static("laptop"), making.static("other")
 UNTIL: Final = {LAPTOP: Times(NOW - DAY, NOW + DAY)}
