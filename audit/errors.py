@@ -33,3 +33,19 @@ class LogBusy(AuditError):
 
 class KeyUnusable(AuditError):
     """The key of the pseudonyms is missing, of a wrong length, or readable by others (A-14)."""
+
+
+class ProofWrong(AuditError):
+    """A Merkle proof does not show what it is to show (A-62)."""
+
+
+class NoteMalformed(AuditError):
+    """Bytes are not a note, a checkpoint, a key of one, or a proof file (A-63)."""
+
+
+class SignatureWrong(AuditError):
+    """No signature of a trusted key is on a note, or one that claims to be of such a key is not (A-63)."""
+
+
+class PolicyMalformed(AuditError):
+    """Bytes are not a policy (A-66)."""

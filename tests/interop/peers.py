@@ -1,7 +1,7 @@
-"""Foreign Noise implementations as processes: how they are built, started and spoken to.
+"""Foreign implementations as processes: how they are built, started and spoken to.
 
-Two programs with one conversation (its form is at the head of flynn/main.go): flynn/ in Go, and noiseprotocol_peer.py. Each draws its
-keys itself. It ends when its standard input does, and so never outlives the tests.
+Of Noise two programs with one conversation (its form is at the head of flynn/main.go): flynn/ in Go, and noiseprotocol_peer.py. Each
+draws its keys itself. Of transparency logs a judge, sumdb/ in Go. Each ends when its standard input does, and so never outlives the tests.
 """
 
 import os
@@ -92,13 +92,13 @@ def noiseprotocol() -> list[str]:
     return [sys.executable, "-I", str(HERE / "noiseprotocol_peer.py")]
 
 
-def flynn(target: Path) -> list[str]:
-    """Build the peer in Go into `target` and return its command; raise ModulesError, or CalledProcessError when the build is at fault.
+def built(name: str, target: Path) -> list[str]:
+    """Build a peer in Go into `target` and return its command; raise ModulesError, or CalledProcessError when the build is at fault.
 
     The modules are pinned by hash in go.sum and kept in the checkout's cache: fetched once, then no network is asked.
     """
     source = target / "source"
-    shutil.copytree(HERE / "flynn", source)
+    shutil.copytree(HERE / name, source)
     try:
         _go(source, "mod", "download")
     except subprocess.TimeoutExpired:

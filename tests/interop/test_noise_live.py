@@ -23,7 +23,7 @@ from core.wire.epoch import Epoch
 from core.wire.messages import data_header
 from jvpn.shell.published import VECTORS_ONLY
 from lab.sim.frames import opened
-from tests.interop.peers import ModulesError, Peer, RefusedError, flynn, noiseprotocol
+from tests.interop.peers import ModulesError, Peer, RefusedError, built, noiseprotocol
 from tests.support import MISSING, requires
 
 pytestmark = pytest.mark.timeout(900)  # the first test builds a Go program, in a fresh checkout with the Go library too
@@ -48,7 +48,7 @@ class Side(NamedTuple):
 def peer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Peer]:
     """A foreign implementation, running; it is told to begin anew for each handshake."""
     try:
-        command = flynn(tmp_path_factory.mktemp("flynn")) if request.param == "flynn" else noiseprotocol()
+        command = built("flynn", tmp_path_factory.mktemp("flynn")) if request.param == "flynn" else noiseprotocol()
     except ModulesError as error:
         pytest.skip(f"{MISSING}go: {error}")
     with Peer(command) as running:
