@@ -65,10 +65,10 @@ def test_while_nothing_fresh_is_known_nobody_moves_and_live_sessions_go_on() -> 
     assert world.attached()
     assert world.session is session
     ordered(world, STALE)
-    world.run(limits.REJECT_AFTER_NS // limits.MILLISECOND + 5_000, world.host.chat)
+    world.run(limits.REJECT_AFTER_NS // limits.MILLISECOND + 5_000, world.host.chat, step_ms=100)
     assert not world.attached(), "its keys are not renewed while nothing fresh is known"
     ordered(world, Admission())
-    world.run(60_000, world.host.chat)
+    world.run(60_000, world.host.chat, step_ms=100)
     assert world.attached()
     assert world.session is session, "the session waited"
 

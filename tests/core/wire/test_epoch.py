@@ -8,6 +8,7 @@ from core.errors import Invariant, PeerFault
 from core.reasons import Reason
 from core.values import Endpoint, Instant, Path
 from core.wire.epoch import Epoch
+from core.wire.layout import DATA_HEADER
 from lab.sim.frames import opened, packet, v4
 from lab.sim.world import INNER_GATEWAY, World
 
@@ -29,6 +30,7 @@ def test_rest_changes_nothing_but_memory() -> None:
         each.rest()
         assert (each._send, each._receive) == (None, None)
     frames += mine.seal([b"three"])[0].frames
+    assert [int.from_bytes(frame[8:DATA_HEADER], "little") for frame in frames] == [0, 1, 2]
     assert [opened(theirs, frame, counter) for counter, frame in enumerate(frames) if counter] == [b"two", b"three"]
     with pytest.raises(PeerFault, match="COUNTER_REPLAYED"):
         opened(theirs, frames[0], 0)
