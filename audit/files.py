@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +15,12 @@ from audit.errors import LineMalformed
 
 HEAD: Final = "head.json"
 RECENT: Final = "recent.json"
+CHECKPOINT: Final = "checkpoint"
+SEALS: Final = "seals"
 LOCK: Final = "writer.lock"
 FILE_MODE: Final = 0o600
 DIRECTORY_MODE: Final = 0o700
+KEY_MODE: Final = 0o600
 SEGMENT: Final = re.compile(r"audit-([0-9]{20})\.jsonl")
 HEAD_BYTES_MAX: Final = 1_024
 HEX: Final = {"chain_id": 32, "hash": 64}
@@ -25,6 +29,11 @@ HEX: Final = {"chain_id": 32, "hash": 64}
 def segment_name(first: int) -> str:
     """Return the name of the segment whose first event has this number."""
     return f"audit-{first:020d}.jsonl"
+
+
+def tree_name(first: int) -> str:
+    """Return the name of the note that holds the peaks of the tree before the segment with this first event."""
+    return f"audit-{first:020d}.tree"
 
 
 def first_of(path: Path) -> int:
@@ -77,6 +86,40 @@ def replace(directory: Path, name: str, data: bytes) -> None:
         draft.unlink(missing_ok=True)
         raise
     sync_directory(directory)
+
+
+def create_key(path: Path, data: bytes) -> bool:
+    """Create a key file with this content; leave an existing one alone. Return whether it was created. OSError."""
+    if os.path.lexists(path):  # nothing is written then: a full disk is no reason not to start
+        return False
+    path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, KEY_MODE), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)  # refuses to replace: the first of two starters wins, and nobody sees half a key
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink(missing_ok=True)
+    sync_directory(path.parent)
+    return True
+
+
+def replace_key(path: Path, data: bytes) -> None:
+    """Replace a file that holds a secret, and overwrite what it held. OSError when it could not be replaced; the old one still stands.
+
+    What a disk, a snapshot or a backup has copied is out of reach.
+    """
+    with path.open("r+b", buffering=0) as old:
+        size = os.fstat(old.fileno()).st_size
+        replace(path.parent, path.name, data)
+        with suppress(OSError):  # it has no name any more: nothing that is needed can be lost, and nothing else can be done
+            old.write(bytes(size))
+            os.fsync(old.fileno())
 
 
 def sync_directory(directory: Path) -> None:

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,9 +14,12 @@ from audit.record import EVENT, outbox_id_of, unpack
 from audit.recovery import EVIDENCE_REMEMBERED
 from audit.schema import check
 from audit.segments import Log
+from audit.tlog import epochs
+from audit.tlog.sealer import Sealer
 from audit.vocabulary import INTEGER_MAX
 from core.reasons import Event, Reason
 
+EPOCH_NS: Final = 900_000_000_000  # a quarter of an hour: what a stolen signing key can rewrite
 RETRY_NS: Final = 250_000_000  # while the log cannot be written
 LOST_CODE: Final = Event.TELEMETRY_LOST.to_bytes(2, "little")
 EVIDENCE_WAITING_MAX: Final = 256  # records that wait for a writable log; the writer takes no more from the outbox meanwhile
@@ -24,9 +28,13 @@ EVIDENCE_WAITING_MAX: Final = 256  # records that wait for a writable log; the w
 class Journal:
     """The writer's state between two batches. `clock` says wall clock and CLOCK_BOOTTIME, in ns."""
 
-    def __init__(self, log: Log, builder: Builder, clock: Callable[[], Moment], start: Head) -> None:
+    def __init__(
+        self, log: Log, builder: Builder, clock: Callable[[], Moment], start: Head, sealer: Sealer, epoch_ns: int = EPOCH_NS
+    ) -> None:
         """Begin or go on with the log and say so in it (A-23). `start` is the place before the genesis of an empty log. OSError."""
-        self._log = log
+        self._log, self._sealer, self._epoch_ns = log, sealer, epoch_ns
+        self._owed = log.last is not None and sealer.owes(log.last)
+        self._settle()
         self._builder = builder
         self._clock = clock
         self._recent: OrderedDict[str, None] = OrderedDict.fromkeys(log.evidence)
@@ -36,13 +44,15 @@ class Journal:
         self.trouble = ""  # why the log could not be written the last time; empty: it could
         self._acknowledged = 0
         batch = _Batch(log.head or start, builder, clock())
+        self._epoch_over_ns = batch.moment.mono_ns + epoch_ns
+        stated: dict[str, object] = {"genesis": genesis(), "seal": sealer.stated()}
         if log.head is None:
-            batch.writer(Event.LOG_OPENED, Reason.LOG_STARTED, genesis=genesis())
+            batch.writer(Event.LOG_OPENED, Reason.LOG_STARTED, **stated)
         if log.head is not None or log.cut_bytes:
             reason = Reason.LOG_TAIL_TORN if log.cut_bytes else Reason.LOG_CONTINUED
-            batch.writer(Event.LOG_RESUMED, reason, genesis=genesis(), metrics={"cut_bytes": log.cut_bytes})
-        log.append(b"".join(batch.lines), batch.head, self._recent)
-        log.write_head()
+            batch.writer(Event.LOG_RESUMED, reason, **stated, metrics={"cut_bytes": log.cut_bytes})
+        log.append(b"".join(batch.lines), batch.head, batch.hashes, self._recent)
+        self.sign()
 
     @property
     def lost(self) -> int:
@@ -58,6 +68,17 @@ class Journal:
     def acknowledged(self) -> int:
         """The highest outbox id that is durable, of those received; 0 before the first."""
         return self._acknowledged
+
+    @property
+    def epoch_over_ns(self) -> int:
+        """When the epoch is to end, by CLOCK_BOOTTIME."""
+        return self._epoch_over_ns
+
+    def sign(self) -> None:
+        """Bring head.json and the checkpoint up to what is durable. OSError: the old ones stand."""
+        self._log.write_head()
+        if self._log.head and not self._owed:
+            self._sealer.checkpoint(self._log.head, self._log.tree)
 
     @property
     def troubled(self) -> bool:
@@ -82,14 +103,22 @@ class Journal:
             batch.telemetry(record)
         for record in self._waiting:
             batch.evidence(record, self._recent)
+        over = moment.mono_ns >= self._epoch_over_ns
+        if over:
+            batch.writer(Event.EPOCH_SEALED, Reason.EPOCH_OVER, seal=self._sealer.following())
         try:
+            self._settle()
             if batch.lines:
-                self._log.append(b"".join(batch.lines), batch.head, self._recent)
+                self._log.append(b"".join(batch.lines), batch.head, batch.hashes, self._recent)
         except OSError as error:
             self._retry_ns, self.trouble = moment.mono_ns + RETRY_NS, error.strerror or type(error).__name__
             self._lose(telemetry)
             return
         self._retry_ns, self.trouble = None, ""
+        if over:
+            self._owed, self._epoch_over_ns = True, moment.mono_ns + self._epoch_ns
+            with suppress(OSError):  # then the next batch does it first
+                self._settle()
         self._lost = dict.fromkeys(self._lost, 0)
         self._remember(batch.keys)
         self._acknowledged = max(self._acknowledged, *map(outbox_id_of, self._waiting), 0)
@@ -101,14 +130,27 @@ class Journal:
         self.write((), ())
         if self._waiting or self.lost:
             return False
-        batch = _Batch(self._log.head, self._builder, self._clock())
-        batch.writer(Event.LOG_CLOSED, Reason.LOG_STOPPED)
         try:
-            self._log.append(b"".join(batch.lines), batch.head, self._recent)
-            self._log.write_head()
+            self._settle()
+            for event, reason, content in (
+                (Event.EPOCH_SEALED, Reason.EPOCH_CLOSED, {"seal": self._sealer.following()}),
+                (Event.LOG_CLOSED, Reason.LOG_STOPPED, {}),
+            ):
+                batch = _Batch(self._log.head, self._builder, self._clock())
+                batch.writer(event, reason, **content)
+                self._log.append(b"".join(batch.lines), batch.head, batch.hashes, self._recent)
+                self._owed = event is Event.EPOCH_SEALED
+                self._settle()
+            self.sign()
         except OSError:
             return False
         return True
+
+    def _settle(self) -> None:
+        """Seal the epoch that has ended: nothing is recorded before that (A-65). OSError: it is owed still."""
+        if self._owed and self._log.head:
+            self._sealer.seal(self._log.head, self._log.tree)
+            self._owed = False
 
     def _lose(self, telemetry: Sequence[bytes]) -> None:
         """Count what cannot be written (A-41); a notice of loss is not a loss itself, its count goes on."""
@@ -131,9 +173,10 @@ class _Batch:
             raise ValueError("a batch follows an event or the place before a genesis")
         self.head = after
         self.lines: list[bytes] = []
+        self.hashes: list[bytes] = []
         self.keys: dict[str, None] = {}
         self._builder = builder
-        self._moment = moment
+        self.moment = moment
 
     def telemetry(self, record: bytes) -> None:
         """Add a record that came over the telemetry pipe; what is not telemetry is refused (A-3)."""
@@ -159,7 +202,7 @@ class _Batch:
 
     def writer(self, event: Event, reason: Reason, **content: object) -> None:
         """Add an event about the log itself."""
-        made = self._builder.of_writer(event, reason, self.head, self._moment, **content)
+        made = self._builder.of_writer(event, reason, self.head, self.moment, **content)
         check(made)
         self._add(made)
 
@@ -172,7 +215,7 @@ class _Batch:
         return event
 
     def _refused(self, record: bytes, error: Exception) -> dict[str, Any]:
-        event = self._builder.of_refused(record, str(error), self.head, self._moment)
+        event = self._builder.of_refused(record, str(error), self.head, self.moment)
         check(event)
         return event
 
@@ -180,6 +223,7 @@ class _Batch:
         data = canonical(event)
         found = digest(data)
         self.lines.append(line_of(data, found))
+        self.hashes.append(bytes.fromhex(found))
         self.head = Head(self.head.chain_id, self.head.seq + 1, found)
 
 
@@ -195,13 +239,14 @@ def _lost_before(record: bytes) -> int:
 
 
 def open_journal(
-    directory: Path, node: bytes, boot: bytes, builder: Builder, clock: Callable[[], Moment], segment_bytes: int
+    directory: Path, node: bytes, boot: bytes, builder: Builder, clock: Callable[[], Moment], segment_bytes: int, epoch_ns: int = EPOCH_NS
 ) -> tuple[Log, Journal]:
-    """Open a log and its journal. LogBusy, LogUnsound, OSError."""
+    """Open a log, its key and its journal. LogBusy, LogUnsound, KeyUnusable, OSError."""
     log = Log(directory, segment_bytes)
     try:
         now = clock()
-        return log, Journal(log, builder, clock, new_chain(node, boot, now.wall_ns, now.mono_ns))
+        sealer = Sealer(directory, epochs.key_path(directory))
+        return log, Journal(log, builder, clock, new_chain(node, boot, now.wall_ns, now.mono_ns), sealer, epoch_ns)
     except BaseException:
         log.close()
         raise

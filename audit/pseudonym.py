@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from audit.errors import KeyUnusable
-from audit.files import DIRECTORY_MODE, sync_directory
+from audit.files import KEY_MODE, create_key
 from core.errors import CallerFault
 
 KEY_BYTES: Final = 32
-KEY_MODE: Final = 0o600
 PSEUDONYM_BYTES: Final = 8
 CACHED: Final = 4_096  # as many sessions and peers are looked up instead of computed
 
@@ -59,23 +58,7 @@ def store_key(path: Path, key: bytes) -> bool:
     """Create the key file with these 32 fresh random bytes; leave an existing one alone. Return whether it was created."""
     if len(key) != KEY_BYTES:
         raise CallerFault(f"a pseudonym key has {KEY_BYTES} bytes, this has {len(key)}")
-    if os.path.lexists(path):  # nothing is written then: a full disk is no reason not to start
-        return False
-    path.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, KEY_MODE), "wb") as file:
-            file.write(key)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(draft, path)  # refuses to replace: the first of two starters wins, and nobody sees half a key
-    except FileExistsError:
-        return False
-    finally:
-        draft.unlink(missing_ok=True)
-    sync_directory(path.parent)
-    return True
+    return create_key(path, key)
 
 
 def load_key(path: Path) -> bytes:

@@ -3,29 +3,36 @@
 import os
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from operator import itemgetter
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import orjson
 
 from audit.canonical import canonical, split
 from audit.chain import Head, digest
-from audit.errors import LineMalformed, LogUnsound
-from audit.files import HEAD, RECENT, first_of, read_head, replace, segments_in
+from audit.errors import LineMalformed, LogUnsound, ProofWrong
+from audit.files import HEAD, RECENT, first_of, read_head, replace, segments_in, tree_name
+from audit.tlog.merkle import Frontier, leaf
 
 EVIDENCE_REMEMBERED: Final = 4_096  # more than can ever be unacknowledged in an outbox
 EVIDENCE_KEY: Final = re.compile(rb'"event_class":"evidence","event_id":"([0-9a-f-]{33})"|"record":"([A-Za-z0-9+/=]*)"')
 
+HASH: Final = re.compile(rb'"hash":"([0-9a-f]{64})"\}\n')
+
 
 class Recovered(NamedTuple):
-    """What a log holds: last segment (None: none yet), how many of its bytes are sound, head, evidence at its end, and what was cut."""
+    """What a log holds: last segment (None: none yet), how many of its bytes are sound, head, tree, evidence at its end, what was cut."""
 
     segment: Path | None
     sound_bytes: int
     head: Head | None
+    tree: Frontier
     evidence: list[str]
     cut_bytes: int
+    last: Mapping[str, Any] | None
+    """The event that the log ends with."""
 
 
 def recover(directory: Path) -> Recovered:
@@ -39,29 +46,56 @@ def recover(directory: Path) -> Recovered:
     if not segments:
         if durable is not None:
             raise LogUnsound(f"{HEAD} says that event {durable.seq} was durable, but there is no segment")
-        return Recovered(None, 0, None, [], 0)
+        return Recovered(None, 0, None, Frontier(), [], 0, None)
     last = segments[-1]
     head: Head | None = None
+    event: Mapping[str, Any] | None = None
     sound, passed = 0, False
     for segment in segments[_first_needed(segments, durable) :]:
         if head is not None and head.seq + 1 != first_of(segment):
             raise LogUnsound(f"the sound part of the log before {segment.name} does not reach it")
         before = head
-        head, sound, found = _scan(segment, before, durable)
-        passed |= found
+        head, sound, found, last_event = _scan(segment, before, durable)
+        passed, event = passed | found, last_event or event
         if head is before and segment != last:
             raise LogUnsound(f"{segment.name}: no event of it is sound, but it is not the last segment")
     _compare(head, durable, last.name, passed=passed)
     cut = last.stat().st_size - sound
     if cut:
         os.truncate(last, sound)
-    return Recovered(last, sound, head, _evidence(directory, segments), cut)
+    return Recovered(last, sound, head, _tree(directory, segments), _evidence(directory, segments), cut, event)
 
 
 def remember(directory: Path, before: Head, evidence: Iterable[str]) -> None:
     """Note the keys of the last evidence before the segment that follows `before` (A-44). OSError: what was noted before stands."""
     noted = {"evidence": list(evidence)[-EVIDENCE_REMEMBERED:], "hash": before.hash, "seq": before.seq}
     replace(directory, RECENT, canonical(noted) + b"\n")
+
+
+def note_tree(directory: Path, tree: Frontier) -> None:
+    """Note the peaks of the tree before the segment that begins with event `tree.size` (A-61). OSError: there is no note then."""
+    noted = {"peaks": [peak.hex() for peak in tree.peaks], "size": tree.size}
+    replace(directory, tree_name(tree.size), orjson.dumps(noted, option=orjson.OPT_SORT_KEYS) + b"\n")
+
+
+def read_tree(directory: Path, size: int) -> Frontier | None:
+    """Return the tree of this size as a note says it; None without a note of the right form. Whether it is right, checkpoints show."""
+    try:
+        noted = orjson.loads((directory / tree_name(size)).read_bytes())
+        return Frontier(size, [bytes.fromhex(peak) for peak in noted["peaks"]]) if noted["size"] == size else None
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError, ProofWrong):
+        return None
+
+
+def _tree(directory: Path, segments: list[Path]) -> Frontier:
+    """Return the tree over a log whose end is sound, from the newest note on, or from its beginning (A-61). LogUnsound without either."""
+    noted = (read_tree(directory, first_of(segment)) for segment in segments)
+    place, tree = max(((place, tree) for place, tree in enumerate(noted) if tree), default=(0, Frontier()), key=itemgetter(0))
+    if tree.size != first_of(segments[place]):
+        raise LogUnsound(f"{segments[0].name}: nothing says which tree came before it")
+    for segment in segments[place:]:
+        tree.extend([leaf(bytes.fromhex(told.decode())) for told in HASH.findall(segment.read_bytes())])
+    return tree
 
 
 def _durable(directory: Path) -> Head | None:
@@ -77,35 +111,36 @@ def _first_needed(segments: list[Path], durable: Head | None) -> int:
     return named[-1] if named else max(0, len(segments) - 2)
 
 
-def _scan(segment: Path, head: Head | None, durable: Head | None) -> tuple[Head | None, int, bool]:
-    """Return the last event of a segment's sound beginning, which follows `head`, its bytes, and whether `durable` is in it.
+def _scan(segment: Path, head: Head | None, durable: Head | None) -> tuple[Head | None, int, bool, Mapping[str, Any] | None]:
+    """Return the end of a segment's sound beginning, which follows `head`, its bytes, whether `durable` is in it, and its last event.
 
     The first event of the first segment that is read follows nothing: the verifier reads the whole log, the writer its end.
     """
-    sound, passed = 0, False
+    sound, passed, last = 0, False, None
     expected = first_of(segment)
     with segment.open("rb") as file:
         for line in file:
             try:
-                event, previous = _head_of(line)
+                event, value = _head_of(line)
             except LineMalformed:
                 break
-            if event.seq != expected or (head is not None and previous != head.hash):
+            if event.seq != expected or (head is not None and value["prev_hash"] != head.hash):
                 break
-            head, passed = event, passed or event == durable
+            head, passed, last = event, passed or event == durable, value
             sound += len(line)
             expected += 1
-    return head, sound, passed
+    return head, sound, passed, last
 
 
-def _head_of(line: bytes) -> tuple[Head, str]:
-    """Return place and previous hash of a line whose hash is right. LineMalformed otherwise."""
+def _head_of(line: bytes) -> tuple[Head, Mapping[str, Any]]:
+    """Return place and event of a line whose hash is right. LineMalformed otherwise."""
     event, told = split(line)
     if digest(event) != told:
         raise LineMalformed("the hash is wrong")
     try:
         value = orjson.loads(event)
-        return Head(value["chain_id"], value["seq"], told), value["prev_hash"]
+        value["prev_hash"]  # that there is one
+        return Head(value["chain_id"], value["seq"], told), value
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise LineMalformed(f"not an event: {error}") from error
 
@@ -142,7 +177,7 @@ def _noted(directory: Path, segments: list[Path]) -> tuple[int, list[str]]:
         keys, seq, before = noted["evidence"], noted["seq"], noted["hash"]
         (place,) = (place for place, segment in enumerate(segments) if first_of(segment) == seq + 1)
         with segments[place].open("rb") as file:
-            _, previous = _head_of(file.readline())
+            previous = _head_of(file.readline())[1]["prev_hash"]
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError, LineMalformed):
         return 0, []
     formed = isinstance(keys, list) and all(isinstance(key, str) for key in keys)

@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Self
@@ -10,13 +10,18 @@ from typing import Final, Self
 from audit.chain import Head
 from audit.errors import LogBusy, LogGone
 from audit.files import DIRECTORY_MODE, FILE_MODE, LOCK, segment_name, sync_directory, write_all, write_head
-from audit.recovery import recover, remember
+from audit.recovery import note_tree, recover, remember
+from audit.tlog.merkle import leaf
 
 SEGMENT_BYTES: Final = 16 * 2**20  # a new segment begins with the batch after this size
 
 
 class Log:
-    """An open log. `head` is its last durable event, None before the first; `evidence` the keys found at its end; `cut_bytes` was torn."""
+    """An open log.
+
+    `head` is its last durable event, None before the first; `tree` the tree over all that is durable; `evidence` the keys found at its
+    end; `cut_bytes` was torn.
+    """
 
     def __init__(self, directory: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
         """Open or create a log. LogBusy while another process writes it, LogUnsound when it must not go on, OSError from the system."""
@@ -30,8 +35,10 @@ class Log:
         try:
             found = recover(directory)
             self.head = found.head
+            self.tree = found.tree
             self.evidence = found.evidence
             self.cut_bytes = found.cut_bytes
+            self.last = found.last
             self._durable = found.sound_bytes  # how much of the current segment is durable
             if found.segment is not None:
                 self._path = found.segment
@@ -42,16 +49,18 @@ class Log:
             self.close()
             raise
 
-    def append(self, lines: bytes, head: Head, evidence: Iterable[str] = ()) -> None:
+    def append(self, lines: bytes, head: Head, hashes: Sequence[bytes], evidence: Iterable[str] = ()) -> None:
         """Append lines that end with `head`, and make them durable (A-32). OSError, LogGone: then nothing was appended.
 
-        The caller made the lines to follow `self.head`; `evidence` are the keys of the last evidence before them. What a failed append left
-        behind is cut off, at the latest before the next one.
+        The caller made the lines, whose events have these `hashes`, to follow `self.head`; `evidence` are the keys of the last evidence
+        before them. What a failed append left behind is cut off, at the latest before the next one.
         """
         if self._file is not None and not self._is_named(self._file):
             raise LogGone(f"{self._path} was removed or moved away while it was written; a new writer goes on with what is there")
         if self._file is None or self._durable >= self._segment_bytes:
-            self._begin(head.seq - lines.count(b"\n") + 1)
+            self._begin(head.seq - len(hashes) + 1)
+            with suppress(OSError):  # then the next start reads more of the log
+                note_tree(self._directory, self.tree)
             if self.head is not None:
                 with suppress(OSError):  # the one before still counts: then the next start reads a segment more (A-44)
                     remember(self._directory, self.head, evidence)
@@ -66,6 +75,7 @@ class Log:
             raise
         self._durable += len(lines)
         self.head = head
+        self.tree.extend([leaf(each) for each in hashes])
 
     def write_head(self) -> None:
         """Bring head.json up to the durable head (A-34). OSError: the old one stands."""

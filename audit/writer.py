@@ -27,7 +27,7 @@ import orjson
 
 from audit.errors import KeyUnusable, LogBusy, LogGone, LogUnsound
 from audit.event import Builder, Moment, rfc3339
-from audit.journal import EVIDENCE_WAITING_MAX, RETRY_NS, Journal, open_journal
+from audit.journal import EPOCH_NS, EVIDENCE_WAITING_MAX, RETRY_NS, Journal, open_journal
 from audit.pseudonym import Pseudonyms, key_path, load_key
 from audit.record import RECORD_BYTES
 from audit.segments import SEGMENT_BYTES, Log
@@ -38,6 +38,7 @@ HEAD_NS: Final = 1_000_000_000  # head.json is at most this far behind
 LOCK_WAIT_NS: Final = 10_000_000_000  # a writer whose gateway was killed may still be closing the log
 LOCK_POLL_S: Final = 0.05
 MILLI: Final = 1_000_000
+BILLION: Final = 1_000_000_000
 IGNORED: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 USAGE, SYSTEM, UNSOUND, BUSY, GONE = 2, 3, 4, 5, 6
 
@@ -80,15 +81,15 @@ class Writer:
         return closed
 
     def _write(self, telemetry: list[bytes], evidence: list[bytes]) -> None:
-        if telemetry or evidence or self._journal.troubled:
+        if telemetry or evidence or self._journal.troubled or clock().mono_ns >= self._journal.epoch_over_ns:
             self._journal.write(telemetry, evidence)
             self._durable = self._journal.acknowledged
             self._tell(self._journal.trouble)
         self._acknowledge()
         now = clock().mono_ns
         if self._log.head_is_stale and now - self._head_ns >= HEAD_NS:
-            with suppress(OSError):  # the old head stands, and stays true
-                self._log.write_head()
+            with suppress(OSError):  # the old ones stand, and stay true
+                self._journal.sign()
             self._head_ns = now
 
     def _tell(self, trouble: str) -> None:
@@ -107,12 +108,12 @@ class Writer:
         poll.register(self._telemetry, select.POLLIN)
         if self._evidence is not None and self._journal.waiting < EVIDENCE_WAITING_MAX:
             poll.register(self._evidence, select.POLLIN)
-        again = []
+        again = [max(self._journal.epoch_over_ns - clock().mono_ns, 0)]
         if self._journal.troubled or self._said != self._durable:
             again.append(RETRY_NS)
         if self._log.head_is_stale:
             again.append(max(self._head_ns + HEAD_NS - clock().mono_ns, 0))
-        poll.poll(min(again) // MILLI + 1 if again else None)
+        poll.poll(min(again) // MILLI + 1)
 
     def _read_telemetry(self) -> tuple[list[bytes], bool]:
         """Return the records in the pipe, all but what arrives meanwhile, and whether its write end is still open."""
@@ -187,6 +188,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--telemetry-fd", type=int, required=True, help="read end of the pipe")
     made.add_argument("--evidence-fd", type=int, help="one end of a SOCK_SEQPACKET socket pair")
     made.add_argument("--segment-bytes", type=int, default=SEGMENT_BYTES)
+    made.add_argument("--epoch-seconds", type=int, default=EPOCH_NS // BILLION, help="how long one key signs")
     return made
 
 
@@ -231,7 +233,8 @@ def _open(options: argparse.Namespace, builder: Builder) -> tuple[Log, Journal]:
     patience = clock().mono_ns + LOCK_WAIT_NS
     while True:
         try:
-            return open_journal(options.dir, options.node, options.boot, builder, clock, options.segment_bytes)
+            epoch_ns = options.epoch_seconds * BILLION
+            return open_journal(options.dir, options.node, options.boot, builder, clock, options.segment_bytes, epoch_ns)
         except LogBusy:
             if clock().mono_ns >= patience:
                 raise

@@ -40,14 +40,14 @@ class Checkpoint(NamedTuple):
 class Proof(NamedTuple):
     """A proof file: which leaf, the hashes from its sibling on, and the signed checkpoint."""
 
-    index: int
+    leaf: int
     hashes: tuple[bytes, ...]
     signed: Note
 
     @property
     def raw(self) -> bytes:
         """Return the file's bytes."""
-        lines = [FIRST_LINE, f"index {self.index}", *(b64encode(each).decode() for each in self.hashes)]
+        lines = [FIRST_LINE, f"index {self.leaf}", *(b64encode(each).decode() for each in self.hashes)]
         return "".join(f"{line}\n" for line in lines).encode() + b"\n" + self.signed.raw
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from audit.errors import KeyUnusable
-from audit.files import replace_private
+from audit.files import replace_key
 from core.crypto.primitives import SigningKey, expand
 from core.crypto.secret import Holder, Secret
 
@@ -41,7 +41,7 @@ class LogKey(Holder):
 
     def store(self, path: Path) -> None:
         """Put this key into the file in place of another, which is overwritten. OSError: the other still stands."""
-        replace_private(path, FORM.pack(MAGIC, self.epoch, self._secret.expose()))
+        replace_key(path, FORM.pack(MAGIC, self.epoch, self._secret.expose()))
 
 
 def key_path(log: Path) -> Path:

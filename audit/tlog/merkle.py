@@ -8,7 +8,7 @@ from audit.errors import ProofWrong
 
 HASH_BYTES: Final = 32
 EMPTY: Final = sha256(b"").digest()
-PROOF_HASHES_MAX: Final = 63  # of a consistency proof (C2SP tlog-witness); an inclusion proof in a tree of fewer than 2^63 leaves has no more
+PROOF_HASHES_MAX: Final = 63  # of a consistency proof (C2SP tlog-witness); no tree that can be has longer proofs of inclusion
 
 Subtree = Callable[[int, int], bytes]
 """(level, n) -> the hash of the 2^level leaves from n x 2^level on; asked only for whole subtrees of a tree."""
@@ -137,15 +137,19 @@ def check_inclusion(index: int, size: int, leaf_hash: bytes, proof: Sequence[byt
         raise ProofWrong("the inclusion proof has too few hashes" if last else "the inclusion proof leads to another root")
 
 
+def _check_nothing_between(old_root: bytes, root: bytes, proof: Sequence[bytes]) -> None:
+    if proof:
+        raise ProofWrong("the consistency proof has too many hashes")
+    if old_root != root:
+        raise ProofWrong("trees of the same size have different roots")
+
+
 def check_consistency(old: int, size: int, old_root: bytes, root: bytes, proof: Sequence[bytes]) -> None:
     """Raise ProofWrong unless `proof` shows that the tree with this size and root begins with the old one (RFC 9162, 2.1.4.2)."""
     if not 0 <= old <= size:
         raise ProofWrong(f"a tree of {size} leaves does not begin with {old}")
     if old in {0, size}:
-        if proof:
-            raise ProofWrong("the consistency proof has too many hashes")
-        if old_root != (root if old else EMPTY):
-            raise ProofWrong("trees of the same size have different roots")
+        _check_nothing_between(old_root, root if old else EMPTY, proof)
         return
     path = list(proof) if old & (old - 1) else [old_root, *proof]  # the whole of the old tree is a subtree when its size is a power of two
     if not path:

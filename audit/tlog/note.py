@@ -81,7 +81,9 @@ class Cosigned(NamedTuple):
 def name_of(text: str) -> str:
     """Return `text` when it can name a key; raise NoteMalformed."""
     if not NAME.fullmatch(text):
-        raise NoteMalformed(f"{text[:NAME_CHARS_MAX]!r} cannot name a key: allowed are 1 to {NAME_CHARS_MAX} characters without spaces and +")
+        raise NoteMalformed(
+            f"{text[:NAME_CHARS_MAX]!r} cannot name a key: allowed are 1 to {NAME_CHARS_MAX} characters without spaces and +"
+        )
     return text
 
 
@@ -92,7 +94,9 @@ def parse_vkey(text: str, kind: int) -> Verifier:
         raise NoteMalformed("a key is NAME+ID+BASE64, the id eight hexadecimal digits")
     raw = decoded(found[3])
     if len(raw) != 1 + PUBLIC_BYTES or raw[0] != kind:
-        raise NoteMalformed(f"{found[1]}: found a key of type {raw[0]} and {len(raw) - 1} bytes, allowed is type {kind} (Ed25519) and {PUBLIC_BYTES}")
+        raise NoteMalformed(
+            f"{found[1]}: found a key of type {raw[0]} and {len(raw) - 1} bytes, allowed is type {kind} (Ed25519) and {PUBLIC_BYTES}"
+        )
     verifier = Verifier(name_of(found[1]), kind, raw[1:])
     if verifier.id.hex() != found[2]:
         raise NoteMalformed(f"{found[1]}: the id is {found[2]}, of this name and key it is {verifier.id.hex()}")

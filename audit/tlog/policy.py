@@ -54,7 +54,7 @@ def parse(raw: bytes) -> Policy:
     reader = _Reader()
     # Octets with the high bit are opaque, so each is a character here; keys' names are UTF-8.
     for number, line in enumerate(raw.decode("latin-1").split("\n"), 1):
-        if any(character < " " and character != "\t" or character == "\x7f" for character in line):
+        if any((character < " " and character != "\t") or character == "\x7f" for character in line):
             raise PolicyMalformed(f"line {number}: a control character")
         words = re.split(r"[ \t]+", line.strip(" \t"))
         if words == [""] or words[0].startswith("#"):
@@ -85,7 +85,7 @@ class _Reader:
             case ["witness", name, vkey, *url] if len(url) <= 1:
                 self._name(name)
                 self._witness(name, note.parse_vkey(_utf8(vkey), WITNESS))
-                self._urls.update({name: each for each in url})
+                self._urls.update(dict.fromkeys((name,) if url else (), "".join(url)))
             case ["group", name, least, member, *members]:
                 self._name(name)
                 self._groups[name] = self._group(least, (member, *members))

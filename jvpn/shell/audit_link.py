@@ -29,9 +29,11 @@ from typing import Final
 
 import structlog
 
+from audit.files import create_key
 from audit.pseudonym import KEY_BYTES, key_path, store_key
 from audit.record import RECORD_BYTES, RECORDS_PER_WRITE, pack
 from audit.segments import SEGMENT_BYTES
+from audit.tlog import epochs
 from core.errors import CallerFault
 from core.reasons import Event, Reason
 from core.values import Fact, Instant
@@ -106,6 +108,8 @@ class AuditLink:
         try:
             if not os.path.lexists(key_path(writer.directory)):
                 store_key(key_path(writer.directory), entropy(KEY_BYTES))
+            if not os.path.lexists(epochs.key_path(writer.directory)):
+                create_key(epochs.key_path(writer.directory), epochs.fresh(entropy(epochs.SECRET_BYTES)))
             self._start(now)
         except OSError as error:
             self.close()

@@ -10,11 +10,12 @@ from typing import Any
 from audit.canonical import canonical, line_of
 from audit.chain import Head
 from audit.event import STATES, Builder, Moment
-from audit.files import segments_in
+from audit.files import create_key, segments_in
 from audit.journal import Journal, open_journal
 from audit.pseudonym import Pseudonyms
 from audit.record import Stamped, pack
 from audit.segments import SEGMENT_BYTES, Log
+from audit.tlog import epochs
 from audit.vocabulary import Kind, vocabulary
 from core.reasons import Event, Reason
 from core.session.states import State
@@ -120,7 +121,13 @@ def records(facts: Sequence[Fact]) -> tuple[list[bytes], list[bytes]]:
 
 def opened(directory: Path, *, segment_bytes: int = SEGMENT_BYTES, clock: Clock | None = None) -> tuple[Log, Journal]:
     """A gateway's log and journal."""
+    sealing(directory)
     return open_journal(directory, NODE, BOOT, builder(), clock or Clock(), segment_bytes)
+
+
+def sealing(directory: Path) -> None:
+    """Make the log's signing key, unless it is there."""
+    create_key(epochs.key_path(directory), epochs.fresh(KEY))
 
 
 def a_log(directory: Path, facts: Sequence[Fact], *, segment_bytes: int = SEGMENT_BYTES) -> Path:

@@ -16,7 +16,7 @@ from typing import Self
 
 from audit.pseudonym import key_path, store_key
 from audit.record import RECORDS_PER_PACKET, RECORDS_PER_WRITE, outbox_id_of
-from tests.audit.made import BOOT, KEY, NODE
+from tests.audit.made import BOOT, KEY, NODE, sealing
 from tests.support import ROOT
 
 PATIENCE_S = 60
@@ -30,6 +30,7 @@ class Running:
         self, directory: Path, *, role: str = "gateway", evidence: bool = True, answers_bytes: int = 0, options: Sequence[str] = ()
     ) -> None:
         store_key(key_path(directory), KEY)
+        sealing(directory)
         reading, self.pipe = os.pipe()
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if answers_bytes:

@@ -53,11 +53,11 @@ class Disk:
         self._append = log.append
         monkeypatch.setattr(log, "append", self.append)
 
-    def append(self, lines: bytes, head: Head, evidence: Iterable[str]) -> None:
+    def append(self, lines: bytes, head: Head, hashes: Sequence[bytes], evidence: Iterable[str]) -> None:
         """Do what the log does, or fail."""
         if self.full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        self._append(lines, head, evidence)
+        self._append(lines, head, hashes, evidence)
 
 
 @pytest.fixture

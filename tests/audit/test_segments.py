@@ -245,10 +245,10 @@ def test_a_failed_append_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
         with monkeypatch.context() as patched:
             Failing(patched, name, code, part)
             with pytest.raises(OSError, match=os.strerror(code)):
-                log.append(b"line\n" * 1_000, head._replace(seq=head.seq + 1_000))
+                log.append(b"line\n" * 1_000, head._replace(seq=head.seq + 1_000), [bytes(32)] * 1_000)
         assert lines_of(tmp_path) == held
         assert log.head == head
-        log.append(b"next\n", head._replace(seq=head.seq + 1))
+        log.append(b"next\n", head._replace(seq=head.seq + 1), [bytes(32)])
         assert lines_of(tmp_path) == [*held, b"next\n"]
 
 
@@ -262,9 +262,9 @@ def test_what_cannot_be_cut_back_at_once_is_cut_back_before_the_next_line(tmp_pa
             Failing(patched, "write", errno.EIO, 20)
             Failing(patched, "ftruncate", errno.EIO)
             with pytest.raises(OSError, match="Input/output"):
-                log.append(b"a line that is not whole\n", head._replace(seq=head.seq + 1))
+                log.append(b"a line that is not whole\n", head._replace(seq=head.seq + 1), [bytes(32)])
         assert b"".join(lines_of(tmp_path)) != b"".join(held)
-        log.append(b"next\n", head._replace(seq=head.seq + 1))
+        log.append(b"next\n", head._replace(seq=head.seq + 1), [bytes(32)])
         assert lines_of(tmp_path) == [*held, b"next\n"]
 
 

@@ -24,7 +24,7 @@ from audit.verdict import Verdict
 from audit.verify import verify
 from core.reasons import Event, Reason
 from core.values import Fact, Instant
-from tests.audit.made import BOOT, KEY, WALL, a_log, events_of, lines_of, opened, records, story
+from tests.audit.made import BOOT, KEY, WALL, a_log, events_of, lines_of, opened, records, sealing, story
 from tests.audit.running import PATIENCE_S, Outbox, Running
 
 TELEMETRY, EVIDENCE = records([fact for handle in range(1, 201) for fact in story(handle)])
@@ -242,6 +242,7 @@ def test_why_a_writer_does_not_start_is_said(tmp_path: Path, capfd: pytest.Captu
     assert run_main(log) == writer.USAGE
     assert "pseudonym.key: No such file" in capfd.readouterr().err
     store_key(key_path(log), KEY)
+    sealing(log)
     assert run_main(log) == 0
     log.joinpath(HEAD).unlink()
     assert run_main(log) == writer.UNSOUND
@@ -290,6 +291,7 @@ def test_a_writer_waits_for_the_one_before_it(tmp_path: Path, monkeypatch: pytes
     """A-31: a gateway that is restarted at once, while the old writer still closes the log, would run without an audit."""
     log = tmp_path / "log"
     store_key(key_path(log), KEY)
+    sealing(log)
     before, journal = opened(log)
 
     def ends(_: float) -> None:
@@ -305,6 +307,7 @@ def test_a_writer_waits_for_the_one_before_it(tmp_path: Path, monkeypatch: pytes
 def test_wrong_usage_is_said(tmp_path: Path, more: list[str]) -> None:
     """A-2: a mistake in the shell would be read as something else."""
     store_key(key_path(tmp_path / "log"), KEY)
+    sealing(tmp_path / "log")
     with pytest.raises(SystemExit) as stopped:
         run_main(tmp_path / "log", *more)
     assert stopped.value.code == writer.USAGE
@@ -314,6 +317,7 @@ def test_wrong_usage_is_said(tmp_path: Path, more: list[str]) -> None:
 def test_a_pipe_that_is_none_is_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """A-2: the writer would end with a traceback, or wait for records for ever."""
     store_key(key_path(tmp_path / "log"), KEY)
+    sealing(tmp_path / "log")
     assert run_main(tmp_path / "log", "--telemetry-fd", "999") == writer.SYSTEM
     assert "Bad file descriptor" in capfd.readouterr().err
     assert not (tmp_path / "log").exists()

@@ -127,7 +127,7 @@ def test_checkpoints_are_accepted_and_changed_ones_refused(judge: Judge) -> None
     """Our checkpoints would not be signed notes for anybody else."""
     key = SigningKey(bytes(range(32)))
     log = Verifier(ORIGIN, LOG, key.public)
-    draw = random.Random("bytes of notes")
+    draw, raw = random.Random("bytes of notes"), b""
     for size in draw.sample(range(LARGEST), 50):
         raw = signed(key, size).raw
         assert judge.accepts(op="note", vkey=log.vkey, note=raw)

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from audit.event import Builder, Moment
+from audit.files import create_key
 from audit.journal import Journal, open_journal
 from audit.pseudonym import Pseudonyms
 from audit.record import RECORD_BYTES, pack
 from audit.segments import SEGMENT_BYTES, Log
+from audit.tlog import epochs
 from audit.vocabulary import vocabulary
 from core.client.states import State as ClientState
 from core.reasons import Carrier, Event, Reason
@@ -32,6 +34,7 @@ class Scribe:
         self._outbox = 0
         self.role = role
         builder = Builder(NODE, boot, role, Pseudonyms(KEY))
+        create_key(epochs.key_path(directory), epochs.fresh(KEY))
         self.log: Log
         self.journal: Journal
         self.log, self.journal = open_journal(directory, NODE, boot, builder, self._clock, segment_bytes)

@@ -132,7 +132,7 @@ def test_a_changed_cosignature_spoils_the_note(place: int, bit: int) -> None:
     """A cosignature's time could be moved."""
     raw = bytearray(SIGNED.signatures[1].raw)
     raw[place] ^= 1 << bit
-    with pytest.raises(SignatureWrong, match="wrong|no time"):
+    with pytest.raises(SignatureWrong, match=r"wrong|no time"):
         note.cosigners(Note(TEXT, (SIGNED.signatures[1]._replace(raw=bytes(raw)),)), [WITNESSED_BY])
 
 
