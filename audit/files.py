@@ -16,6 +16,7 @@ from audit.errors import LineMalformed
 HEAD: Final = "head.json"
 RECENT: Final = "recent.json"
 CHECKPOINT: Final = "checkpoint"
+COSIGNED: Final = "cosigned"
 SEALS: Final = "seals"
 LOCK: Final = "writer.lock"
 FILE_MODE: Final = 0o600

@@ -20,6 +20,9 @@ class Verdict(IntEnum):
     NUMBER_WRONG = 13
     TAIL_CUT = 14
     CONTRADICTION = 15
+    UNSEALED = 16
+    SEAL_WRONG = 17
+    UNWITNESSED = 18
 
 
 MEANINGS: Final = {
@@ -32,6 +35,9 @@ MEANINGS: Final = {
     Verdict.NUMBER_WRONG: "an event is missing, repeated or out of order",
     Verdict.TAIL_CUT: "the end of the log is missing",
     Verdict.CONTRADICTION: "the events contradict the state machine",
+    Verdict.UNSEALED: "nobody has signed for it",
+    Verdict.SEAL_WRONG: "what was signed is another log",
+    Verdict.UNWITNESSED: "too few witnesses have cosigned it",
 }
 
 
@@ -61,6 +67,10 @@ class Result:
     by_reason: Counter[str] = field(default_factory=Counter)
     telemetry_lost: int = 0
     cut_bytes: int = 0
+    sealed: int = 0
+    witnessed: int = 0
+    key: str = ""
+    """The key that signs the log from its first epoch on, as it would stand in a policy."""
 
     @property
     def verdict(self) -> Verdict:
@@ -88,6 +98,9 @@ class Result:
             "tables_differ": self.tables_differ,
             "telemetry_lost": self.telemetry_lost,
             "cut_bytes": self.cut_bytes,
+            "sealed": self.sealed,
+            "witnessed": self.witnessed,
+            "key": self.key,
             "by_type": dict(sorted(self.by_type.items())),
             "by_reason": dict(sorted(self.by_reason.items())),
         }
@@ -106,6 +119,7 @@ class Result:
         refused, resumed = self.by_type["RECORD_REFUSED"], self.by_type["LOG_RESUMED"]
         lines.append(f"  telemetry records lost: {self.telemetry_lost}; records refused: {refused}")
         lines.append(f"  opened again: {resumed}; torn bytes cut then: {self.cut_bytes}")
+        lines.append(f"  signed for: {self.sealed} events, by {self.key or 'nobody'}; cosigned by a quorum of witnesses: {self.witnessed}")
         if self.tables_differ:
             lines.append("  written by a program with other tables or another registry: its transitions were not compared with ours")
         if self.live:

@@ -11,9 +11,13 @@ from typing import Any, Final, NamedTuple
 from audit.canonical import LINE_BYTES_MAX, parse, split
 from audit.chain import BEFORE_GENESIS, Head, digest
 from audit.errors import EventRefused, LineMalformed
-from audit.files import HEAD, SEGMENT, read_head, segments_in, writer_is_there
+from audit.files import HEAD, SEGMENT, read_head, segments_in, tree_name, writer_is_there
 from audit.machine import Machines
+from audit.recovery import read_tree
 from audit.schema import check
+from audit.tlog.merkle import Frontier
+from audit.tlog.policy import Policy
+from audit.tlog.sealed import Sealing, Unsealed
 from audit.verdict import Fault, Result, Verdict
 
 PROGRESS_LINES: Final = 4_096
@@ -40,11 +44,12 @@ class Broken(Exception):
         self.found = found
 
 
-def verify(path: Path, progress: Progress | None = None, *, partial: bool = False) -> Result:
+def verify(path: Path, progress: Progress | None = None, *, partial: bool = False, policy: Policy | None = None) -> Result:
     """Verify a log (a directory) or one file of lines. Never raises for what the files hold.
 
-    A directory must begin with its genesis and reach its head.json; with `partial`, its oldest segments may have been put away.
-    A file may be any piece of a log: what it holds is verified from its first event on.
+    A directory must begin with its genesis, reach its head.json, and be signed for; with `partial`, its oldest segments may have been put
+    away; with a `policy`, the log's key and its witnesses have to be those of the policy. A file may be any piece of a log: what it holds is
+    verified from its first event on, and nobody has signed for it.
     """
     result = Result(str(path))
     try:
@@ -56,9 +61,14 @@ def verify(path: Path, progress: Progress | None = None, *, partial: bool = Fals
         if not files:
             result.fault = Fault(*_nothing(result.durable, path))
             return result
-        _Walk(result, partial=partial or not whole).go(_lines(files, progress))
+        sealing = Sealing(path, _tree_before(path, files[0]), policy) if whole else None
+        _Walk(result, sealing, partial=partial or not whole).go(_lines(files, progress))
         if result.fault is None and whole:
             result.fault = _tail(result)
+        if sealing:
+            _sealed(result, sealing)
+    except Unsealed as error:
+        result.fault = Fault(error.verdict, error.found, file=error.file)
     except OSError as error:
         result.fault = Fault(Verdict.UNREADABLE, f"{error.filename or path}: {error.strerror}")
     except LineMalformed as error:
@@ -69,8 +79,8 @@ def verify(path: Path, progress: Progress | None = None, *, partial: bool = Fals
 class _Walk:
     """Goes over the lines and fills the result."""
 
-    def __init__(self, result: Result, *, partial: bool) -> None:
-        self._result = result
+    def __init__(self, result: Result, sealing: Sealing | None, *, partial: bool) -> None:
+        self._result, self._sealing = result, sealing
         self._partial = partial
         self._machines = Machines()
         self._evidence: set[str] = set()
@@ -111,6 +121,11 @@ class _Walk:
             self._evidence.add(event["event_id"])
         if contradiction := self._machines.judge(event):
             raise Broken(Verdict.CONTRADICTION, contradiction)
+        if self._sealing:
+            try:
+                self._sealing.take(event, told)
+            except Unsealed as error:
+                raise Broken(error.verdict, error.found) from None
         self._count(event, told)
 
     def _read(self, raw: Raw) -> tuple[dict[str, Any], str]:
@@ -180,6 +195,27 @@ def _nothing(durable: Head | None, path: Path) -> tuple[Verdict, str]:
     if durable is None:
         return Verdict.UNREADABLE, f"{path} holds no segment of an audit log"
     return Verdict.TAIL_CUT, f"{HEAD} says that event {durable.seq} was durable, but there is no segment"
+
+
+def _tree_before(directory: Path, first: Path) -> Frontier:
+    """Return the tree before the first event that is here: empty, or as a note says it, which the seals will show."""
+    named = SEGMENT.fullmatch(first.name)
+    size = int(named[1]) if named else 0
+    tree = read_tree(directory, size) if size else Frontier()
+    if tree is None:
+        raise Unsealed(Verdict.UNSEALED, f"nothing says which tree came before event {size}", tree_name(size))
+    return tree
+
+
+def _sealed(result: Result, sealing: Sealing) -> None:
+    """Add who has signed for how much, and what lacks."""
+    try:
+        if result.fault is None:
+            sealing.end(result.head, live=result.live)
+    except Unsealed as error:
+        result.fault = Fault(error.verdict, error.found, sealing.sealed, error.file)
+    result.sealed, result.witnessed = sealing.sealed, sealing.witnessed
+    result.key = sealing.keys[0].vkey if sealing.keys else ""
 
 
 def _tail(result: Result) -> Fault | None:
