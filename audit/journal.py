@@ -95,19 +95,9 @@ class Journal:
         if self._retry_ns is not None and moment.mono_ns < self._retry_ns:
             self._lose(telemetry)
             return
-        batch = _Batch(self._log.head, self._builder, moment)
-        for reason, count in self._lost.items():
-            if count:
-                batch.writer(Event.TELEMETRY_LOST, reason, count=min(count, INTEGER_MAX))
-        for record in telemetry:
-            batch.telemetry(record)
-        for record in self._waiting:
-            batch.evidence(record, self._recent)
-        over = moment.mono_ns >= self._epoch_over_ns
-        if over:
-            batch.writer(Event.EPOCH_SEALED, Reason.EPOCH_OVER, seal=self._sealer.following())
         try:
             self._settle()
+            batch, over = self._batch(telemetry, moment)
             if batch.lines:
                 self._log.append(b"".join(batch.lines), batch.head, batch.hashes, self._recent)
         except OSError as error:
@@ -123,6 +113,20 @@ class Journal:
         self._remember(batch.keys)
         self._acknowledged = max(self._acknowledged, *map(outbox_id_of, self._waiting), 0)
         self._waiting.clear()
+
+    def _batch(self, telemetry: Sequence[bytes], moment: Moment) -> tuple["_Batch", bool]:
+        """Return what is to be written now, and whether the epoch ends with it."""
+        batch = _Batch(self._log.head, self._builder, moment)
+        for reason, count in self._lost.items():
+            if count:
+                batch.writer(Event.TELEMETRY_LOST, reason, count=min(count, INTEGER_MAX))
+        for record in telemetry:
+            batch.telemetry(record)
+        for record in self._waiting:
+            batch.evidence(record, self._recent)
+        if over := moment.mono_ns >= self._epoch_over_ns:
+            batch.writer(Event.EPOCH_SEALED, Reason.EPOCH_OVER, seal=self._sealer.following())
+        return batch, over
 
     def close(self) -> bool:
         """Record what waits and that the writer stops (A-43). Return whether that succeeded."""

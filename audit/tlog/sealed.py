@@ -46,7 +46,7 @@ class Sealing:
         """Begin with the tree before the first event that comes. Unsealed when a file that is there is no checkpoint; OSError."""
         self._directory, self._tree, self._policy = directory, tree, policy
         self._pending: list[bytes] = []
-        self._epoch = 0
+        self._epoch, self._partial = 0, tree.size > 0
         self.keys: list[Verifier] = []
         self.sealed = self.witnessed = 0
         self._awaited = [each for each in (_read(directory, CHECKPOINT), _read(directory, COSIGNED)) if each]
@@ -59,7 +59,7 @@ class Sealing:
         if "seal" in event:
             self._heard(event)
         for signed in self._awaited:
-            if signed.says.size == event["seq"] + 1:
+            if signed.says.size == event["seq"] + 1 and (self.keys or not self._partial):
                 self._judge(signed, event["chain_id"])
 
     def end(self, head: Head | None, *, live: bool) -> None:
@@ -82,11 +82,13 @@ class Sealing:
         """Learn a key: the first that the log states, the same again after a restart, or the next one under the seal of the one before."""
         origin, epoch = origin_of(event["chain_id"]), event["seal"]["epoch"]
         key = Verifier(origin, LOG, bytes.fromhex(event["seal"]["key"]))
-        if event["event_type"] == "EPOCH_SEALED":
-            if not self.keys or epoch != self._epoch:
-                raise Unsealed(
-                    Verdict.SEAL_WRONG, f"epoch {epoch} ends where epoch {self._epoch} must" if self.keys else "no key was stated before"
-                )
+        if event["event_type"] == "EPOCH_SEALED" and not self.keys and self._partial:
+            self._epoch, self.keys = epoch + 1, [key]  # the one that ends here was named in what was put away
+        elif event["event_type"] == "EPOCH_SEALED":
+            if not self.keys:
+                raise Unsealed(Verdict.SEAL_WRONG, "an epoch ends, and no key was stated before")
+            if epoch != self._epoch:
+                raise Unsealed(Verdict.SEAL_WRONG, f"epoch {epoch} ends where epoch {self._epoch} must")
             signed = _read(self._directory / SEALS, seal_name(epoch))
             if signed is None:
                 raise Unsealed(Verdict.UNSEALED, f"the seal of epoch {epoch} is missing", f"{SEALS}/{seal_name(epoch)}")

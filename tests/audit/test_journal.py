@@ -257,7 +257,7 @@ def test_refused_evidence_is_kept_once_over_a_restart(tmp_path: Path) -> None:
 def test_a_log_is_not_closed_over_something_unrecorded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A-43: the log would say that it ended in good order, and the evidence before its end would be missing."""
     place, journal, _, _ = world
-    answers = iter([True, False, False])
+    answers = iter([True, False, False, False])
     monkeypatch.setattr(Disk, "full", property(lambda _: next(answers)), raising=False)
     journal._waiting.append(EVIDENCE[0])
     assert not journal.close()

@@ -12,7 +12,7 @@ from audit import segments
 from audit.canonical import canonical, line_of
 from audit.chain import Head, digest
 from audit.errors import LineMalformed, LogBusy, LogUnsound
-from audit.files import HEAD, read_head, segment_name, segments_in, write_head
+from audit.files import HEAD, SEALS, read_head, segment_name, segments_in, write_head
 from audit.recovery import EVIDENCE_REMEMBERED, recover
 from audit.segments import Log
 from audit.verdict import Verdict
@@ -34,7 +34,8 @@ def test_files_are_the_owners_alone(tmp_path: Path) -> None:
     """A-30: every user of the machine could read who was refused when."""
     log = a_log(tmp_path / "log", story(1))
     assert log.stat().st_mode & 0o777 == 0o700
-    assert {path.stat().st_mode & 0o777 for path in log.iterdir()} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in log.rglob("*") if path.is_file()} == {0o600}
+    assert (log / SEALS).stat().st_mode & 0o777 == 0o700
 
 
 def test_a_log_has_one_writer(tmp_path: Path) -> None:
@@ -187,7 +188,7 @@ def unlink(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "why"),
     [
-        (lambda log: segments_in(log)[-1].write_bytes(b"".join(lines_of(log)[:-1])), "ends with event 10, but head.json says .* 11"),
+        (lambda log: segments_in(log)[-1].write_bytes(b"".join(lines_of(log)[:-1])), "ends with event 11, but head.json says .* 12"),
         (lambda log: segments_in(log)[-1].write_bytes(b"".join(damaged_tail(lines_of(log), 5))), "sound part ends with event 4"),
         (lambda log: segments_in(log)[-1].write_bytes(b""), "sound part ends before its first event"),
         (lambda log: unlink(segments_in(log)[-1]), "there is no segment"),
@@ -202,10 +203,10 @@ def test_a_log_that_lost_something_durable_is_not_continued(tmp_path: Path, dama
     """A-33: an attacker's cut would be healed by the next start, and nobody would see it."""
     a_log(tmp_path, story(1))
     damage(tmp_path)
-    held = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    held = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(LogUnsound, match=why):
         Log(tmp_path)
-    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == held
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == held
     assert verify(tmp_path).verdict is not Verdict.VERIFIED
 
 
@@ -278,7 +279,7 @@ def test_a_segment_that_cannot_begin_changes_nothing(tmp_path: Path, monkeypatch
         assert journal.troubled
         assert journal.close()
     assert verify(tmp_path).verdict is Verdict.VERIFIED
-    assert [event["seq"] for event in events_of(tmp_path)] == [0, 1, 2]
+    assert [event["seq"] for event in events_of(tmp_path)] == [0, 1, 2, 3]
 
 
 def test_an_old_head_stands_until_the_new_one_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

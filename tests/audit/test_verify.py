@@ -47,19 +47,19 @@ def test_a_sound_log_is_verified(log: Path, lines: list[bytes]) -> None:
     """A-50: every operator would be alarmed for nothing."""
     result = verify(log)
     assert result.verdict is Verdict.VERIFIED
-    assert (result.events, result.first_seq, result.live, result.tables_differ) == (22, 0, False, False)
+    assert (result.events, result.first_seq, result.live, result.tables_differ) == (23, 0, False, False)
     assert result.head == result.durable == read_head(log)
     assert sum(result.by_reason.values()) == len(lines)
     assert result.by_type["SESSION_MOVED"] == 2
     assert "VERIFIED" in result.as_text()
-    assert "22 events, seq 0 to 21" in result.as_text()
+    assert "23 events, seq 0 to 22" in result.as_text()
 
 
 @pytest.mark.parametrize("value", Verdict)
 def test_the_exit_status_of_a_verdict_never_changes(value: Verdict) -> None:
     """A-50: scripts would take one fault for another."""
     fixed = {"VERIFIED": 0, "INTERNAL": 1, "UNREADABLE": 2, "MALFORMED": 10, "HASH_WRONG": 11, "CHAIN_BROKEN": 12, "NUMBER_WRONG": 13}
-    fixed |= {"TAIL_CUT": 14, "CONTRADICTION": 15}
+    fixed |= {"TAIL_CUT": 14, "CONTRADICTION": 15, "UNSEALED": 16, "SEAL_WRONG": 17, "UNWITNESSED": 18}
     assert fixed[value.name] == value
 
 
@@ -88,7 +88,7 @@ def test_a_line_without_end_does_not_fill_the_memory(scratch: Path, lines: list[
     """A-51: a file of one huge line would stop the verifier instead of failing verification."""
     result = verify(spoiled(scratch, [*lines, b"x" * size]))
     assert result.fault is not None
-    assert (result.fault.seq, result.events) == (22, 22)
+    assert (result.fault.seq, result.events) == (23, 23)
     assert result.verdict is (Verdict.TAIL_CUT if size < LINE_BYTES_MAX else Verdict.MALFORMED)
 
 
@@ -142,7 +142,7 @@ def test_a_file_is_verified_for_what_it_holds(split_log: Path, tmp_path: Path) -
     assert verify(renamed).verdict is Verdict.NUMBER_WRONG
     whole = tmp_path / "whole.ndjson"
     whole.write_bytes(b"".join(lines_of(split_log)))
-    assert verify(whole).events == 22
+    assert verify(whole).events == 23
 
 
 def head_with(log: Path, **changes: object) -> None:
@@ -155,14 +155,14 @@ def head_with(log: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("damage", "verdict", "seq"),
     [
-        (lambda log: (log / HEAD).unlink(), Verdict.TAIL_CUT, 22),
+        (lambda log: (log / HEAD).unlink(), Verdict.TAIL_CUT, 23),
         (lambda log: (log / HEAD).write_bytes(b"{}\n"), Verdict.MALFORMED, None),
-        (lambda log: head_with(log, seq=30), Verdict.TAIL_CUT, 22),
-        (lambda log: head_with(log, seq=20), Verdict.CHAIN_BROKEN, 20),
-        (lambda log: head_with(log, hash="0" * 64), Verdict.CHAIN_BROKEN, 21),
-        (lambda log: head_with(log, chain_id="0" * 32), Verdict.CHAIN_BROKEN, 21),
+        (lambda log: head_with(log, seq=30), Verdict.TAIL_CUT, 23),
+        (lambda log: head_with(log, seq=21), Verdict.CHAIN_BROKEN, 21),
+        (lambda log: head_with(log, hash="0" * 64), Verdict.CHAIN_BROKEN, 22),
+        (lambda log: head_with(log, chain_id="0" * 32), Verdict.CHAIN_BROKEN, 22),
         (lambda log: segments_in(log)[0].unlink(), Verdict.TAIL_CUT, None),
-        (lambda log: (log / segment_name(23)).write_bytes(b""), Verdict.NUMBER_WRONG, 22),
+        (lambda log: (log / segment_name(24)).write_bytes(b""), Verdict.NUMBER_WRONG, 23),
     ],
 )
 def test_the_end_is_where_head_says(scratch: Path, damage: Callable[[Path], object], verdict: Verdict, seq: int | None) -> None:
@@ -175,7 +175,7 @@ def test_the_end_is_where_head_says(scratch: Path, damage: Callable[[Path], obje
 
 def test_an_empty_segment_where_the_next_event_goes_is_no_fault(scratch: Path) -> None:
     """A-53: a crash between making a segment and writing to it would be reported as an attack."""
-    (scratch / segment_name(22)).write_bytes(b"")
+    (scratch / segment_name(23)).write_bytes(b"")
     assert verify(scratch).verdict is Verdict.VERIFIED
 
 
@@ -214,7 +214,7 @@ def test_evidence_stands_in_a_log_once(tmp_path: Path) -> None:
     (copy / HEAD).unlink()
     result = verify(segments_in(copy)[0])
     assert result.fault is not None
-    assert (result.verdict, result.fault.seq) == (Verdict.NUMBER_WRONG, 11)
+    assert (result.verdict, result.fault.seq) == (Verdict.NUMBER_WRONG, 12)
     assert "for the second time" in result.fault.found
 
 
