@@ -36,7 +36,7 @@ class KeyUnusable(AuditError):
 
 
 class ProofWrong(AuditError):
-    """A Merkle proof does not show what it is to show (A-62)."""
+    """A Merkle proof does not show what it is to show (A-60)."""
 
 
 class NoteMalformed(AuditError):

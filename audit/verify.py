@@ -48,8 +48,8 @@ def verify(path: Path, progress: Progress | None = None, *, partial: bool = Fals
     """Verify a log (a directory) or one file of lines. Never raises for what the files hold.
 
     A directory must begin with its genesis, reach its head.json, and be signed for; with `partial`, its oldest segments may have been put
-    away; with a `policy`, the log's key and its witnesses have to be those of the policy. A file may be any piece of a log: what it holds is
-    verified from its first event on, and nobody has signed for it.
+    away; with a `policy`, the log's key and its witnesses have to be those of the policy. A file may be any piece of a log: what it holds
+    is verified from its first event on, and nobody has signed for it.
     """
     result = Result(str(path))
     try:

@@ -122,15 +122,18 @@ def _integrity(material: Material) -> str:
             str(result.telemetry_lost),
             str(result.by_type["RECORD_REFUSED"]),
             str(result.by_type["LOG_RESUMED"]),
+            result.key or "none",
+            str(result.sealed),
         )
         for result in material.results
     ]
     columns = [("log", ""), ("verified events", "number"), ("chain", "code"), ("hash of the last event", "code")]
     columns += [("telemetry lost", "number"), ("records refused", "number"), ("opened again", "number")]
+    columns += [("first key", "code"), ("signed for", "number")]
     explain = (
-        "Every event carries the hash of the one before it. Compare the hash of the last event with one that was kept elsewhere, for"
-        " example in the SIEM: only that shows a log that was rewritten as a whole. Telemetry may be lost under load and is counted then;"
-        " births, jumps and ends of sessions are stored with the change itself."
+        "Every event carries the hash of the one before it, and the log's key has signed for a tree over all of them. Compare the key and"
+        " the hash of the last event with what was kept elsewhere: that shows a log that somebody made anew. Telemetry may be lost under"
+        " load and is counted then; births, jumps and ends of sessions are stored with the change itself."
     )
     return "\n".join([*parts, page.table("What the verifier found", columns, rows), page.paragraph(explain, "soft")])
 

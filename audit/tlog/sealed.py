@@ -38,8 +38,8 @@ class Signed(NamedTuple):
 class Sealing:
     """Follows the tree and its keys through a log, event by event.
 
-    `sealed` is how many events from the beginning are signed for, `witnessed` for how many a quorum of the policy has cosigned, `keys` those
-    that have signed, from the first that the log states.
+    `sealed` is how many events from the beginning are signed for, `witnessed` for how many a quorum of the policy has cosigned, `keys`
+    those that have signed, from the first that the log states.
     """
 
     def __init__(self, directory: Path, tree: Frontier, policy: Policy | None = None) -> None:

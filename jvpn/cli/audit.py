@@ -11,8 +11,10 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from audit.errors import PolicyMalformed
 from audit.files import segments_in
 from audit.show import Wanted, events, one_line
+from audit.tlog.policy import POLICY_BYTES_MAX, Policy, parse
 from audit.verdict import MEANINGS, Result, Verdict
 from audit.verify import verify as verify_log
 from audit.vocabulary import SEVERITIES, vocabulary
@@ -27,21 +29,43 @@ Partial = Annotated[bool, typer.Option("--partial", help="The oldest segments ma
 Log = Annotated[Path, typer.Argument(help="The log's directory, or one file of its lines.", metavar="DIR|FILE", show_default=False)]
 
 
-def verify(log: Log, *, partial: Partial = False, json: Json = False) -> None:
-    """Verify a log: nothing changed, nothing missing, a possible story.
+def verify(
+    log: Log,
+    *,
+    policy: Annotated[
+        Path | None,
+        typer.Option("--policy", metavar="FILE", help="A C2SP policy: the log's key, its witnesses, how many.", show_default=False),
+    ] = None,
+    partial: Partial = False,
+    json: Json = False,
+) -> None:
+    """Verify a log: nothing changed, nothing missing, a possible story, signed for.
 
     Every event is valid, unchanged and in its place, and the events do not contradict the tables of the state machines. Needs the files
-    and nothing else, and changes nothing. A directory must begin with its genesis and reach its head.json; a file may be
-    any piece of a log. It stops at the first fault and says where that is.
+    and nothing else, and changes nothing. A directory must begin with its genesis, reach its head.json, and be signed for by the keys
+    that it names; --policy says which key it must be, and who must have cosigned. A file may be any piece of a log, which nobody has signed
+    for. It stops at the first fault and says where that is.
     """
+    wanted = _policy(policy) if policy else None
     with Progress(console=Console(stderr=True), transient=True, disable=json or not Console(stderr=True).is_terminal) as shown:
         task = shown.add_task("verifying")
-        result = verify_log(log, lambda done, total: shown.update(task, completed=done, total=total), partial=partial)
+        result = verify_log(log, lambda done, total: shown.update(task, completed=done, total=total), partial=partial, policy=wanted)
     if json:
         answer(result.as_json())
     else:
         say(result.as_text())
     raise typer.Exit(result.verdict.value)
+
+
+def _policy(path: Path) -> Policy:
+    """Return the policy in a file; Misconfigured, which names the line."""
+    try:
+        with path.open("rb") as file:
+            return parse(file.read(POLICY_BYTES_MAX + 1))
+    except OSError as error:
+        raise Misconfigured(f"{path}: cannot be read: {error.strerror}") from None
+    except PolicyMalformed as error:
+        raise Misconfigured(f"{path}: {error}") from None
 
 
 def show(  # noqa: PLR0913 - a filter each

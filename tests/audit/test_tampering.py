@@ -95,9 +95,10 @@ def torn(lines: list[bytes], place: int) -> tuple[list[bytes], int, Verdict]:
 
 def forged(lines: list[bytes], place: int) -> tuple[list[bytes], int, Verdict]:
     """One event changed, with a hash that fits: what follows does not follow from it."""
-    last = place == len(lines) - 1
-    changed = resealed(lines[place], mono_us=77)
-    return [*lines[:place], changed, *lines[place + 1 :]], place if last else place + 1, Verdict.CHAIN_BROKEN
+    changed = [*lines[:place], resealed(lines[place], mono_us=77), *lines[place + 1 :]]
+    if place == len(lines) - 2:  # the last but one is the seal of the epoch
+        return changed, place, Verdict.SEAL_WRONG
+    return changed, min(place + 1, len(lines) - 1), Verdict.CHAIN_BROKEN
 
 
 def inserted(lines: list[bytes], place: int) -> tuple[list[bytes], int, Verdict]:
@@ -110,9 +111,10 @@ def inserted(lines: list[bytes], place: int) -> tuple[list[bytes], int, Verdict]
 
 
 def rewritten(lines: list[bytes], place: int) -> tuple[list[bytes], int, Verdict]:
-    """An event changed, and everything after it made to follow: only head.json knows."""
+    """An event changed, and everything after it made to follow: only the seal and head.json know."""
     changed = list(rechained([*lines[:place], resealed(lines[place], mono_us=79), *lines[place + 1 :]]))
-    return changed, len(lines) - 1, Verdict.CHAIN_BROKEN
+    last = place == len(lines) - 1
+    return changed, len(lines) - (1 if last else 2), Verdict.CHAIN_BROKEN if last else Verdict.SEAL_WRONG
 
 
 def foreign(lines: list[bytes], place: int) -> tuple[list[bytes], int, Verdict]:

@@ -1,4 +1,4 @@
-"""Sealing and its verification: what the writer signs, what a crash leaves, and what somebody with the disk and today's key cannot change."""
+"""Sealing and its verification: what the writer signs, what a crash leaves, and what somebody with the disk and a key cannot change."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ from audit.canonical import canonical, line_of
 from audit.chain import digest
 from audit.errors import KeyUnusable, LogUnsound
 from audit.files import CHECKPOINT, COSIGNED, HEAD, SEALS, segments_in
-from audit.journal import open_journal
+from audit.journal import Journal, open_journal
 from audit.segments import SEGMENT_BYTES
 from audit.tlog import epochs, note, policy
 from audit.tlog.checkpoint import Checkpoint
@@ -116,6 +116,14 @@ class Crash(Exception):
     """The power is gone."""
 
 
+def until_the_key_changes(journal: Journal, *, closing: bool) -> None:
+    """Close a log, or write until its epoch is over."""
+    if closing:
+        journal.close()
+    for fact in FACTS:
+        journal.write(*records([fact]))
+
+
 @pytest.mark.parametrize("seal", ["before", "after", "key"])
 @pytest.mark.parametrize("closing", [True, False], ids=["at the end", "in between"])
 def test_what_a_crash_leaves_unsealed_is_sealed_at_the_next_start(
@@ -125,17 +133,23 @@ def test_what_a_crash_leaves_unsealed_is_sealed_at_the_next_start(
     directory = tmp_path / "log"
     sealing(directory)
     log, journal = open_journal(directory, NODE, BOOT, builder(), Clock(), SEGMENT_BYTES, EPOCH_NS)
-    real = {"before": Sealer.seal, "after": epochs.LogKey.store, "key": epochs.LogKey.store}[seal]
+    real = epochs.LogKey.store
 
-    def fails(*words: object) -> None:
+    def fails(key: epochs.LogKey, path: Path) -> None:
         if seal == "key":
-            real(*words)
+            real(key, path)
+        raise Crash
+
+    def dies(*_: object) -> None:
         raise Crash
 
     with log, monkeypatch.context() as patched:
-        patched.setattr(*{"before": (Sealer, "seal"), "after": (epochs.LogKey, "store"), "key": (epochs.LogKey, "store")}[seal], fails)
+        if seal == "before":
+            patched.setattr(Sealer, "seal", dies)
+        else:
+            patched.setattr(epochs.LogKey, "store", fails)
         with pytest.raises(Crash):
-            journal.close() if closing else [journal.write(*records([fact])) for fact in FACTS]
+            until_the_key_changes(journal, closing=closing)
     assert events_of(directory)[-1]["event_type"] == "EPOCH_SEALED"
     assert verify(directory).verdict is (Verdict.UNSEALED if seal == "before" else Verdict.VERIFIED)
     again, journal = opened(directory)
