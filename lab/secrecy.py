@@ -247,10 +247,11 @@ def _uses(node: ast.AST) -> Iterator[tuple[ast.expr, str]]:  # noqa: C901, PLR09
 
 
 def modules() -> dict[str, Path]:
-    """Return the modules of the core, and those of SHELL, by name."""
+    """Return the modules of the core, those of SHELL, and the audit's keys, by name."""
     core = [path for path in sorted((ROOT / "core").rglob("*.py")) if path.name != "__init__.py"]
     shell = [ROOT / "jvpn" / "shell" / f"{name}.py" for name in SHELL]
-    return {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in (*core, *shell)}
+    audit = [ROOT / "audit" / "tlog" / "epochs.py"]
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in (*core, *shell, *audit)}
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -52,7 +52,7 @@ class Sealer:
         return bool(last["event_type"] == Event.EPOCH_SEALED.name and last["seal"]["epoch"] == self._key.epoch)
 
     def checkpoint(self, head: Head, tree: Frontier) -> None:
-        """Sign the newest tree, unless that is done. OSError: the checkpoint before stands."""
+        """Sign the newest tree, unless that is done (A-62). OSError: the checkpoint before stands."""
         if tree.size != self._signed:
             replace(self._directory, CHECKPOINT, self._note(head, tree))
             self._signed = tree.size

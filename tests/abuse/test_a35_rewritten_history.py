@@ -23,8 +23,8 @@ from pathlib import Path
 
 import pytest
 
-from audit.files import CHECKPOINT, SEALS
-from audit.tlog import policy
+from audit.files import CHECKPOINT, SEALS, create_key
+from audit.tlog import epochs, policy
 from audit.tlog.note import WITNESS, Verifier
 from audit.tlog.policy import Policy
 from audit.verdict import Verdict
@@ -68,9 +68,8 @@ def test_a_log_of_somebody_elses_making_is_not_the_auditors(log: Path, tmp_path:
     """A whole new history with a new key would satisfy whoever does not know the old one."""
     key = verify(log).key
     assert verify(log, policy=of_the_auditor(key)).verdict is Verdict.VERIFIED
-    (tmp_path / "other").mkdir()
+    create_key(epochs.key_path(tmp_path / "other" / "log"), epochs.fresh(b"another key of thirty-two bytes!"))
     other = sealed_log(tmp_path / "other" / "log", 12)
-    (tmp_path / "other" / "audit.key").unlink()
     assert verify(other).verdict is Verdict.VERIFIED
     assert verify(other, policy=of_the_auditor(key)).verdict is Verdict.SEAL_WRONG
     shutil.copy(log / CHECKPOINT, other / CHECKPOINT)

@@ -17,7 +17,7 @@ from tests.support import ROOT
 
 REGISTRY = generator.load()
 SECTIONS = ("reason", "event", "carrier", "cause", "status", "close")
-FIELDS = {"session", "state", "binding", "transport", "device", "peer", "count", "genesis", "offending", "key", "document"}
+FIELDS = {"session", "state", "binding", "transport", "device", "peer", "count", "genesis", "offending", "key", "document", "seal"}
 KNOWN = {
     "reason": {"code", "name", "family", "severity", "fault", "meaning", "outcome"},
     "event": {"code", "name", "class", "role", "meaning", "fields", "required", "measures", "reasons", "outcome"},

@@ -64,7 +64,7 @@ def test_every_epoch_is_sealed_and_the_rest_signed_for(log: Path) -> None:
 
 
 def test_the_tree_is_that_of_the_events_hashes(log: Path) -> None:
-    """[A-60] A foreign verifier that hashes what the specification says would come to another root."""
+    """[A-60] [A-62] A foreign verifier that hashes what the specification says would come to another root."""
     tree = Frontier()
     tree.extend([leaf(bytes.fromhex(digest(canonical(event)))) for event in events_of(log)])
     said = Checkpoint.of(note.parse((log / CHECKPOINT).read_bytes()))
