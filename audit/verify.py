@@ -61,7 +61,7 @@ def verify(path: Path, progress: Progress | None = None, *, partial: bool = Fals
         if not files:
             result.fault = Fault(*_nothing(result.durable, path))
             return result
-        sealing = Sealing(path, _tree_before(path, files[0]), policy) if whole else None
+        sealing = Sealing(path, _tree_before(path, files[0]) if partial else Frontier(), policy) if whole else None
         _Walk(result, sealing, partial=partial or not whole).go(_lines(files, progress))
         if result.fault is None and whole:
             result.fault = _tail(result)

@@ -64,7 +64,7 @@ def test_evidence_over_the_telemetry_pipe(tmp_path: Path) -> None:
         journal.write(evidence, ())
         assert journal.close()
     kinds = [event["event_type"] for event in events_of(tmp_path / "log")]
-    assert kinds == ["LOG_OPENED", "RECORD_REFUSED", "LOG_CLOSED"]
+    assert kinds == ["LOG_OPENED", "RECORD_REFUSED", "EPOCH_SEALED", "LOG_CLOSED"]
 
 
 def test_what_a_device_states(tmp_path: Path) -> None:

@@ -14,13 +14,13 @@ from observability.shipper import Shipper, ShipperConfig
 from tests.observability.stub import Stub
 from tests.observability.synthetic import Scribe, health
 
-EVENTS = 12  # with LOG_OPENED and LOG_CLOSED
+EVENTS = 12  # with LOG_OPENED, EPOCH_SEALED and LOG_CLOSED
 
 
 def write_log(directory: Path) -> Path:
     """Write a closed log of 12 events in several segments; return it."""
     scribe = Scribe(directory, segment_bytes=4_000)
-    scribe.write([health(number) for number in range(1, EVENTS - 1)])
+    scribe.write([health(number) for number in range(1, EVENTS - 2)])
     scribe.close()
     return directory
 

@@ -125,7 +125,7 @@ def test_the_wrong_log_is_refused(log: Path, tmp_path: Path) -> None:
         ship(batch_events=5)
         log.rename(tmp_path / "old")
         scribe = Scribe(log, boot=bytes(8), segment_bytes=4_000)
-        scribe.write([health(number) for number in range(1, EVENTS - 1)])
+        scribe.write([health(number) for number in range(1, EVENTS - 2)])
         scribe.close()
         with pytest.raises(LogError, match=r"is not the log that was shipped so far|no line ends"):
             ship()

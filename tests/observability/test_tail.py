@@ -153,7 +153,7 @@ def test_the_last_line_before_a_rotation_is_not_overtaken(tmp_path: Path, monkey
     log = tmp_path / "log"
     scribe = Scribe(log, segment_bytes=1_000)
     scribe.write([health(1), health(2)])
-    scribe.close()
+    scribe.crash()
     first, second = segments_in(log)
     lines, later = first.read_bytes().splitlines(keepends=True), second.read_bytes()
     first.write_bytes(lines[0])

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from audit.recovery import note_tree
+from audit.tlog.merkle import Frontier, leaf
 from audit.verdict import MEANINGS
 from jvpn.cli.audit import VERDICTS
 from tests.audit.made import a_log, story
@@ -57,7 +59,25 @@ def test_oldest_segments_may_be_elsewhere(jvpn: Jvpn, log: Path) -> None:
     (log / "audit-00000000000000000003.jsonl").write_bytes(b"".join(lines[3:]))
     path.unlink()
     assert jvpn("audit", "verify", log).status == 13
+    assert jvpn("audit", "verify", log, "--partial").status == 16, "nothing says which tree came before"
+    tree = Frontier()
+    tree.extend([leaf(bytes.fromhex(json.loads(line)["hash"])) for line in lines[:3]])
+    note_tree(log, tree)
     assert jvpn("audit", "verify", log, "--partial").status == 0
+
+
+def test_a_policy_says_whose_log_it_must_be(jvpn: Jvpn, log: Path, tmp_path: Path) -> None:
+    """[A-67] Whoever knows the log's key could not have it asked for; or a mistake in the policy would ask for nothing."""
+    key, file = jvpn("audit", "verify", log, "--json").json["key"], tmp_path / "policy"
+    file.write_text(f"log {key}\nquorum none\n")
+    assert jvpn("audit", "verify", log, "--policy", file).status == 0
+    file.write_text("quorum none\n")
+    assert jvpn("audit", "verify", log, "--policy", file).status == 17
+    file.write_text(f"log {key}\nquorum w\n")
+    said = jvpn("audit", "verify", log, "--policy", file)
+    assert (said.status, said.err) == (2, f"jvpn: {file}: line 2: the quorum w is not defined above\n")
+    said = jvpn("audit", "verify", log, "--policy", tmp_path / "absent")
+    assert (said.status, said.err) == (2, f"jvpn: {tmp_path / 'absent'}: cannot be read: No such file or directory\n")
 
 
 def shown(jvpn: Jvpn, log: Path, *words: str) -> list[dict[str, object]]:

@@ -61,7 +61,7 @@ def test_from_nothing_to_a_verified_history(jvpn: Jvpn, tmp_path: Path) -> None:
         assert (verdict.status, verdict.json["verdict"]) == (0, "VERIFIED")
     said = jvpn.everything + "".join(each.out + each.err for each in ended)
     held = secrets(tmp_path / "gateway.key", tmp_path / "laptop" / "device.key")
-    written = "".join(each.read_text(errors="replace") for log in logs for each in log.iterdir())
+    written = "".join(each.read_text(errors="replace") for log in logs for each in log.rglob("*") if each.is_file())
     assert not [secret for secret in held if secret in said + written]
 
 
