@@ -47,5 +47,9 @@ class SignatureWrong(AuditError):
     """No signature of a trusted key is on a note, or one that claims to be of such a key is not (A-63)."""
 
 
+class QuorumMissing(SignatureWrong):
+    """Too few witnesses of a policy have cosigned a note (A-67)."""
+
+
 class PolicyMalformed(AuditError):
     """Bytes are not a policy (A-66)."""

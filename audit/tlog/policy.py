@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
-from audit.errors import NoteMalformed, PolicyMalformed, SignatureWrong
+from audit.errors import NoteMalformed, PolicyMalformed, QuorumMissing
 from audit.tlog import note
 from audit.tlog.note import LOG, WITNESS, Cosigned, Note, Verifier
 
@@ -32,12 +32,12 @@ class Policy(NamedTuple):
     """Where witnesses are, for those that have a URL."""
 
     def cosigned(self, signed: Note) -> list[Cosigned]:
-        """Return who has cosigned; raise SignatureWrong when that is no quorum, or a cosignature of a known witness is wrong."""
+        """Return who has cosigned; raise QuorumMissing, or SignatureWrong when a cosignature of a known witness is wrong."""
         found = note.cosigners(signed, self.witnesses.values())
         keys = {each.witness for each in found}
         names = {name for name, witness in self.witnesses.items() if witness in keys}
         if self.quorum != NONE and not self._reached(self.quorum, names):
-            raise SignatureWrong(f"no quorum: {self.quorum} is not reached by {', '.join(sorted(names)) or 'nobody'}")
+            raise QuorumMissing(f"no quorum: {self.quorum} is not reached by {', '.join(sorted(names)) or 'nobody'}")
         return found
 
     def _reached(self, name: str, names: set[str]) -> bool:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from audit.chain import Head
-from audit.errors import NoteMalformed, SignatureWrong
+from audit.errors import NoteMalformed, QuorumMissing, SignatureWrong
 from audit.files import CHECKPOINT, COSIGNED, SEALS
 from audit.tlog import note
 from audit.tlog.checkpoint import Checkpoint
@@ -39,7 +39,7 @@ class Sealing:
     """Follows the tree and its keys through a log, event by event.
 
     `sealed` is how many events from the beginning are signed for, `witnessed` for how many a quorum of the policy has cosigned, `keys`
-    those that have signed, from the first that the log states.
+    those that it names, from the first on.
     """
 
     def __init__(self, directory: Path, tree: Frontier, policy: Policy | None = None) -> None:
@@ -48,6 +48,7 @@ class Sealing:
         self._pending: list[bytes] = []
         self._epoch, self._partial = 0, tree.size > 0
         self.keys: list[Verifier] = []
+        self._signers: set[Verifier] = set()  # to be named is not to have signed: anybody can name the policy's key
         self.sealed = self.witnessed = 0
         self._awaited = [each for each in (_read(directory, CHECKPOINT), _read(directory, COSIGNED)) if each]
 
@@ -73,7 +74,7 @@ class Sealing:
         if self._policy is None or head is None:
             return
         pinned = self._policy.logs.get(origin_of(head.chain_id), ())
-        if not set(pinned) & set(self.keys):
+        if not self._signers.intersection(pinned):
             raise Unsealed(Verdict.SEAL_WRONG, f"the policy knows no key of {origin_of(head.chain_id)} that has signed this log")
         if self._policy.quorum != "none" and not self.witnessed:
             raise Unsealed(Verdict.UNWITNESSED, f"no checkpoint that witnesses have cosigned: {COSIGNED} is missing", COSIGNED)
@@ -117,9 +118,10 @@ class Sealing:
                 self._policy.cosigned(signed.note)
                 self.witnessed = self._tree.size
         except SignatureWrong as error:
-            verdict = Verdict.UNWITNESSED if "quorum" in str(error) else Verdict.SEAL_WRONG
+            verdict = Verdict.UNWITNESSED if isinstance(error, QuorumMissing) else Verdict.SEAL_WRONG
             raise Unsealed(verdict, str(error), signed.file) from None
         self.sealed = self._tree.size
+        self._signers.add(self.keys[-1])
 
     def _flush(self) -> None:
         self._tree.extend(self._pending)
