@@ -39,7 +39,7 @@ def verify(
     partial: Partial = False,
     json: Json = False,
 ) -> None:
-    """Verify a log: nothing changed, nothing missing, a possible story, signed for.
+    """Verify a log: whole, unchanged, a possible story, signed for.
 
     Every event is valid, unchanged and in its place, and the events do not contradict the tables of the state machines. Needs the files
     and nothing else, and changes nothing. A directory must begin with its genesis, reach its head.json, and be signed for by the keys
