@@ -21,8 +21,8 @@ def test_sigterm_ends_it_in_good_order_and_the_next_one_goes_on(tmp_path: Path) 
         scribe.close()
         with ShipProcess(tmp_path / "log", tmp_path / "state", stub.url, follow=False) as process:
             assert process.wait() == 0
-            assert (process.status()["read"], process.status()["created"]) == (61, 61)
-        assert sorted(stub.stored.values()) == [1] * 61
+            assert (process.status()["read"], process.status()["created"]) == (62, 62)
+        assert sorted(stub.stored.values()) == [1] * 62
 
 
 def test_killed_at_any_moment_it_loses_and_doubles_nothing(tmp_path: Path) -> None:
@@ -41,8 +41,8 @@ def test_killed_at_any_moment_it_loses_and_doubles_nothing(tmp_path: Path) -> No
         with ShipProcess(tmp_path / "log", tmp_path / "state", stub.url, follow=False) as process:
             assert process.wait() == 0
             status = process.status()
-        assert status["read"] == 401 == status["created"] + status["duplicate"]
-        assert sorted(stub.stored.values()) == [1] * 401
+        assert status["read"] == 402 == status["created"] + status["duplicate"]
+        assert sorted(stub.stored.values()) == [1] * 402
 
 
 def test_at_rest_its_status_says_how_far_it_is(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_at_rest_its_status_says_how_far_it_is(tmp_path: Path) -> None:
         scribe = Scribe(tmp_path / "log")
         scribe.close()
         with ShipProcess(tmp_path / "log", tmp_path / "state", stub.url) as process:
-            process.until(lambda status: status.get("settled_up_to") == 2 and status["unsettled_bytes"] == 0, seconds=20)
+            process.until(lambda status: status.get("settled_up_to") == 3 and status["unsettled_bytes"] == 0, seconds=20)
 
 
 def test_sigterm_during_an_outage_ends_it_too(tmp_path: Path) -> None:
@@ -61,6 +61,6 @@ def test_sigterm_during_an_outage_ends_it_too(tmp_path: Path) -> None:
     with Stub([hang]) as stub:
         url = stub.url
     with ShipProcess(tmp_path / "log", tmp_path / "state", url) as process:
-        process.until(lambda status: status["pending"] == 2)
+        process.until(lambda status: status["pending"] == 3)
         assert process.stop() == 0
         assert process.status()["pending"] == 2

@@ -152,7 +152,7 @@ def test_two_thousand_events_arrive_once_although_node_and_shipper_are_killed(
             process.kill()
             node.kill()
         with ShipProcess(log, state, node.url, stream, batch=40) as process:
-            write(1_600, 1_999)
+            write(1_600, 1_998)
             scribe.close()
             node.start()
             arrived(process, 2_000)
@@ -180,7 +180,7 @@ def test_a_node_that_hangs_stores_late_and_has_no_second_copy(
             process.until(lambda status: status["failures_in_a_row"] > 1)
         finally:
             opensearch_node.resume()
-        process.until(lambda status: status["read"] == 101 and status["pending"] == 0)
+        process.until(lambda status: status["read"] == 102 and status["pending"] == 0)
         assert process.stop() == 0
     assert stored(client, stream) == as_documents(tmp_path / "log")
 
@@ -198,8 +198,8 @@ def test_a_blocked_index_stops_shipping_and_loses_nothing(
         assert "cluster_block_exception" in status["why"]
         client.indices.put_settings(index=stream, body={name: None})
         assert process.wait() == 0
-        assert (process.status()["read"], process.status()["quarantined"], process.status()["pending"]) == (2, 0, 0)
-    assert stored(client, stream)[-2:] == as_documents(tmp_path / "log")
+        assert (process.status()["read"], process.status()["quarantined"], process.status()["pending"]) == (3, 0, 0)
+    assert stored(client, stream)[-3:] == as_documents(tmp_path / "log")
 
 
 def test_the_cluster_and_the_log_give_the_same_numbers_even_after_a_rollover(
