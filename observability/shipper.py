@@ -1,4 +1,4 @@
-"""Copy a durable audit log into an OpenSearch data stream: every event at least once, under an id that makes it exactly once.
+"""Copy a durable audit log into OpenSearch: every event at least once, under an id that makes it exactly once.
 
     run(ShipperConfig(log=Path("/var/log/jvpn/audit"), state=Path("/var/lib/jvpn/ship"), cluster=Cluster(url="https://siem:9200", ...)))
 
@@ -22,7 +22,8 @@ from observability.bulk import Unfit, document
 from observability.connect import Cluster, connect
 from observability.cursor import Counters, Cursor, State, StateError
 from observability.delivery import Client, Delivery, Entry
-from observability.quarantine import Quarantine
+from observability.names import PREFIX, Names
+from observability.quarantine import Broken, Quarantine
 from observability.tail import START, LogError, Position, Tail, segments
 
 log = structlog.get_logger()
@@ -34,14 +35,15 @@ STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 class ShipperConfig:
     """``log``: the directory of the audit log. ``state``: a directory of this shipper only (one for each log and cluster).
 
-    A batch is sent at ``batch_events``, ``batch_bytes`` of body, or ``batch_seconds`` after its first event, whatever comes first.
-    ``follow``: go on until SIGTERM; without it, return at the end of what is durable now.
+    ``prefix``: the beginning of the names of indices and stream. A batch is sent at ``batch_events``, ``batch_bytes`` of body, or
+    ``batch_seconds`` after its first event, whatever comes first. ``follow``: go on until SIGTERM; without it, return at the end of what
+    is durable now.
     """
 
     log: Path
     state: Path
     cluster: Cluster
-    stream: str = "jvpn-audit"
+    prefix: str = PREFIX
     batch_events: int = 500
     batch_bytes: int = 1 << 20
     batch_seconds: float = 0.2
@@ -94,10 +96,12 @@ class Shipper:
         self.counters = replace(self._cursor.counters)
         self._tail = Tail(config.log, self._begin())
         try:
-            self._quarantine = Quarantine(state.quarantine, self._cursor.quarantine_bytes)
+            self._quarantine = Quarantine(state.quarantine, self._cursor.quarantine)
         except OSError as error:
             raise StateError(f"{state.quarantine} cannot be used: {error.strerror}") from None
-        self._delivery = Delivery(client, config.stream, self._quarantine, wait, breaker or Breaker(), config.batch_events)
+        except Broken as error:
+            raise StateError(f"{error}. Keep it, it is evidence; move it and cursor.json away to ship the log again") from None
+        self._delivery = Delivery(client, Names(config.prefix), self._quarantine, wait, breaker or Breaker(), config.batch_events)
         self._ahead: Entry | None = None  # taken from the log, too large for the batch before
 
     def run(self) -> Counters:
@@ -159,7 +163,7 @@ class Shipper:
         if line is None:
             return None
         try:
-            return Entry(line, document(line))
+            return Entry(line, document(line, self._config.prefix))
         except Unfit as unfit:
             return Entry(line, None, why=str(unfit))
 
@@ -175,7 +179,7 @@ class Shipper:
             last = entry
         if last is None:
             return
-        known = self._quarantine.settled() if last is batch[-1] else self._cursor.quarantine_bytes
+        known = self._quarantine.settled() if last is batch[-1] else self._cursor.quarantine
         self._cursor = Cursor(last.line.end, sha256(last.line.raw).hexdigest(), counters, known)
         try:
             self._state.save(self._cursor)
@@ -191,7 +195,7 @@ class Shipper:
             "failures_in_a_row": breaker.failures,
             "settled_up_to": self._cursor.position.number,
             "unsettled_bytes": self._tail.unread_bytes(self._cursor.position),
-            "stream": self._config.stream,
+            "prefix": self._config.prefix,
         }
         try:
             self._state.publish(status)

@@ -12,7 +12,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from jvpn import interrupt
-from jvpn.cli import audit, checks, doctor, exporting, keys, serving, shipping, signing, state, trust
+from jvpn.cli import audit, checks, doctor, exporting, keys, serving, shipping, siem, signing, state, trust
 from jvpn.cli.output import Exit, complain, say
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.errors import Unavailable
@@ -66,6 +66,16 @@ AUDIT: Final[tuple[Row, ...]] = (
                             "jvpn audit show audit/ --type SESSION_MOVED --since 2026-11-22 --json")),
     ("report", audit.report, ("jvpn audit report /var/lib/jvpn/audit --out report.html",)),
 )
+SIEM: Final[tuple[Row, ...]] = (
+    ("install", siem.install, ("jvpn siem install --config shipper.toml",
+                               "jvpn siem install --config s.toml --credentials-file admin --yes")),
+    ("check", siem.check, ("jvpn siem check --config shipper.toml --json",)),
+    ("uninstall", siem.uninstall, ("jvpn siem uninstall --config shipper.toml --yes",
+                                   "jvpn siem uninstall --config s.toml --delete-data --yes")),
+    ("retain", siem.retain, ("jvpn siem retain --config shipper.toml", "jvpn siem retain --config shipper.toml --yes")),
+    ("reconcile", siem.reconcile, ("jvpn siem reconcile --config shipper.toml",
+                                   "jvpn siem reconcile --config s.toml --resend --json")),
+)
 COMMANDS: Final[tuple[Row, ...]] = (
     ("enroll", keys.enroll, ("jvpn enroll laptop --gateway-config /etc/jvpn/gateway.toml --out laptop/",
                              "jvpn enroll laptop --gateway-config g.toml --out laptop --endpoint 192.0.2.1")),
@@ -75,8 +85,7 @@ COMMANDS: Final[tuple[Row, ...]] = (
     ("client", serving.client, ("jvpn client --config laptop/client.toml", "jvpn client --config client.toml --check")),
     ("status", state.status, ("jvpn status --config /etc/jvpn/gateway.toml", "jvpn status --socket /var/lib/jvpn/control.sock --json")),
     ("close", state.close, ("jvpn close 0f6c01a5be2d4b6f8a7c3d2e1f0a9b8c --config gateway.toml",)),
-    ("ship", shipping.ship, ("jvpn ship --config shipper.toml --install", "jvpn ship --config shipper.toml",
-                             "jvpn ship --config shipper.toml --once --json")),
+    ("ship", shipping.ship, ("jvpn ship --config shipper.toml", "jvpn ship --config shipper.toml --once --json")),
     ("selftest", checks.selftest, ("jvpn selftest", "jvpn selftest --full", "jvpn selftest --vectors testvectors_v1 --json")),
     ("doctor", doctor.doctor, ("jvpn doctor", "jvpn doctor --config /etc/jvpn/gateway.toml --json")),
 )
@@ -98,6 +107,7 @@ app = _group(COMMANDS, "A VPN whose session is the anchor and whose transport is
 app.add_typer(_group(KEYGEN, "Make and renew key files. Secrets are never printed."), name="keygen")
 app.add_typer(_group(KEYS, "Sign, revoke, verify: signed documents about keys. Export, import, destroy keys."), name="keys")
 app.add_typer(_group(AUDIT, "Verify, read and report on audit logs."), name="audit")
+app.add_typer(_group(SIEM, "Set up, check and compare the OpenSearch cluster that the shipper fills."), name="siem")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
