@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from opensearchpy.exceptions import AuthorizationException, NotFoundError
@@ -38,7 +38,7 @@ class Entry:
 class SetUp(Indices, Protocol):
     """How to see whether the set-up is there."""
 
-    def get_data_stream(self, *, name: str) -> object:
+    def get_data_stream(self, *, name: str) -> Any:  # noqa: ANN401 - a decoded answer
         """Raise ``NotFoundError`` when the stream does not exist."""
 
     def get_index_template(self, *, name: str) -> object:
@@ -166,8 +166,10 @@ class Delivery:
             return ""
         indices, template = self._client.indices, f"{self._names.prefix}-evidence"
         try:
-            indices.get_data_stream(name=self._names.telemetry)
+            found = indices.get_data_stream(name=self._names.telemetry)
             indices.get_index_template(name=template)
+            if not found["data_streams"]:  # 200 and none at all, where a plain index has the name
+                return f"{self._names.telemetry} is not a data stream: a plain index has its name"
         except NotFoundError:
             return f"the data stream {self._names.telemetry} or the index template {template} does not exist: run `jvpn siem install`"
         except AuthorizationException:

@@ -57,9 +57,18 @@ class Api:
                 said = said["policy"]
             case Kind.MONITOR:
                 said = said and said["_source"]
-            case Kind.STREAM | Kind.MONTH:
+            case Kind.STREAM:
+                said = {} if said["data_streams"] else None  # 200 and none at all, where a plain index has the name
+            case Kind.MONTH:
                 said = {}  # that it is there is all
         return said if isinstance(said, dict) else None
+
+    def backing(self, stream: str) -> list[str]:
+        """Return the indices of a data stream, the one that is written to last. Raises ``NotFoundError`` also when it is none."""
+        found = self.ask("GET", PATHS[Kind.STREAM].format(stream))["data_streams"]
+        if not found:
+            raise NotFoundError(404, "index_not_found_exception", {"error": {"type": "index", "reason": f"{stream} is not a data stream"}})
+        return [index["index_name"] for index in found[0]["indices"]]
 
     def put(self, piece: Piece) -> None:
         """Put a piece, whether there is one already or not; a stream or an index only where there is none."""

@@ -14,6 +14,7 @@ from observability.template import FIELDS_MAX, mappings
 MONITORS: Final = SCHEMAS / "opensearch" / "monitors"  # one JSON document each; none there, none put
 MONTHS_AHEAD: Final = 2  # indices of evidence that are made in advance: the shipper's role cannot make one
 PRIORITY: Final = 200
+TIMESTAMP: Final = {"timestamp_field": {"name": "@timestamp"}}  # a stream's own, in the words of the cluster
 MONTH_DAYS: Final = 31
 
 
@@ -67,7 +68,7 @@ def pieces(setup: Setup, monitors: Path = MONITORS) -> list[Piece]:
         Piece(Kind.COMPONENT, f"{setup.prefix}-settings", {"template": {"settings": {"index": index_settings(setup)}}}),
         Piece(Kind.PIPELINE, _pipeline(setup), _arrival()),
         Piece(Kind.TEMPLATE, f"{setup.prefix}-evidence", _template(setup, names.evidence)),
-        Piece(Kind.TEMPLATE, f"{setup.prefix}-telemetry", {**_template(setup, names.telemetry), "data_stream": {"timestamp_field": {"name": "@timestamp"}}}),
+        Piece(Kind.TEMPLATE, f"{setup.prefix}-telemetry", _template(setup, names.telemetry) | {"data_stream": TIMESTAMP}),
         Piece(Kind.STREAM, names.telemetry, {}),
         *(Piece(Kind.MONTH, names.month(month), {}) for month in setup.months),
         Piece(Kind.ROLE, f"{setup.prefix}-shipper", shipper_role(names)),

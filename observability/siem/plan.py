@@ -129,7 +129,8 @@ def flat(value: object, path: str = "") -> dict[str, str]:
     if isinstance(value, Mapping) and value:
         return {at: text for name, below in value.items() for at, text in flat(below, f"{path}.{name}" if path else name).items()}
     if isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
-        return {at: text for place, below in enumerate(value) for at, text in flat(below, f"{path}[{place}]").items()}
+        each = {at: text for place, below in enumerate(value) for at, text in flat(below, f"{path}[{place}]").items()}
+        return {f"{path}[]": str(len(value))} | each  # one more that says nothing, such as {"drop": {}}, is a difference too
     if isinstance(value, list):
         return {path: json.dumps(sorted(str(each) for each in value))}
     return {path: value if isinstance(value, str) else json.dumps(value)} if path else {}

@@ -32,9 +32,7 @@ class Step(NamedTuple):
 def due(api: Api, setup: Setup, now: int) -> list[Step]:
     """Return what is to be done at ``now`` (seconds since 1970). Raises what ``opensearchpy`` raises."""
     names = Names(setup.prefix)
-    (stream,) = api.ask("GET", f"/_data_stream/{names.telemetry}")["data_streams"]
-    newest = _newest(api, names.telemetry)
-    backing = [index["index_name"] for index in stream["indices"]]
+    backing, newest = api.backing(names.telemetry), _newest(api, names.telemetry)
     steps = []
     if backing[-1] in newest:  # an empty one is never rolled over, however old
         met = api.ask("POST", f"/{names.telemetry}/_rollover", conditions(setup), dry_run="true")["conditions"]

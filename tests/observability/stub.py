@@ -28,6 +28,7 @@ class Stub:
         self.authorization: list[str | None] = []
         self.script: deque[Step] = deque(script or [])
         self.set_up_status = 200
+        self.stream = True  # and not a plain index of that name
         self.look_status = 200
         self.looked: list[list[str]] = []  # ids that were looked for
         self.targets: dict[str, str] = {}  # where each id was sent last
@@ -170,7 +171,8 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
             self._json(stub.look_status, answered if stub.look_status == 200 else {"error": {"type": "x", "reason": "y"}})
 
         def do_GET(self) -> None:
-            self._json(stub.set_up_status, {} if stub.set_up_status == 200 else {"error": {"type": "x"}})
+            found = {"data_streams": [{"name": STREAM}] if stub.stream else []}
+            self._json(stub.set_up_status, found if stub.set_up_status == 200 else {"error": {"type": "x"}})
 
         def _read(self) -> bytes:
             return self.rfile.read(int(self.headers["content-length"] or 0))

@@ -143,6 +143,11 @@ def test_a_missing_stream_is_waited_for(log: Path) -> None:
         ship()
         assert stub.requests == []
         assert "`jvpn siem install`" in ship.status()["why"]
+        stub.set_up_status, stub.stream = 200, False
+        ship.stop_after = len(ship.waits) + 2
+        ship()
+        assert stub.requests == []
+        assert "is not a data stream" in ship.status()["why"]
         stub.set_up_status = 403  # the least role may not look, and ships nevertheless
         ship.stop_after = None
         assert ship().created == EVENTS

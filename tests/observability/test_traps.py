@@ -62,7 +62,7 @@ def test_a_malformed_line_behind_a_pipeline_takes_no_other_event_with_it(
 ) -> None:
     """The pipeline makes the node refuse a whole request with 400 for one bad line: eleven good events would go to quarantine."""
     events = as_documents(log)
-    garbling = Garbling(client, events[5]["event_hash"].encode())
+    garbling = Garbling(client, b'"event_hash":"%b"' % events[5]["event_hash"].encode())
     (refused,) = {
         item["create"]["status"]
         for item in garbling.bulk(body=b"".join(_lines(prefix, events)))["items"]  # type: ignore[index]  # the node's answer
@@ -72,14 +72,14 @@ def test_a_malformed_line_behind_a_pipeline_takes_no_other_event_with_it(
     state = State(config.state)
     counters = Shipper(config, garbling, state, lambda _: False, Breaker(lambda: 0.0)).run()
     state.close()
-    assert counters == Counters(read=12, created=11, quarantined=1, retried=12)
+    assert counters == Counters(read=12, created=11, quarantined=1, retried=9)  # all that went to the same place
     assert stored(client, prefix) == [*events[:5], *events[6:]]
 
 
 def _lines(prefix: str, events: list[dict[str, Any]]) -> Iterator[bytes]:
     for event in events:
         yield json.dumps({"create": {"_id": event["event_id"], "_index": Names(prefix).telemetry}}).encode() + b"\n"
-        yield json.dumps(event).encode() + b"\n"
+        yield json.dumps(event, separators=(",", ":")).encode() + b"\n"
 
 
 @pytest.mark.parametrize("processor", [{"drop": {}}, {"fail": {"message": "no"}}], ids=["drop", "fail"])
@@ -118,10 +118,12 @@ def test_telemetry_stored_after_a_time_out_and_a_rollover_is_counted_once(
     """What hangs is stored when the node goes on: sent again behind a rollover, it would be there twice, and nobody would have looked."""
     scribe = Scribe(tmp_path / "log")
     with ShipProcess(tmp_path / "log", tmp_path / "state", opensearch_node.url, prefix, request_seconds=1) as process:
-        process.until(lambda status: status["created"] == 1)
+        scribe.write_together([health(1)])  # the first telemetry of a process is looked for, and this node hangs
+        scribe.log.write_head()
+        process.until(lambda status: status["created"] == 2)
         opensearch_node.pause()
         try:
-            scribe.write_together(health(number) for number in range(1, 50))
+            scribe.write_together(health(number) for number in range(2, 51))
             scribe.close()
             process.until(lambda status: status["failures_in_a_row"] > 0)
             process.kill()  # so that the rollover is between answer and repetition
