@@ -1,5 +1,6 @@
 """For the tests of observability: the run's OpenSearch nodes, a client, and a set-up of the test's own."""
 
+import zlib
 from collections.abc import Iterator
 
 import pytest
@@ -27,6 +28,7 @@ def client(opensearch_node: Node) -> Iterator[OpenSearch]:
 @pytest.fixture
 def prefix(client: OpenSearch, request: pytest.FixtureRequest) -> str:
     """The beginning of all names of this test, set up."""
-    name: str = "t-" + request.node.originalname.removeprefix("test_")[:50].replace("_", "-")
+    case = zlib.crc32(request.node.nodeid.encode())  # of a parametrised test
+    name: str = f"t-{request.node.originalname.removeprefix('test_')[:40].replace('_', '-')}-{case:08x}"
     install(client, name, months=(MONTH,))
     return name

@@ -12,7 +12,7 @@ from lab.opensearch_node import Node
 from observability.names import Names
 from observability.queries import events_in_log, events_in_stream, summary
 from tests.meta.documents import Wrong, as_after_a_demo, blocks, python
-from tests.observability.real import as_documents, install, ship, stored
+from tests.observability.real import as_documents, ship, stored
 from tests.observability.ship import ShipProcess
 from tests.observability.synthetic import Scribe, health, write_everything
 from tests.opensearch_fixture import NEEDS_NODE
@@ -26,8 +26,6 @@ def test_every_event_type_fits_and_arrives_as_it_is(
     tmp_path: Path, opensearch_node: Node, client: OpenSearch, prefix: str, role: str
 ) -> None:
     """An event type would be quarantined in production because its mapping was forgotten."""
-    prefix = f"{prefix}-{role}"
-    install(client, prefix)
     events = write_everything(tmp_path / "log", role)
     assert ship(tmp_path / "log", opensearch_node, prefix) == {"read": events, "created": events}
     assert stored(client, prefix) == as_documents(tmp_path / "log")
