@@ -8,7 +8,8 @@ import http.client
 import json
 import shutil
 import ssl
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -23,9 +24,12 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from lab.opensearch_fetch import FetchError, WrongCopyError, fetch_secured
 from lab.opensearch_node import Node
+from observability.connect import Cluster
+from tests.observability.stub import Stub
 from tests.support import MISSING
 
 ADMIN = "CN=admin,O=jvpn-test"
+PASSWORD = "Zu7-kelp-Marble-0193"  # of every user of these tests; the plug-in refuses simple ones
 _NODE = pytest.StashKey["Secured"]()
 
 
@@ -126,18 +130,31 @@ class Secured(Node):
         finally:
             connection.close()
 
-    def user(self, name: str, password: str, role: str) -> None:
-        """Make a user who has a role."""
-        for path, body in (
-            (f"internalusers/{name}", {"password": password}),
-            (f"rolesmapping/{role}", {"users": [name]}),
-        ):
+    def cluster(self, **settings: Any) -> Cluster:  # noqa: ANN401 - some fields of Cluster
+        """Return how to reach it."""
+        given: dict[str, Any] = {"url": self.url, "ca_file": self.authority.file, "request_seconds": 60.0}
+        return Cluster(**given | settings)
+
+    @contextmanager
+    def in_front(self, pair: Pair) -> Iterator[str]:
+        """Listen with another certificate, as somebody in front of the node would; yield where."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*pair)
+        with Stub(tls=context) as stub:
+            yield stub.url
+            assert (stub.requests, stub.authorization) == ([], [])
+
+    def user(self, name: str, password: str, role: str = "") -> None:
+        """Make a user, who has a role or none."""
+        mapping = [(f"rolesmapping/{role}", {"users": [name]})] if role else []
+        for path, body in [(f"internalusers/{name}", {"password": password}), *mapping]:
             status, said = self.ask("PUT", f"/_plugins/_security/api/{path}", body)
             assert status in {200, 201}, said
 
     def _answers(self) -> bool:
         try:
-            return self.ask("GET", "/_cluster/health?wait_for_status=yellow&timeout=5s")[0] == http.client.OK
+            asked = ("/_cluster/health?wait_for_status=yellow&timeout=5s", "/_plugins/_security/api/roles")
+            return all(self.ask("GET", path)[0] == http.client.OK for path in asked)
         except (OSError, http.client.HTTPException):
             return False
 

@@ -107,7 +107,7 @@ app = _group(COMMANDS, "A VPN whose session is the anchor and whose transport is
 app.add_typer(_group(KEYGEN, "Make and renew key files. Secrets are never printed."), name="keygen")
 app.add_typer(_group(KEYS, "Sign, revoke, verify: signed documents about keys. Export, import, destroy keys."), name="keys")
 app.add_typer(_group(AUDIT, "Verify, read and report on audit logs."), name="audit")
-app.add_typer(_group(SIEM, "Set up, check and compare the OpenSearch cluster that the shipper fills."), name="siem")
+app.add_typer(_group(SIEM, "Set up, check and compare an OpenSearch cluster."), name="siem")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so

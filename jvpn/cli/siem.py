@@ -51,9 +51,10 @@ def install(*, config: Config, credentials_file: Credentials = None, month: Mont
 
 
 def check(*, config: Config, credentials_file: Credentials = None, month: Month = None, json: Json = False) -> None:
-    """Compare the cluster with what `install` would put there; change nothing.
+    """Compare the cluster with what `install` would make of it.
 
-    Also each index that is there: its fields, and whether what it holds can be overwritten. Exit status 1: there is a difference.
+    It changes nothing. Each index that is there is looked at too: its fields, and whether what it holds can be overwritten. Exit status 1:
+    there is a difference.
     """
     from jvpn.cli import clusters  # noqa: PLC0415 - loads the SIEM library, which no other command may
 

@@ -80,7 +80,7 @@ def pieces(setup: Setup, monitors: Path = MONITORS) -> list[Piece]:
 
 
 def index_settings(setup: Setup) -> dict[str, Any]:
-    """Return what each index must have, below `index`. Append-only: otherwise who may create may also overwrite (threat T-36)."""
+    """Return what each index must have, below `index`. Append-only: otherwise who may create may also overwrite (A-84, T-36)."""
     return {
         "append_only": {"enabled": "true"},
         "final_pipeline": _pipeline(setup),
@@ -89,7 +89,7 @@ def index_settings(setup: Setup) -> dict[str, Any]:
 
 
 def shipper_role(names: Names) -> dict[str, Any]:
-    """Return the least role that can ship: create, in indices that are there; look at telemetry, to send no event of it twice.
+    """Return the least role that can ship (A-84): create, in indices that are there; look at telemetry, to send no event of it twice.
 
     It cannot make an index: who can, makes one with settings of their own, in which events can be overwritten.
     """

@@ -25,7 +25,7 @@ def test_each_is_put_before_what_names_it() -> None:
 
 
 def test_the_shipper_may_create_and_look_at_telemetry_and_no_more() -> None:
-    """A stolen password of the shipper would delete history, read evidence, or make an index in which events can be changed."""
+    """A-84: a stolen password of the shipper would delete history, read evidence, or make an index in which events can be changed."""
     evidence, telemetry = shipper_role(Names("p"))["index_permissions"]
     assert evidence == {
         "index_patterns": ["p-evidence-*"],
