@@ -29,7 +29,7 @@ from observability.shipper import ShipperConfig, run
 from observability.siem.api import Api
 from observability.siem.documents import Setup, shipper_role
 from observability.siem.plan import apply, compare
-from tests.observability.synthetic import write_everything
+from tests.observability.story import write_story
 from tests.opensearch_fixture import NEEDS_NODE
 from tests.opensearch_secured import PASSWORD, Secured
 
@@ -77,8 +77,8 @@ def test_the_shipper_s_password_changes_nothing_that_is_stored(tmp_path: Path, s
     apply(Api(admin), compare(Api(admin), setup))
     secured_node.user("a36-thief", PASSWORD, "a36-shipper")
     cluster = secured_node.cluster(credentials_file=credentials(tmp_path))
-    write_everything(tmp_path / "log", "gateway")
-    shipped = run(ShipperConfig(log=tmp_path / "log", state=tmp_path / "state", cluster=cluster, prefix=NAMES.prefix, follow=False))
+    log, _ = write_story(tmp_path / "told", sessions=1, minutes=1)
+    shipped = run(ShipperConfig(log=log, state=tmp_path / "state", cluster=cluster, prefix=NAMES.prefix, follow=False))
     assert shipped.read == shipped.created
     thief = connect(cluster)
     for index in (MONTH, f".ds-{NAMES.telemetry}-000001"):
@@ -88,7 +88,7 @@ def test_the_shipper_s_password_changes_nothing_that_is_stored(tmp_path: Path, s
                 attack()
             assert of_all(admin, index) == before, number
     assert not compare(Api(admin), setup).drift
-    assert verify(tmp_path / "log").verdict is Verdict.VERIFIED
+    assert verify(log).verdict is Verdict.VERIFIED
     control(admin, thief, secured_node)
     thief.close()
     admin.close()

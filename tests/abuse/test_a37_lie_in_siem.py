@@ -31,7 +31,7 @@ from observability.shipper import ShipperConfig, run
 from observability.siem.findings import Kind
 from observability.siem.reconcile import reconcile
 from tests.observability.real import install
-from tests.observability.synthetic import write_everything
+from tests.observability.story import write_story
 from tests.opensearch_fixture import NEEDS_NODE
 
 pytestmark = NEEDS_NODE
@@ -40,15 +40,15 @@ NAMES = Names("a37")
 
 def test_a_lie_that_came_first_is_told_from_the_event(tmp_path: Path, opensearch_node: Node) -> None:
     """The one event that matters would be replaced, and every count would agree."""
-    log, cluster = tmp_path / "log", Cluster(url=opensearch_node.url, request_seconds=60)
-    write_everything(log, "gateway")
+    cluster = Cluster(url=opensearch_node.url, request_seconds=60)
+    log, _ = write_story(tmp_path / "told", sessions=1, minutes=1)
     client = connect(cluster)
     install(client, NAMES.prefix, months=("2026-09",))
     lines = [orjson.loads(line) for path in segments_in(log) for line in path.read_bytes().splitlines()]
-    (victim, *_) = [line for line in lines if line["event"]["reason_code"] == "REATTACH_BAD_PROOF"]
+    (victim, *_) = [line for line in lines if line["event"]["event_type"] == "SESSION_MOVED"]
     event, digest = victim["event"], victim["hash"]
-    place = NAMES.telemetry if event["event_class"] == "telemetry" else NAMES.month(event["time"])
-    lie = {**event, "severity": 1, "@timestamp": event["time"], "event_hash": digest}
+    place = NAMES.month(event["time"])
+    lie = {**event, "reason_code": "REKEYED", "@timestamp": event["time"], "event_hash": digest}
     client.create(index=place, id=document_id(event["chain_id"], event["seq"], digest), body=lie)
     client.create(index=place, id="invented", body=lie | {"seq": len(lines)})
     client.ingest.put_pipeline(id="a37", body={"processors": [{"drop": {"if": "ctx.seq == 2"}}]})
