@@ -215,7 +215,7 @@ def _sealed(result: Result, sealing: Sealing) -> None:
     except Unsealed as error:
         result.fault = Fault(error.verdict, error.found, sealing.sealed, error.file)
     result.sealed, result.witnessed = sealing.sealed, sealing.witnessed
-    result.key = sealing.keys[0].vkey if sealing.keys else ""
+    result.key = sealing.log.vkey if sealing.log else ""
 
 
 def _tail(result: Result) -> Fault | None:

@@ -38,8 +38,8 @@ class Signed(NamedTuple):
 class Sealing:
     """Follows the tree and its keys through a log, event by event.
 
-    `sealed` is how many events from the beginning are signed for, `witnessed` for how many a quorum of the policy has cosigned, `keys`
-    those that it names, from the first on.
+    `sealed` is how many events from the beginning are signed for, `witnessed` for how many a quorum of the policy has cosigned, `log` the
+    key that names it, once that is known.
     """
 
     def __init__(self, directory: Path, tree: Frontier, policy: Policy | None = None) -> None:
@@ -47,8 +47,8 @@ class Sealing:
         self._directory, self._tree, self._policy = directory, tree, policy
         self._pending: list[bytes] = []
         self._epoch, self._partial = 0, tree.size > 0
-        self.keys: list[Verifier] = []
-        self._signers: set[Verifier] = set()  # to be named is not to have signed: anybody can name the policy's key
+        self.log: Verifier | None = None
+        self._key: Verifier | None = None  # of the epoch
         self.sealed = self.witnessed = 0
         self._awaited = [each for each in (_read(directory, CHECKPOINT), _read(directory, COSIGNED)) if each]
 
@@ -60,7 +60,7 @@ class Sealing:
         if "seal" in event:
             self._heard(event)
         for signed in self._awaited:
-            if signed.says.size == event["seq"] + 1 and (self.keys or not self._partial):
+            if signed.says.size == event["seq"] + 1 and (self._key or not self._partial):
                 self._judge(signed, event["chain_id"])
 
     def end(self, head: Head | None, *, live: bool) -> None:
@@ -73,35 +73,35 @@ class Sealing:
             raise Unsealed(Verdict.UNSEALED, f"the log's key has signed for {self.sealed} events of {size}", CHECKPOINT)
         if self._policy is None or head is None:
             return
-        pinned = self._policy.logs.get(origin_of(head.chain_id), ())
-        if not self._signers.intersection(pinned):
-            raise Unsealed(Verdict.SEAL_WRONG, f"the policy knows no key of {origin_of(head.chain_id)} that has signed this log")
+        if self.log not in self._policy.logs.get(origin_of(head.chain_id), ()):
+            raise Unsealed(Verdict.SEAL_WRONG, f"the policy has another key for {origin_of(head.chain_id)}, or none")
         if self._policy.quorum != "none" and not self.witnessed:
             raise Unsealed(Verdict.UNWITNESSED, f"no checkpoint that witnesses have cosigned: {COSIGNED} is missing", COSIGNED)
 
     def _heard(self, event: Mapping[str, Any]) -> None:
-        """Learn a key: the first that the log states, the same again after a restart, or the next one under the seal of the one before."""
+        """Learn keys: the first that the log states, the same again after a restart, or the next one under the seal of the one before."""
         origin, epoch = origin_of(event["chain_id"]), event["seal"]["epoch"]
-        key = Verifier(origin, LOG, bytes.fromhex(event["seal"]["key"]))
-        if event["event_type"] == "EPOCH_SEALED" and not self.keys and self._partial:
-            self._epoch, self.keys = epoch + 1, [key]  # the one that ends here was named in what was put away
-        elif event["event_type"] == "EPOCH_SEALED":
-            if not self.keys:
-                raise Unsealed(Verdict.SEAL_WRONG, "an epoch ends, and no key was stated before")
+        key, log = (Verifier(origin, LOG, bytes.fromhex(event["seal"][name])) for name in ("key", "log"))
+        ends = event["event_type"] == "EPOCH_SEALED"
+        if self.log not in {None, log}:
+            raise Unsealed(Verdict.SEAL_WRONG, "the log goes on with another key than the one that names it")
+        if self._key is None and ends and not self._partial:
+            raise Unsealed(Verdict.SEAL_WRONG, "an epoch ends, and no key was stated before")
+        if self._key is None and ends:
+            pass  # the key that signs here was named in what was put away
+        elif ends:
             if epoch != self._epoch:
                 raise Unsealed(Verdict.SEAL_WRONG, f"epoch {epoch} ends where epoch {self._epoch} must")
             signed = _read(self._directory / SEALS, seal_name(epoch))
             if signed is None:
                 raise Unsealed(Verdict.UNSEALED, f"the seal of epoch {epoch} is missing", f"{SEALS}/{seal_name(epoch)}")
             self._judge(signed, event["chain_id"], event["seq"] + 1)
-            self._epoch, self.keys = epoch + 1, [*self.keys, key]
-        elif not self.keys:
-            self._epoch, self.keys = epoch, [key]
-        elif (epoch, key) != (self._epoch, self.keys[-1]):
+        elif self._key is not None and (epoch, key) != (self._epoch, self._key):
             raise Unsealed(Verdict.SEAL_WRONG, f"a key of epoch {epoch} is stated that is not the one which the seal before it names")
+        self._epoch, self._key, self.log = epoch + ends, key, log
 
     def _judge(self, signed: Signed, chain_id: str, size: int | None = None) -> None:
-        """Require that a checkpoint is of the tree as it is now, and signed by the key of now."""
+        """Require that a checkpoint is of the tree as it is now, and signed by the log's key and the epoch's."""
         self._flush()
         wanted = Checkpoint(origin_of(chain_id), size or signed.says.size, self._tree.root())
         if signed.says != wanted:
@@ -110,10 +110,11 @@ class Sealing:
                 f"{signed.file} is of another log or tree: it says {_told(signed.says)}, here is {_told(wanted)}",
                 signed.file,
             )
-        if not self.keys:
+        if self._key is None or self.log is None:
             raise Unsealed(Verdict.SEAL_WRONG, "the log states no key", signed.file)
         try:
-            note.check(signed.note, self.keys[-1])
+            note.check(signed.note, self.log)
+            note.check(signed.note, self._key)
             if signed.file == COSIGNED and self._policy:
                 self._policy.cosigned(signed.note)
                 self.witnessed = self._tree.size
@@ -121,7 +122,6 @@ class Sealing:
             verdict = Verdict.UNWITNESSED if isinstance(error, QuorumMissing) else Verdict.SEAL_WRONG
             raise Unsealed(verdict, str(error), signed.file) from None
         self.sealed = self._tree.size
-        self._signers.add(self.keys[-1])
 
     def _flush(self) -> None:
         self._tree.extend(self._pending)
