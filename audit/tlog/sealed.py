@@ -1,6 +1,7 @@
 """Whether a log is what its keys have signed: each epoch's seal, and the newest checkpoint (clauses A-63 to A-67)."""
 
 from collections.abc import Mapping
+from errno import ENOENT
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -8,9 +9,9 @@ from audit.chain import Head
 from audit.errors import NoteMalformed, QuorumMissing, SignatureWrong
 from audit.files import CHECKPOINT, COSIGNED, SEALS
 from audit.tlog import note
-from audit.tlog.checkpoint import Checkpoint
+from audit.tlog.checkpoint import Checkpoint, read_signed
 from audit.tlog.merkle import Frontier, leaf
-from audit.tlog.note import LOG, NOTE_BYTES_MAX, Note, Verifier
+from audit.tlog.note import LOG, Note, Verifier
 from audit.tlog.policy import Policy
 from audit.tlog.sealer import origin_of, seal_name
 from audit.verdict import Verdict
@@ -27,7 +28,15 @@ class Unsealed(Exception):
         self.verdict, self.found, self.file = verdict, found, file
 
 
-class Signed(NamedTuple):
+class Wanted(NamedTuple):
+    """What an auditor brings: a policy, since when witnesses must have cosigned (seconds of POSIX time), a checkpoint kept from before."""
+
+    policy: Policy | None = None
+    since_s: int = 0
+    known: Path | None = None
+
+
+class Found(NamedTuple):
     """A signed checkpoint, as a file holds it."""
 
     file: str
@@ -42,15 +51,18 @@ class Sealing:
     key that names it, once that is known.
     """
 
-    def __init__(self, directory: Path, tree: Frontier, policy: Policy | None = None) -> None:
+    def __init__(self, directory: Path, tree: Frontier, wanted: Wanted) -> None:
         """Begin with the tree before the first event that comes. Unsealed when a file that is there is no checkpoint; OSError."""
-        self._directory, self._tree, self._policy = directory, tree, policy
+        self._directory, self._tree, self._policy, self._since_s = directory, tree, wanted.policy, wanted.since_s
         self._pending: list[bytes] = []
+        self._judged: list[Found] = []
         self._epoch, self._partial = 0, tree.size > 0
         self.log: Verifier | None = None
         self._key: Verifier | None = None  # of the epoch
         self.sealed = self.witnessed = 0
-        self._awaited = [each for each in (_read(directory, CHECKPOINT), _read(directory, COSIGNED)) if each]
+        self._awaited = [
+            each for each in (_read(directory, CHECKPOINT), _read(directory, COSIGNED), wanted.known and _kept(wanted.known)) if each
+        ]
 
     def take(self, event: Mapping[str, Any], told: str) -> None:
         """Take an event that follows the one before, with its hash. Unsealed."""
@@ -69,6 +81,10 @@ class Sealing:
         for signed in self._awaited:
             if signed.says.size > size:
                 raise Unsealed(Verdict.TAIL_CUT, f"{signed.file} is of {signed.says.size} events, the log has {size}", signed.file)
+            if signed not in self._judged and signed.file not in {CHECKPOINT, COSIGNED}:
+                raise Unsealed(
+                    Verdict.UNSEALED, f"{signed.file} is of {signed.says.size} events, and cannot be compared with these", signed.file
+                )
         if self.sealed < size and not (live and self.sealed):
             raise Unsealed(Verdict.UNSEALED, f"the log's key has signed for {self.sealed} events of {size}", CHECKPOINT)
         if self._policy is None or head is None:
@@ -100,7 +116,7 @@ class Sealing:
             raise Unsealed(Verdict.SEAL_WRONG, f"a key of epoch {epoch} is stated that is not the one which the seal before it names")
         self._epoch, self._key, self.log = epoch + ends, key, log
 
-    def _judge(self, signed: Signed, chain_id: str, size: int | None = None) -> None:
+    def _judge(self, signed: Found, chain_id: str, size: int | None = None) -> None:
         """Require that a checkpoint is of the tree as it is now, and signed by the log's key and the epoch's."""
         self._flush()
         wanted = Checkpoint(origin_of(chain_id), size or signed.says.size, self._tree.root())
@@ -116,29 +132,35 @@ class Sealing:
             note.check(signed.note, self.log)
             note.check(signed.note, self._key)
             if signed.file == COSIGNED and self._policy:
-                self._policy.cosigned(signed.note)
+                self._policy.cosigned(signed.note, self._since_s)
                 self.witnessed = self._tree.size
         except SignatureWrong as error:
             verdict = Verdict.UNWITNESSED if isinstance(error, QuorumMissing) else Verdict.SEAL_WRONG
             raise Unsealed(verdict, str(error), signed.file) from None
         self.sealed = self._tree.size
+        self._judged.append(signed)
 
     def _flush(self) -> None:
         self._tree.extend(self._pending)
         self._pending = []
 
 
-def _read(directory: Path, name: str) -> Signed | None:
+def _read(directory: Path, name: str) -> Found | None:
     """Return the checkpoint that a file holds, or None where there is none."""
     shown = name if directory.name != SEALS else f"{SEALS}/{name}"
     try:
-        with (directory / name).open("rb") as file:
-            read = note.parse(file.read(NOTE_BYTES_MAX + 1))
-        return Signed(shown, read, Checkpoint.of(read))
-    except FileNotFoundError:
-        return None
+        signed = read_signed(directory / name)
     except NoteMalformed as error:
         raise Unsealed(Verdict.SEAL_WRONG, str(error), shown) from None
+    return Found(shown, *signed) if signed else None
+
+
+def _kept(path: Path) -> Found:
+    """Return the checkpoint that an auditor has kept. Unsealed when it is none."""
+    signed = read_signed(path)
+    if signed is None:
+        raise FileNotFoundError(ENOENT, "No such file or directory", path)
+    return Found(str(path), *signed)
 
 
 def _told(state: Checkpoint) -> str:

@@ -19,6 +19,7 @@ from audit.tlog.checkpoint import Checkpoint
 from audit.tlog.merkle import Frontier, leaf
 from audit.tlog.note import WITNESS, Note, Verifier
 from audit.tlog.sealer import Sealer, origin_of, seal_name
+from audit.tlog.sealed import Wanted
 from audit.verdict import Result, Verdict
 from audit.verify import verify
 from core.crypto.primitives import SigningKey
@@ -298,7 +299,7 @@ def judged(log: Path, quorum: str, **pin: str) -> Result:
     lines = [f"log {pin.get('key') or verify(log).key}"]
     lines += [f"witness {name} {Verifier('w.example', WITNESS, SigningKey(name.encode() * 32).public).vkey}" for name in "ab"]
     lines += ["group both all a b", f"quorum {quorum}", ""]
-    return verify(log, policy=policy.parse("\n".join(lines).encode()))
+    return verify(log, wanted=Wanted(policy.parse("\n".join(lines).encode())))
 
 
 def test_a_policy_asks_for_its_key_and_its_witnesses(log: Path) -> None:
