@@ -4,6 +4,7 @@ TLS is for a proxy in front: nothing here is secret, and what matters is signed.
 """
 
 import signal
+import socket
 import sqlite3
 import sys
 from collections import Counter
@@ -57,7 +58,7 @@ class Application:
         try:
             answer = self._witness.add_checkpoint(body, self._clock() // SECOND)
         except sqlite3.Error as error:
-            log.error("what was cosigned cannot be read or kept; nothing is cosigned", why=str(error))
+            log.critical("what was cosigned cannot be read or kept; nothing is cosigned", why=str(error))
             return Answer(503, b"the witness cannot keep what it cosigns\n")
         told = log.warning if answer.status >= CONFLICT else log.info
         told("asked", status=answer.status, said=ascii(answer.body[:200].decode(errors="replace").strip()))
@@ -66,12 +67,13 @@ class Application:
 
 def serve(witness: Witness, host: str, port: int, logs: int, clock: Callable[[], int]) -> None:
     """Answer until SIGTERM. OSError when it cannot listen there."""
+    listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     server = create_server(
-        Application(witness, clock), host=host, port=port, threads=THREADS, connection_limit=CONNECTIONS_MAX, channel_timeout=IDLE_SECONDS,
+        Application(witness, clock), sockets=[listening], threads=THREADS, connection_limit=CONNECTIONS_MAX, channel_timeout=IDLE_SECONDS,
         max_request_body_size=BODY_BYTES_MAX + 1, ident="jvpn-witness", clear_untrusted_proxy_headers=True,
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the server catches that and ends
-    log.info("witnessing starts", host=host, port=server.effective_port, logs=logs)
+    log.info("witnessing starts", host=host, port=listening.getsockname()[1], logs=logs)
     try:
         server.run()
     finally:

@@ -130,7 +130,7 @@ class _Lines:
         segments = segments_in(self._log)
         holding = [segment for segment in segments if first_of(segment) <= self._seq]
         if segments and not holding:
-            raise LogUnsound(f"{self._log} begins with event {first_of(segments[0])}: the tree up to there must be published already")
+            raise LogUnsound(f"{self._log} begins with event {first_of(segments[0])}: event {self._seq} was put away")
         if holding:
             self._segment, self._number = holding[-1], first_of(holding[-1])
         return bool(holding)

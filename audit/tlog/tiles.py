@@ -1,6 +1,7 @@
 """The tree as files that never change (C2SP tlog-tiles): who has them can make every proof (clause A-68).
 
-A tile holds up to 256 hashes of one level, each of a whole tile of the level below; the last one of a level may be partial. Beside the tiles of leaves are bundles of entries, which here are the hashes of events.
+A tile holds up to 256 hashes of one level, each of a whole tile of the level below; the last one of a level may be partial.
+Beside the tiles of leaves are bundles of entries, which here are the hashes of events.
 """
 
 from collections.abc import Sequence

@@ -12,9 +12,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from audit.canonical import parse, split
-from audit.errors import (
-    LineMalformed, LogUnsound, NoteMalformed, PolicyMalformed, ProofWrong, QuorumMissing, SignatureWrong, TreeIncomplete,
-)  # fmt: skip
+from audit.errors import AuditError, LineMalformed, NoteMalformed, PolicyMalformed, QuorumMissing
 from audit.show import one_line
 from audit.tlog import policy
 from audit.tlog.policy import POLICY_BYTES_MAX, Policy
@@ -126,7 +124,7 @@ def check(
             "cosigned": {names[each.witness]: date(each.time_s) for each in wanted.cosigned(given.signed)},
             "event": parse(split(given.line)[0]) if given.line else None,
         }  # fmt: skip
-    except (NoteMalformed, LineMalformed, QuorumMissing, SignatureWrong, ProofWrong) as error:
+    except AuditError as error:
         verdict, found = _verdict(error), str(error)
     if json:
         answer({"verdict": verdict.name, "exit_status": verdict.value, "found": found, **shown})
@@ -210,5 +208,5 @@ def _explained() -> Iterator[None]:
     """Make of what is wrong with a log or a tree what the command says."""
     try:
         yield
-    except (LogUnsound, NoteMalformed, TreeIncomplete) as error:
+    except AuditError as error:
         raise Unavailable(str(error)) from error

@@ -27,8 +27,8 @@ from audit.files import CHECKPOINT, SEALS, create_key
 from audit.tlog import epochs, policy
 from audit.tlog.note import LOG, WITNESS, Verifier
 from audit.tlog.policy import Policy
-from audit.tlog.sealer import Sealer, origin_of
 from audit.tlog.sealed import Wanted
+from audit.tlog.sealer import Sealer, origin_of
 from audit.verdict import Verdict
 from audit.verify import verify
 from core.crypto.primitives import SigningKey

@@ -69,7 +69,7 @@ def test_a_log_that_is_another_one_is_not_published(tmp_path: Path) -> None:
     lines = lines_of(other)
     assert lines
     shutil.copy(older / CHECKPOINT, other / CHECKPOINT)
-    with pytest.raises(LogUnsound, match="is not the log that its checkpoint says|the log has"):
+    with pytest.raises(LogUnsound, match=r"is not the log that its checkpoint says|the log has"):
         Publisher(other).advance()
 
 
@@ -78,11 +78,11 @@ def test_what_was_put_away_must_be_published_already(tmp_path: Path) -> None:
     log, tree = sealed_log(tmp_path / "log", segment_bytes=3_000), tmp_path / "tree"
     shutil.copytree(log, tmp_path / "whole")
     segments_in(log)[0].unlink()
-    with pytest.raises(LogUnsound, match="must be published already"):
+    with pytest.raises(LogUnsound, match="event 0 was put away"):
         Publisher(log).advance()
     published(tmp_path / "whole", tree)
     assert Publisher(log, tree).advance()
-    with pytest.raises(LogUnsound, match="has no event 1|must be published"):
+    with pytest.raises(LogUnsound, match="event 1 was put away"):
         Tree(tree).proof(1, log)
 
 

@@ -18,8 +18,8 @@ from audit.tlog import epochs, note, policy
 from audit.tlog.checkpoint import Checkpoint
 from audit.tlog.merkle import Frontier, leaf
 from audit.tlog.note import WITNESS, Note, Verifier
-from audit.tlog.sealer import Sealer, origin_of, seal_name
 from audit.tlog.sealed import Wanted
+from audit.tlog.sealer import Sealer, origin_of, seal_name
 from audit.verdict import Result, Verdict
 from audit.verify import verify
 from core.crypto.primitives import SigningKey
