@@ -48,17 +48,16 @@ def running(directory: Path, log: Path, number: int = 0, port: int = 0) -> Itera
     logs.write_text(f"{log_line(log)}quorum none\n", encoding="utf-8")
     words = ["witness", "serve", "--key", key, "--logs", logs, "--state", state, "--listen", f"127.0.0.1:{port}"]
     process = subprocess.Popen([sys.executable, "-m", "jvpn", *map(str, words)], cwd=ROOT, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
-    drained = None
     assert process.stderr
+    drained = threading.Thread(target=process.stderr.read, daemon=True)
     try:
         started = orjson.loads(process.stderr.readline())
-        drained = threading.Thread(target=process.stderr.read, daemon=True)
         drained.start()
         yield Running(process, witness_key.load(key).verifier.vkey, f"http://127.0.0.1:{started['port']}", key, state)
     finally:
         process.terminate()
         process.wait(30)
-        if drained:
+        if drained.is_alive():
             drained.join()
         process.stderr.close()
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from audit.files import COSIGNED
+from audit.files import COSIGNED, create_key
+from audit.tlog import epochs
 from audit.tlog.note import LOG, Verifier
 from audit.tlog.witness import States, Witness
 from tests.audit.made import events_of
@@ -94,6 +95,7 @@ def test_a_checkpoint_that_was_kept_is_gone_on_from(jvpn: Jvpn, log: Path, tmp_p
     assert jvpn("audit", "verify", log, "--known", kept).status == 0
     assert jvpn("audit", "verify", log, "--known", first).status == 0
     assert jvpn("audit", "verify", older, "--known", kept).status == 14
+    create_key(epochs.key_path(tmp_path / "other" / "log"), epochs.fresh(b"another key of thirty-two bytes!"))
     other = sealed_log(tmp_path / "other" / "log")
     assert jvpn("audit", "verify", other, "--known", first).status == 17
     assert jvpn("audit", "verify", other, "--known", tmp_path / "nothing").status == 2
