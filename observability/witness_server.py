@@ -24,6 +24,7 @@ REASONS: Final = {
     200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed", 409: "Conflict",
     413: "Content Too Large", 422: "Unprocessable Entity", 503: "Service Unavailable",
 }  # fmt: skip
+NOT_THIS_METHOD: Final = 405
 THREADS: Final = 4
 CONNECTIONS_MAX: Final = 100
 IDLE_SECONDS: Final = 30
@@ -44,14 +45,14 @@ class Application:
         answer = self._answer(environment)
         self.answered[answer.status] += 1
         headers = [("Content-Type", answer.content_type), ("Content-Length", str(len(answer.body)))]
-        start(f"{answer.status} {REASONS[answer.status]}", headers + ([("Allow", "POST")] if answer.status == 405 else []))  # noqa: PLR2004 - HTTP's
+        start(f"{answer.status} {REASONS[answer.status]}", headers + ([("Allow", "POST")] if answer.status == NOT_THIS_METHOD else []))
         return [answer.body]
 
     def _answer(self, environment: "WSGIEnvironment") -> Answer:
         if environment.get("PATH_INFO") != PATH:
             return Answer(404, b"a witness has only " + PATH.encode() + b"\n")
         if environment["REQUEST_METHOD"] != "POST":
-            return Answer(405, b"POST a checkpoint\n")
+            return Answer(NOT_THIS_METHOD, b"POST a checkpoint\n")
         body = environment["wsgi.input"].read(BODY_BYTES_MAX + 1)
         if len(body) > BODY_BYTES_MAX:
             return Answer(413, f"at most {BODY_BYTES_MAX} bytes\n".encode())

@@ -55,7 +55,7 @@ def serve(
     except KeyUnusable as error:
         raise Misconfigured(str(error)) from None
     from observability import oplog  # noqa: PLC0415 - loads the server, which no other command needs
-    from observability.witness_server import serve as listening  # noqa: PLC0415 - likewise
+    from observability.witness_server import serve as listening  # noqa: PLC0415 - so does this
 
     host, _, port = listen.rpartition(":")
     if not host or not port.isdecimal():
