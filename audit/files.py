@@ -19,7 +19,9 @@ CHECKPOINT: Final = "checkpoint"
 COSIGNED: Final = "cosigned"
 SEALS: Final = "seals"
 LOCK: Final = "writer.lock"
+RESERVE: Final = "reserve"
 FILE_MODE: Final = 0o600
+PUBLIC_MODE: Final = 0o644  # of what is published
 DIRECTORY_MODE: Final = 0o700
 KEY_MODE: Final = 0o600
 SEGMENT: Final = re.compile(r"audit-([0-9]{20})\.jsonl")
@@ -74,11 +76,11 @@ def write_head(directory: Path, head: Head) -> None:
     replace(directory, HEAD, canonical(head._asdict()) + b"\n")
 
 
-def replace(directory: Path, name: str, data: bytes) -> None:
+def replace(directory: Path, name: str, data: bytes, mode: int = FILE_MODE) -> None:
     """Replace a file of the log atomically and durably. OSError when that fails; the old one then still stands."""
     draft = directory / f".{name}"
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE), "wb") as file:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode), "wb") as file:
             file.write(data)
             file.flush()
             os.fdatasync(file.fileno())
@@ -121,6 +123,21 @@ def replace_key(path: Path, data: bytes) -> None:
         with suppress(OSError):  # it has no name any more: nothing that is needed can be lost, and nothing else can be done
             old.write(bytes(size))
             os.fsync(old.fileno())
+
+
+def reserve(directory: Path, size: int) -> bool:
+    """Take room on the disk that can be given up later (A-45); return whether it is there."""
+    path = directory / RESERVE
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        finally:
+            os.close(descriptor)
+    except OSError:  # it may have got a part of it
+        path.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def sync_directory(directory: Path) -> None:

@@ -80,7 +80,7 @@ def pieces(setup: Setup, monitors: Path = MONITORS) -> list[Piece]:
 
 
 def index_settings(setup: Setup) -> dict[str, Any]:
-    """Return what each index must have, below `index`. Append-only: otherwise who may create may also overwrite (A-84, T-36)."""
+    """Return what each index must have, below `index`. Append-only: otherwise who may create may also overwrite (A-84, T-39)."""
     return {
         "append_only": {"enabled": "true"},
         "final_pipeline": _pipeline(setup),

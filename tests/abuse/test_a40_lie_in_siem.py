@@ -1,4 +1,4 @@
-"""A lie under an event's id (T-37).
+"""A lie under an event's id (T-40).
 
 ATTACK
     Somebody reads the log faster than the shipper does, and stores under the id of the event that betrays them another document, with the
@@ -35,7 +35,7 @@ from tests.observability.story import write_story
 from tests.opensearch_fixture import NEEDS_NODE
 
 pytestmark = NEEDS_NODE
-NAMES = Names("a37")
+NAMES = Names("a40")
 
 
 def test_a_lie_that_came_first_is_told_from_the_event(tmp_path: Path, opensearch_node: Node) -> None:
@@ -51,8 +51,8 @@ def test_a_lie_that_came_first_is_told_from_the_event(tmp_path: Path, opensearch
     lie = {**event, "reason_code": "REKEYED", "@timestamp": event["time"], "event_hash": digest}
     client.create(index=place, id=document_id(event["chain_id"], event["seq"], digest), body=lie)
     client.create(index=place, id="invented", body=lie | {"seq": len(lines)})
-    client.ingest.put_pipeline(id="a37", body={"processors": [{"drop": {"if": "ctx.seq == 2"}}]})
-    client.indices.put_settings(index=NAMES.readable, body={"index.default_pipeline": "a37"})
+    client.ingest.put_pipeline(id="a40", body={"processors": [{"drop": {"if": "ctx.seq == 2"}}]})
+    client.indices.put_settings(index=NAMES.readable, body={"index.default_pipeline": "a40"})
     config = ShipperConfig(log=log, state=tmp_path / "state", cluster=cluster, prefix=NAMES.prefix, follow=False)
     run(config)
     status = orjson.loads((tmp_path / "state" / "status.json").read_bytes())

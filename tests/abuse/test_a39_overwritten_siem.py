@@ -1,4 +1,4 @@
-"""History that is overwritten in the SIEM (T-36).
+"""History that is overwritten in the SIEM (T-39).
 
 ATTACK
     Somebody has the shipper's password. They overwrite a stored event by its sequence number, update it, delete it, and make the index of
@@ -34,14 +34,14 @@ from tests.opensearch_fixture import NEEDS_NODE
 from tests.opensearch_secured import PASSWORD, Secured
 
 pytestmark = NEEDS_NODE
-NAMES = Names("a36")
+NAMES = Names("a39")
 MONTH = NAMES.month("2026-09")
 
 
 def credentials(folder: Path) -> Path:
     """Steal the password."""
     path = folder / "stolen"
-    path.write_text(f"a36-thief:{PASSWORD}")
+    path.write_text(f"a39-thief:{PASSWORD}")
     path.chmod(0o600)
     return path
 
@@ -75,7 +75,7 @@ def test_the_shipper_s_password_changes_nothing_that_is_stored(tmp_path: Path, s
     admin = connect(secured_node.cluster(certificate_file=secured_node.admin.certificate, key_file=secured_node.admin.key))
     setup = Setup(prefix=NAMES.prefix, months=("2026-09",))
     apply(Api(admin), compare(Api(admin), setup))
-    secured_node.user("a36-thief", PASSWORD, "a36-shipper")
+    secured_node.user("a39-thief", PASSWORD, "a39-shipper")
     cluster = secured_node.cluster(credentials_file=credentials(tmp_path))
     log, _ = write_story(tmp_path / "told", sessions=1, minutes=1)
     shipped = run(ShipperConfig(log=log, state=tmp_path / "state", cluster=cluster, prefix=NAMES.prefix, follow=False))
@@ -107,6 +107,6 @@ def control(admin: OpenSearch, thief: OpenSearch, node: Secured) -> None:
     assert [live.name for live in compare(Api(admin), Setup(prefix=NAMES.prefix)).live] == [index]  # and the check says so
     wider = shipper_role(NAMES)
     wider["index_permissions"][0]["allowed_actions"].append("indices:admin/create")
-    assert node.ask("PUT", "/_plugins/_security/api/roles/a36-shipper", wider)[0] == 200
+    assert node.ask("PUT", "/_plugins/_security/api/roles/a39-shipper", wider)[0] == 200
     attacks(thief, index, hit)[7]()  # so it is the role that refuses to make an index
     assert [live.name for live in compare(Api(admin), Setup(prefix=NAMES.prefix)).live] == [index, NAMES.month("2031-01")]
