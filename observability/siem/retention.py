@@ -75,7 +75,7 @@ def _newest(api: Api, stream: str) -> dict[str, int]:
 def _ended(index: str, names: Names) -> float:
     """Return when the month of an index of evidence ended, in seconds since 1970; never, for a name that says none."""
     said = MONTH.fullmatch(index.removeprefix(names.evidence.removesuffix("*")))
-    if said is None or not 1 <= int(said[2]) <= 12:  # noqa: PLR2004 - months
+    if said is None or not 1 <= int(said[2]) <= 12:  # noqa: PLR2004 - the months of a year
         return float("inf")
     year, month = divmod(int(said[1]) * 12 + int(said[2]), 12)  # the month after it, counted from 0
     return timegm((year, month + 1, 1, 0, 0, 0))

@@ -43,13 +43,13 @@ class StandIn:
             return self.kept.pop(path)
         return self._get(path)
 
-    def _put(self, path: str, params: dict[str, Any], body: Any) -> None:  # noqa: ANN401 - JSON
+    def _put(self, path: str, params: dict[str, Any], body: Any) -> None:  # noqa: ANN401 - a decoded answer
         number = self.kept[path][0] if path in self.kept else None
         if path.startswith(POLICIES) and number is not None and params != {"if_seq_no": number, "if_primary_term": 1}:
             raise ConflictError(409, "version_conflict_engine_exception", {})
         self.kept[path] = ((number or 0) + 1, deepcopy(body["policy"] if path.startswith(POLICIES) else body))
 
-    def _get(self, path: str) -> Any:  # noqa: ANN401 - JSON
+    def _get(self, path: str) -> Any:  # noqa: ANN401 - a decoded answer
         number, body = self.kept[path]
         name = path.rpartition("/")[2]
         if path.startswith(POLICIES):

@@ -13,7 +13,7 @@ WRITES = ("write", "admin/create", "admin/delete", "admin/mapping/put", "admin/s
 
 def allowed(role: dict[str, object]) -> list[str]:
     """Return all actions of a role."""
-    return [action for each in role["index_permissions"] for action in each["allowed_actions"]]  # type: ignore[attr-defined]  # lists
+    return [action for each in role["index_permissions"] for action in each["allowed_actions"]]  # type: ignore[attr-defined]  # object is a list of mappings here
 
 
 def test_each_is_put_before_what_names_it() -> None:
