@@ -1,0 +1,195 @@
+"""Draws a board from the answers to its queries: what somebody would see without a Grafana server. The places are the board's own.
+
+It is a drawing, not Grafana: colours and type are ours; titles, series, numbers, columns, units and limits are the board's.
+"""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from lab.grafana.plugin import Answer, Series, Table
+
+COLUMNS: Final = 24
+INCHES: Final = 0.62  # of a column of the grid
+ROW_INCHES: Final = 0.34
+SHOWN_ROWS: Final = 11
+CELL_CHARS: Final = 26
+COLOURS: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999", "#7f3c8d", "#11a579")
+RED: Final = "#c4162a"
+GREEN: Final = "#1a7f4b"
+INK: Final = "#24292e"
+STYLE: Final[Any] = {"font.size": 7, "font.family": ["DejaVu Sans"], "text.color": INK, "axes.edgecolor": "#cccccc", "xtick.color": INK,
+                     "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False, "grid.color": "#e5e5e5"}  # fmt: skip
+Panel = Mapping[str, Any]
+
+
+@mpl.rc_context(STYLE)
+def draw(board: Mapping[str, Any], answers: Mapping[int, Sequence[Answer]], path: Path, note: str) -> None:
+    """Write the picture of a board as PNG. `answers`: of each panel by its id, one a target; a panel without is drawn as not asked."""
+    bottom = max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in board["panels"])
+    height = bottom * ROW_INCHES + 0.6
+    figure = Figure(figsize=(COLUMNS * INCHES, height), facecolor="#f4f5f5")
+    figure.text(0.008, 1 - 0.22 / height, board["title"], fontsize=13, weight="bold", va="center")
+    figure.text(0.992, 1 - 0.22 / height, note, fontsize=7, ha="right", va="center", color="#666666")
+    for panel in board["panels"]:
+        _panel(figure, panel, answers.get(panel["id"]), height)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=80, metadata={"Software": None}, pil_kwargs={"optimize": True})
+
+
+def reduced(series: Series, calc: str) -> float | None:
+    """Return what a panel of one number makes of a series."""
+    known = [value for value in series.values if value is not None]
+    if not known:
+        return None
+    return {"sum": sum(known), "max": max(known), "lastNotNull": known[-1]}[calc]
+
+
+def arranged(panel: Panel, table: Table) -> dict[str, list[Any]]:
+    """Return the columns that a table shows after its transformations, in their order and with their names."""
+    (organize,) = [each["options"] for each in panel["transformations"] if each["id"] == "organize"]
+    (only,) = [each["options"]["include"]["names"] for each in panel["transformations"] if each["id"] == "filterFieldsByName"]
+    names = sorted((name for name in only if name in table.columns), key=lambda name: organize["indexByName"][name])
+    return {organize["renameByName"][name]: table.columns[name] for name in names}
+
+
+def _panel(figure: Figure, panel: Panel, answers: Sequence[Answer] | None, height: float) -> None:
+    at = panel["gridPos"]
+    left, width = at["x"] / COLUMNS, at["w"] / COLUMNS
+    top = 1 - (0.5 + at["y"] * ROW_INCHES) / height
+    tall = at["h"] * ROW_INCHES / height
+    frame = figure.add_axes((left + 0.003, top - tall + 0.04 / height, width - 0.006, tall - 0.08 / height), facecolor="white")
+    frame.set_xticks([])
+    frame.set_yticks([])
+    for side in frame.spines.values():
+        side.set_visible(True)
+        side.set_color("#dddddd")
+    frame.set_title(f" {panel['title']}", loc="left", y=1.0, pad=-10, fontsize=8, weight="bold")
+    inner = (left + 0.03, top - tall + 0.3 / height, width - 0.042, tall - 0.62 / height)
+    if answers is None:
+        frame.text(0.5, 0.45, "Prometheus: not part of this drawing", ha="center", va="center", color="#888888")
+    elif panel["type"] == "stat":
+        _number(frame, panel, answers)
+    elif panel["type"] == "timeseries":
+        _chart(figure.add_axes(inner, facecolor="white"), panel, answers)
+    else:
+        _table(frame, panel, answers[0], at["w"])
+
+
+def _number(frame: Axes, panel: Panel, answers: Sequence[Answer]) -> None:
+    calc = panel["options"]["reduceOptions"]["calcs"][0]
+    values = [reduced(series, calc) for answer in answers if isinstance(answer, list) for series in answer]
+    value = next((value for value in values if value is not None), 0.0)
+    red = _red(panel["fieldConfig"]["defaults"])
+    colour = RED if red is not None and value >= red else GREEN
+    frame.text(0.5, 0.4, _said(value, panel["fieldConfig"]["defaults"].get("unit", "short")), fontsize=20, ha="center", va="center", color=colour)
+
+
+def _chart(axes: Axes, panel: Panel, answers: Sequence[Answer]) -> None:
+    defaults = panel["fieldConfig"]["defaults"]
+    series = [each for answer in answers if isinstance(answer, list) for each in answer if any(value is not None for value in each.values)]
+    bars = defaults["custom"].get("drawStyle") == "bars"
+    floor: dict[int, float] = {}
+    peak = 0.0
+    for each, colour in zip(series, COLOURS * 3, strict=False):
+        label = f"{each.name} ({_said(reduced(each, 'sum' if bars else 'max') or 0, defaults['unit'])})"
+        pairs = [(time, value) for time, value in zip(each.times, each.values, strict=True) if value is not None]
+        when: Any = [datetime.fromtimestamp(time / 1_000, UTC) for time, _ in pairs]
+        peak = max([peak, *(value for _, value in pairs)])
+        if bars:
+            wide = (each.times[1] - each.times[0]) / 86_400_000 if len(each.times) > 1 else 0.001
+            base = [floor.get(time, 0.0) for time, _ in pairs]
+            axes.bar(when, [value for _, value in pairs], bottom=base, width=wide * 0.9, color=colour, label=label, align="edge")
+            floor.update({time: start + value for (time, value), start in zip(pairs, base, strict=True)})
+        else:
+            axes.plot(when, [value for _, value in pairs], color=colour, marker=".", markersize=3, linewidth=1.1, label=label)
+    red = _red(defaults)
+    if red is not None and peak > red / 3:
+        axes.axhline(red, color=RED, linewidth=0.9, linestyle="--")
+    axes.set_ylim(bottom=0)
+    axes.grid(axis="y")
+    axes.set_axisbelow(True)
+    locator = AutoDateLocator(maxticks=7)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _said(value, defaults["unit"])))
+    if series:
+        axes.legend(loc="upper left", bbox_to_anchor=(-0.02, 1.14), ncols=4, fontsize=5.5, frameon=False, handlelength=1, columnspacing=0.9)
+    else:
+        axes.text(0.5, 0.5, "No data", transform=axes.transAxes, ha="center", color="#888888")
+
+
+def _table(frame: Axes, panel: Panel, answer: Answer, columns: int) -> None:
+    if not isinstance(answer, Table):
+        raise TypeError(f"{panel['title']}: series in a table")
+    shown = arranged(panel, answer) if panel["type"] == "table" else _lines(answer)
+    units = {
+        override["matcher"]["options"]: each["value"]
+        for override in panel["fieldConfig"]["overrides"]
+        for each in override["properties"]
+        if each["id"] == "unit"
+    }
+    rows = [
+        [_cell(shown[name][place], units.get(name, "")) for name in shown]
+        for place in range(min(SHOWN_ROWS, len(next(iter(shown.values()), []))))
+    ]
+    if not rows:
+        frame.text(0.5, 0.45, "No data", ha="center", color="#888888")
+        return
+    longest = [max(len(name), *(len(row[place]) for row in rows)) + 2 for place, name in enumerate(shown)]
+    drawn = frame.table(
+        cellText=rows, colLabels=list(shown), colWidths=[each / sum(longest) for each in longest], cellLoc="left", colLoc="left",
+        bbox=[0.01, 0.03, 0.98, min(0.84, 0.07 * (len(rows) + 1))],
+    )  # fmt: skip
+    drawn.auto_set_font_size(False)
+    drawn.set_fontsize(min(7.0, columns * INCHES * 72 / (sum(longest) * 0.62)))
+    for (row, _), cell in drawn.get_celld().items():
+        cell.set_edgecolor("#eeeeee")
+        if row == 0:
+            cell.set_text_props(weight="bold")
+
+
+def _lines(table: Table) -> dict[str, list[Any]]:
+    names = ("@timestamp", "event_type", "reason_code", "session.correlation_id", "state.to", "event_hash")
+    return {name: table.columns[name] for name in names if name in table.columns}
+
+
+def _red(defaults: Mapping[str, Any]) -> float | None:
+    steps = defaults.get("thresholds", {}).get("steps", [])
+    return next((float(step["value"]) for step in steps if step["color"] == "red"), None)
+
+
+def _cell(value: object, unit: str) -> str:
+    if value is None:
+        return "-"
+    if unit == "dateTimeAsIso" and isinstance(value, float | int):
+        return f"{datetime.fromtimestamp(value / 1_000, UTC):%H:%M:%S}"
+    if unit == "dateTimeAsIso":
+        return str(value)[11:23]
+    if isinstance(value, float | int):
+        return _said(value, unit or "short")
+    return textwrap.shorten(str(value), CELL_CHARS, placeholder="…") if " " in str(value) else str(value)[:CELL_CHARS]
+
+
+def _said(value: float, unit: str) -> str:
+    """Return a number as a unit of Grafana's shows it."""
+    scale, names = {
+        "µs": ((1, 1e3, 1e6), (" µs", " ms", " s")),
+        "ms": ((1, 1e3, 6e4), (" ms", " s", " min")),
+        "bytes": ((1, 2**10, 2**20), (" B", " KiB", " MiB")),
+    }.get(unit, ((1, 1e4, 1e6), ("", " k", " M")))
+    if unit not in {"µs", "ms", "bytes"}:
+        scale = (1, 1e3, 1e6)
+        place = (value >= 1e4) + (value >= 1e6)
+    else:
+        place = sum(value >= each for each in scale[1:])
+    return f"{value / scale[place]:.3g}{names[place]}" if place or value % 1 else f"{value:.0f}{names[0]}"
