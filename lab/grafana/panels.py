@@ -40,21 +40,30 @@ def chart(
     unit: str = "short",
     bars: bool = False,
     red: float | None = None,
-    width: int = HALF,
+    colours: Mapping[str, str] | None = None,
 ) -> Panel:
-    """Return a panel of series over time: stacked bars for numbers of things, lines with points for measures."""
-    panel = timeseries.Panel().title(title).description(what).datasource(_source(queries[0])).unit(unit).span(width).height(TALL)
+    """Return a panel of series over time: stacked bars for numbers of things, lines with points for measures.
+
+    `red`: a line at this value; `colours`: of series, by name, where a colour says more than the palette.
+    """
+    panel = timeseries.Panel().title(title).description(what).datasource(_source(queries[0])).unit(unit).span(HALF).height(TALL)
     for letter, query in zip(LETTERS, queries, strict=False):
         panel = panel.with_target(query.called(letter))
     legend = build_common.VizLegendOptions().display_mode(common.LegendDisplayMode.LIST).placement(common.LegendPlacement.BOTTOM)
     legend = legend.calcs(["sum"] if bars else ["max"]).show_legend(True)
     tooltip = build_common.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING)
     panel = panel.legend(legend).tooltip(tooltip).thresholds(_limits(red)).min(0)
+    if red is not None:
+        lines = build_common.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
+        panel = panel.thresholds_style(lines)
+    for name, colour in (colours or {}).items():
+        fixed = {"mode": "fixed", "fixedColor": colour}
+        panel = panel.override_by_name(name, [dashboard.DynamicConfigValue(id_val="color", value=fixed)])
     if bars:
         stacked = build_common.StackingConfig().mode(common.StackingMode.NORMAL).group("A")
         return panel.draw_style(common.GraphDrawStyle.BARS).fill_opacity(80).line_width(0).stacking(stacked)
     points = panel.draw_style(common.GraphDrawStyle.LINE).line_width(2).fill_opacity(8)
-    return points.show_points(common.VisibilityMode.ALWAYS).span_nulls(True)
+    return points.show_points(common.VisibilityMode.ALWAYS).span_nulls(False)
 
 
 def rows_of(

@@ -4,8 +4,9 @@ It is a drawing, not Grafana: colours and type are ours; titles, series, numbers
 """
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
+from PIL import Image
 
 from lab.grafana.plugin import Answer, Series, Table
 
@@ -22,12 +24,22 @@ INCHES: Final = 0.62  # of a column of the grid
 ROW_INCHES: Final = 0.34
 SHOWN_ROWS: Final = 11
 CELL_CHARS: Final = 26
+MEANING_CHARS: Final = 62
+LEGEND_LINE: Final = 0.115  # inches
+LEGEND_COLUMNS: Final = 4
+PALETTE: Final = 96  # colours of a picture: small files
 COLOURS: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999", "#7f3c8d", "#11a579")
 RED: Final = "#c4162a"
 GREEN: Final = "#1a7f4b"
 INK: Final = "#24292e"
 STYLE: Final[Any] = {"font.size": 7, "font.family": ["DejaVu Sans"], "text.color": INK, "axes.edgecolor": "#cccccc", "xtick.color": INK,
                      "ytick.color": INK, "axes.spines.top": False, "axes.spines.right": False, "grid.color": "#e5e5e5"}  # fmt: skip
+UNITS: Final = {
+    "µs": ((1, 1e3, 1e6), (" µs", " ms", " s")),
+    "ms": ((1, 1e3, 6e4), (" ms", " s", " min")),
+    "bytes": ((1, 2**10, 2**20), (" B", " KiB", " MiB")),
+    "short": ((1, 1e3, 1e6), ("", " K", " M")),
+}
 Panel = Mapping[str, Any]
 
 
@@ -42,7 +54,10 @@ def draw(board: Mapping[str, Any], answers: Mapping[int, Sequence[Answer]], path
     for panel in board["panels"]:
         _panel(figure, panel, answers.get(panel["id"]), height)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=80, metadata={"Software": None}, pil_kwargs={"optimize": True})
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png", dpi=80)
+    with Image.open(drawn) as picture:
+        picture.convert("RGB").quantize(PALETTE).save(path, optimize=True)
 
 
 def reduced(series: Series, calc: str) -> float | None:
@@ -73,12 +88,13 @@ def _panel(figure: Figure, panel: Panel, answers: Sequence[Answer] | None, heigh
         side.set_visible(True)
         side.set_color("#dddddd")
     frame.set_title(f" {panel['title']}", loc="left", y=1.0, pad=-10, fontsize=8, weight="bold")
-    inner = (left + 0.03, top - tall + 0.3 / height, width - 0.042, tall - 0.62 / height)
     if answers is None:
         frame.text(0.5, 0.45, "Prometheus: not part of this drawing", ha="center", va="center", color="#888888")
     elif panel["type"] == "stat":
         _number(frame, panel, answers)
     elif panel["type"] == "timeseries":
+        legend = LEGEND_LINE * -(-len(_drawn(answers)) // LEGEND_COLUMNS) + 0.26
+        inner = (left + 0.032, top - tall + legend / height, width - 0.044, tall - (legend + 0.28) / height)
         _chart(figure.add_axes(inner, facecolor="white"), panel, answers)
     else:
         _table(frame, panel, answers[0], at["w"])
@@ -95,23 +111,15 @@ def _number(frame: Axes, panel: Panel, answers: Sequence[Answer]) -> None:
 
 def _chart(axes: Axes, panel: Panel, answers: Sequence[Answer]) -> None:
     defaults = panel["fieldConfig"]["defaults"]
-    series = [each for answer in answers if isinstance(answer, list) for each in answer if any(value is not None for value in each.values)]
+    series = _drawn(answers)
     bars = defaults["custom"].get("drawStyle") == "bars"
+    fixed = {name: value["fixedColor"] for name, change, value in _overrides(panel) if change == "color"}
     floor: dict[int, float] = {}
-    peak = 0.0
     for each, colour in zip(series, COLOURS * 3, strict=False):
         label = f"{each.name} ({_said(reduced(each, 'sum' if bars else 'max') or 0, defaults['unit'])})"
-        pairs = [(time, value) for time, value in zip(each.times, each.values, strict=True) if value is not None]
-        when: Any = [datetime.fromtimestamp(time / 1_000, UTC) for time, _ in pairs]
-        peak = max([peak, *(value for _, value in pairs)])
-        if bars:
-            wide = (each.times[1] - each.times[0]) / 86_400_000 if len(each.times) > 1 else 0.001
-            base = [floor.get(time, 0.0) for time, _ in pairs]
-            axes.bar(when, [value for _, value in pairs], bottom=base, width=wide * 0.9, color=colour, label=label, align="edge")
-            floor.update({time: start + value for (time, value), start in zip(pairs, base, strict=True)})
-        else:
-            axes.plot(when, [value for _, value in pairs], color=colour, marker=".", markersize=3, linewidth=1.1, label=label)
-    red = _red(defaults)
+        ink = {"red": RED, "green": GREEN}.get(fixed.get(each.name, ""), colour)
+        (_bars if bars else _line)(axes, each, ink, label, floor)
+    red, peak = _red(defaults), axes.get_ylim()[1]
     if red is not None and peak > red / 3:
         axes.axhline(red, color=RED, linewidth=0.9, linestyle="--")
     axes.set_ylim(bottom=0)
@@ -120,42 +128,78 @@ def _chart(axes: Axes, panel: Panel, answers: Sequence[Answer]) -> None:
     locator = AutoDateLocator(maxticks=7)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
-    axes.yaxis.set_major_locator(MaxNLocator(nbins=4))
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=bars))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _said(value, defaults["unit"])))
-    if series:
-        axes.legend(loc="upper left", bbox_to_anchor=(-0.02, 1.14), ncols=4, fontsize=5.5, frameon=False, handlelength=1, columnspacing=0.9)
-    else:
+    if not series:
         axes.text(0.5, 0.5, "No data", transform=axes.transAxes, ha="center", color="#888888")
+        return
+    axes.set_xlim(_when(series[0].times[0]), _when(series[0].times[-1]))  # type: ignore[arg-type]  # an axis of dates takes dates
+    axes.legend(
+        loc="upper left", bbox_to_anchor=(-0.03, -0.09), ncols=LEGEND_COLUMNS, fontsize=5.5, frameon=False, handlelength=1,
+        columnspacing=0.9, labelspacing=0.15, borderaxespad=0,
+    )  # fmt: skip
+
+
+def _bars(axes: Axes, series: Series, colour: str, label: str, floor: dict[int, float]) -> None:
+    """Stack bars on what `floor` has; nothing is drawn of a 0."""
+    pairs = [(time, value) for time, value in zip(series.times, series.values, strict=True) if value]
+    wide = (series.times[1] - series.times[0]) / 86_400_000 if len(series.times) > 1 else 0.001
+    base = [floor.get(time, 0.0) for time, _ in pairs]
+    when: Any = [_when(time) for time, _ in pairs]
+    axes.bar(when, [value for _, value in pairs], bottom=base, width=wide * 0.9, color=colour, label=label, align="edge")
+    floor.update({time: start + value for (time, value), start in zip(pairs, base, strict=True)})
+
+
+def _line(axes: Axes, series: Series, colour: str, label: str, _: dict[int, float]) -> None:
+    """Draw points, and lines between neighbours: nothing is drawn where there is no value."""
+    when: Any = [_when(time) for time in series.times]
+    values: Any = [float("nan") if value is None else value for value in series.values]
+    axes.plot(when, values, color=colour, marker=".", markersize=4, linewidth=1.1, label=label)
 
 
 def _table(frame: Axes, panel: Panel, answer: Answer, columns: int) -> None:
     if not isinstance(answer, Table):
         raise TypeError(f"{panel['title']}: series in a table")
     shown = arranged(panel, answer) if panel["type"] == "table" else _lines(answer)
-    units = {
-        override["matcher"]["options"]: each["value"]
-        for override in panel["fieldConfig"]["overrides"]
-        for each in override["properties"]
-        if each["id"] == "unit"
-    }
-    rows = [
-        [_cell(shown[name][place], units.get(name, "")) for name in shown]
-        for place in range(min(SHOWN_ROWS, len(next(iter(shown.values()), []))))
-    ]
+    units = {name: value for name, change, value in _overrides(panel) if change == "unit"}
+    texts = {name: value[0]["options"] for name, change, value in _overrides(panel) if change == "mappings"}
+    limits = {name: _red({"thresholds": value}) for name, change, value in _overrides(panel) if change == "thresholds"}
+    many = min(SHOWN_ROWS, len(next(iter(shown.values()), [])))
+    rows = [[_cell(shown[name][place], units.get(name, ""), texts.get(name, {})) for name in shown] for place in range(many)]
     if not rows:
         frame.text(0.5, 0.45, "No data", ha="center", color="#888888")
         return
     longest = [max(len(name), *(len(row[place]) for row in rows)) + 2 for place, name in enumerate(shown)]
+    high = 0.07 * (many + 1)
     drawn = frame.table(
         cellText=rows, colLabels=list(shown), colWidths=[each / sum(longest) for each in longest], cellLoc="left", colLoc="left",
-        bbox=[0.01, 0.03, 0.98, min(0.84, 0.07 * (len(rows) + 1))],
+        bbox=[0.01, 0.88 - high, 0.98, high],
     )  # fmt: skip
     drawn.auto_set_font_size(False)
     drawn.set_fontsize(min(7.0, columns * INCHES * 72 / (sum(longest) * 0.62)))
-    for (row, _), cell in drawn.get_celld().items():
+    for (row, place), cell in drawn.get_celld().items():
         cell.set_edgecolor("#eeeeee")
+        name = list(shown)[place]
+        limit = limits.get(name)
         if row == 0:
             cell.set_text_props(weight="bold")
+        elif limit is not None and (shown[name][row - 1] or 0) >= limit:
+            cell.set_text_props(color=RED, weight="bold")
+
+
+def _overrides(panel: Panel) -> Iterator[tuple[str, str, Any]]:
+    """Yield what a panel changes of one column or series: its name, what is changed, to what."""
+    for override in panel.get("fieldConfig", {}).get("overrides", ()):
+        for each in override["properties"]:
+            yield override["matcher"]["options"], each["id"], each["value"]
+
+
+def _drawn(answers: Sequence[Answer]) -> list[Series]:
+    return [each for answer in answers if isinstance(answer, list) for each in answer if any(value is not None for value in each.values)]
+
+
+def _when(time: int) -> datetime:
+    return datetime.fromtimestamp(time / 1_000, UTC)
 
 
 def _lines(table: Table) -> dict[str, list[Any]]:
@@ -168,28 +212,22 @@ def _red(defaults: Mapping[str, Any]) -> float | None:
     return next((float(step["value"]) for step in steps if step["color"] == "red"), None)
 
 
-def _cell(value: object, unit: str) -> str:
+def _cell(value: object, unit: str, texts: Mapping[str, Any]) -> str:
     if value is None:
         return "-"
+    if str(value) in texts:
+        return textwrap.shorten(texts[str(value)]["text"], MEANING_CHARS, placeholder=" …")
     if unit == "dateTimeAsIso" and isinstance(value, float | int):
-        return f"{datetime.fromtimestamp(value / 1_000, UTC):%H:%M:%S}"
+        return f"{_when(int(value)):%H:%M:%S}"
     if unit == "dateTimeAsIso":
         return str(value)[11:23]
     if isinstance(value, float | int):
         return _said(value, unit or "short")
-    return textwrap.shorten(str(value), CELL_CHARS, placeholder="…") if " " in str(value) else str(value)[:CELL_CHARS]
+    return str(value)[:CELL_CHARS]
 
 
 def _said(value: float, unit: str) -> str:
     """Return a number as a unit of Grafana's shows it."""
-    scale, names = {
-        "µs": ((1, 1e3, 1e6), (" µs", " ms", " s")),
-        "ms": ((1, 1e3, 6e4), (" ms", " s", " min")),
-        "bytes": ((1, 2**10, 2**20), (" B", " KiB", " MiB")),
-    }.get(unit, ((1, 1e4, 1e6), ("", " k", " M")))
-    if unit not in {"µs", "ms", "bytes"}:
-        scale = (1, 1e3, 1e6)
-        place = (value >= 1e4) + (value >= 1e6)
-    else:
-        place = sum(value >= each for each in scale[1:])
-    return f"{value / scale[place]:.3g}{names[place]}" if place or value % 1 else f"{value:.0f}{names[0]}"
+    limits, names = UNITS.get(unit, UNITS["short"])
+    place = sum(bool(value >= limit) for limit in limits[1:])
+    return f"{value / limits[place]:.3g}{names[place]}" if place or value % 1 else f"{value:.0f}{names[0]}"

@@ -31,7 +31,7 @@ def pilot() -> dashboard.Dashboard:
             chart("Kept and broken promises", "Broken ones in a row: the network's fault of that time.",
                   split("event_type:MOVE_MEASURED", {
                       "within the window": f"metrics.recovery_us:[0 TO {WINDOW_US}]", "beyond": f"metrics.recovery_us:>{WINDOW_US}"}),
-                  bars=True),
+                  bars=True, colours={"within the window": "green", "beyond": "red"}),
             chart("Recovery of the chosen sessions", "Each jump, by the gateway's clock.",
                   over_time(f"event_type:MOVE_MEASURED AND {ONE}", percentiles("metrics.recovery_us"), alias="{{metric}}"),
                   unit="µs", red=WINDOW_US),

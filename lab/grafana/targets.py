@@ -16,7 +16,7 @@ OPENSEARCH: Final = common.DataSourceRef(type_val=OPENSEARCH_TYPE, uid=OPENSEARC
 PROMETHEUS: Final = common.DataSourceRef(type_val=PROMETHEUS_TYPE, uid=PROMETHEUS_UID)
 NODE: Final = "node_id:$node"  # all events have a node: no query loses events by it
 PERCENTS: Final = ("50", "95", "99")
-SERIES_MAX: Final = "10"
+SERIES_MAX: Final = "20"
 ROWS_MAX: Final = "50"
 LETTERS: Final = "ABCDEFGH"
 

@@ -9,16 +9,21 @@ from opensearchpy import OpenSearch
 from opensearchpy.helpers import bulk
 
 from audit.files import segments_in
+from audit.vocabulary import vocabulary
+from core.keys.states import Kind as KeyKind
+from core.keys.states import State as KeyState
+from core.reasons import Event, Reason
+from core.values import Fact, Instant
 from lab.grafana.plugin import Span
 from observability.grafana import TIME_FIELD
 from observability.queries import Summary, events_in_log, summary
 from observability.template import index_template
 from tests.observability.story import write_story
-from tests.observability.synthetic import WALL, Scribe, every_fact, lost
+from tests.observability.synthetic import SECOND, WALL, Scribe, every_fact, lost
 
 MINUTES = 8
 SPAN = Span(WALL // 1_000_000 - 15_000, WALL // 1_000_000 + MINUTES * 60_000)
-BOOTS = bytes(7) + b"\x0a", bytes(7) + b"\x0b"
+BOOTS = b"\x0a" * 8, b"\x0b" * 8
 MAPPINGS = index_template()["template"]["mappings"]
 
 
@@ -41,16 +46,37 @@ def reference(directory: Path) -> list[Path]:
 
 
 def _everything(directory: Path, boot: bytes) -> None:
-    """Write each event type and reason of a role, garbage, a restart after a kill and one after a stop; boots of its own, so its own chain."""
-    first = Scribe(directory, role=directory.name, boot=boot)
-    first.write(every_fact(directory.name))
+    """Write each event type and reason of a role over some minutes, garbage, a restart after a kill and one after a stop.
+
+    Node and boot are its own, and so is its chain.
+    """
+    facts = [fact for fact in every_fact(directory.name) if fact.event not in {Event.KEY_CHANGED, Event.DOCUMENT_JUDGED}]
+    facts += _of_keys(len(facts))
+    first = Scribe(directory, role=directory.name, boot=boot, node=boot)
+    first.write(fact._replace(at=Instant(place * MINUTES * 50 * SECOND // len(facts))) for place, fact in enumerate(facts))
     first.write_together([lost(1, 17)])
     first.garbage()
     first.crash()
     with segments_in(directory)[-1].open("ab") as torn:
         torn.write(b'{"event":')
     for _ in range(2):
-        Scribe(directory, role=directory.name, boot=boot).close()
+        again = Scribe(directory, role=directory.name, boot=boot, node=boot)
+        again.now = first.now
+        again.close()
+
+
+def _of_keys(serial: int) -> Iterator[Fact]:
+    """Yield the life of a key, and what became of documents."""
+    pending, active, _, off, compromised, destroyed = KeyState
+    life = (
+        (Reason.KEY_LISTED, 0, pending), (Reason.KEY_VALID, pending, active), (Reason.KEY_EXPORTED, active, active),
+        (Reason.KEY_OUTDATED, active, off), (Reason.KEY_REVOKED, off, compromised), (Reason.KEY_DESTROYED, compromised, destroyed),
+    )  # fmt: skip
+    for version, (reason, before, after) in enumerate(life):
+        yield Fact(Event.KEY_CHANGED, reason, serial + version + 1, 0, Instant(0), state_from=before, state_to=after,
+                   state_version=version, carrier_to=KeyKind.DEVICE, device=bytes(31) + b"k")  # fmt: skip
+    for place, name in enumerate(vocabulary().kinds["DOCUMENT_JUDGED"].reasons):
+        yield Fact(Event.DOCUMENT_JUDGED, Reason[name], serial + 10 + place, 0, Instant(0), carrier_to=2, binding_version=1)
 
 
 def load(client: OpenSearch, prefix: str, logs: list[Path]) -> Loaded:
