@@ -12,7 +12,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from jvpn import interrupt
-from jvpn.cli import audit, checks, doctor, exporting, keys, serving, shipping, signing, state, trust
+from jvpn.cli import audit, checks, doctor, exporting, grafana, keys, serving, shipping, signing, state, trust
 from jvpn.cli.output import Exit, complain, say
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.errors import Unavailable
@@ -66,6 +66,11 @@ AUDIT: Final[tuple[Row, ...]] = (
                             "jvpn audit show audit/ --type SESSION_MOVED --since 2026-11-22 --json")),
     ("report", audit.report, ("jvpn audit report /var/lib/jvpn/audit --out report.html",)),
 )
+GRAFANA: Final[tuple[Row, ...]] = (
+    ("files", grafana.files, ("jvpn grafana files --output grafana/",)),
+    ("push", grafana.push, ("jvpn grafana push --url http://127.0.0.1:3000 --token-file token",
+                            "jvpn grafana push --url https://grafana.example --token-file t --ca-file ca.pem")),
+)
 COMMANDS: Final[tuple[Row, ...]] = (
     ("enroll", keys.enroll, ("jvpn enroll laptop --gateway-config /etc/jvpn/gateway.toml --out laptop/",
                              "jvpn enroll laptop --gateway-config g.toml --out laptop --endpoint 192.0.2.1")),
@@ -98,6 +103,7 @@ app = _group(COMMANDS, "A VPN whose session is the anchor and whose transport is
 app.add_typer(_group(KEYGEN, "Make and renew key files. Secrets are never printed."), name="keygen")
 app.add_typer(_group(KEYS, "Sign, revoke, verify: signed documents about keys. Export, import, destroy keys."), name="keys")
 app.add_typer(_group(AUDIT, "Verify, read and report on audit logs."), name="audit")
+app.add_typer(_group(GRAFANA, "Boards and alert rules for Grafana: as files, or put into a server."), name="grafana")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so

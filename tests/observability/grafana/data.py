@@ -27,6 +27,14 @@ BOOTS = b"\x0a" * 8, b"\x0b" * 8
 MAPPINGS = index_template()["template"]["mappings"]
 
 
+def _fields(properties: dict[str, Any], above: str = "") -> Iterator[str]:
+    for name, below in properties.items():
+        yield from _fields(below["properties"], f"{above}{name}.") if "properties" in below else (above + name,)
+
+
+MAPPED = frozenset(_fields(MAPPINGS["properties"]))
+
+
 class Loaded(NamedTuple):
     """Where the data is, as the data source has it, and what the logs themselves say of it."""
 
