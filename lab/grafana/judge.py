@@ -24,7 +24,7 @@ INTERVAL: Final = re.compile(r"auto|\$__interval|[1-9][0-9]*(?:ms|s|m|h|d)|1[wMq
 ORDER: Final = re.compile(r"_count|_term|_key|[0-9]+(?:\[[0-9.]+\])?")
 ALIAS: Final = re.compile(r"\{\{(.+?)\}\}")
 VARIABLE: Final = re.compile(r"\$(\w+)")
-TRANSFORMATIONS: Final = frozenset({"filterFieldsByName", "organize", "sortBy", "limit", "merge", "reduce", "calculateField"})
+TRANSFORMATIONS: Final = frozenset({"filterFieldsByName", "organize", "sortBy", "limit", "merge", "reduce", "calculateField", "convertFieldType"})
 LOWER: Final = re.compile(r"(?<![\w.:\"])(?:and|or|not)(?![\w:\"])")
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from grafana_foundation_sdk.builders import common as build_common
 from grafana_foundation_sdk.builders import dashboard as build
@@ -23,6 +23,7 @@ VARIABLES: Final = {  # name: (field, label, what it filters)
 }
 
 Panel = Builder[dashboard.Panel]
+Changeable = TypeVar("Changeable", timeseries.Panel, table.Panel)
 
 
 def number(title: str, what: str, query: Query | Ask, *, calc: str = "sum", unit: str = "short", red: float | None = None) -> Panel:
@@ -57,8 +58,7 @@ def chart(
         lines = build_common.GraphThresholdsStyleConfig().mode(common.GraphThresholdsStyleMode.DASHED)
         panel = panel.thresholds_style(lines)
     for name, colour in (colours or {}).items():
-        fixed = {"mode": "fixed", "fixedColor": colour}
-        panel = panel.override_by_name(name, [dashboard.DynamicConfigValue(id_val="color", value=fixed)])
+        panel = _changed(panel, name, {"color": {"mode": "fixed", "fixedColor": colour}})
     if bars:
         stacked = build_common.StackingConfig().mode(common.StackingMode.NORMAL).group("A")
         return panel.draw_style(common.GraphDrawStyle.BARS).fill_opacity(80).line_width(0).stacking(stacked)
@@ -72,43 +72,28 @@ def rows_of(
     query: Query,
     columns: Mapping[str, str],
     *,
-    units: Mapping[str, str] | None = None,
+    times: Sequence[str] = (),
     red: Mapping[str, float] | None = None,
     reasons: Sequence[str] | None = None,
     width: int = HALF,
 ) -> Panel:
     """Return a table. `columns`: names of the data source and what they are called, in order; others are left out.
 
-    `units` and `red` (from which value on a cell is red) by the new names; `reasons`: which may occur, so that their meaning is shown.
+    `times`: which of them, by the new names, are milliseconds since 1970; `red`: from which value on a cell is; `reasons`: which may occur,
+    so that their meaning is shown.
     """
     panel = table.Panel().title(title).description(what).datasource(OPENSEARCH).with_target(query).span(width).height(TALL)
-    only = dashboard.DataTransformerConfig(id_val="filterFieldsByName", options={"include": {"names": list(columns)}})
-    named = dashboard.DataTransformerConfig(
-        id_val="organize",
-        options={
-            "excludeByName": {},
-            "indexByName": {name: place for place, name in enumerate(columns)},
-            "renameByName": dict(columns),
-        },
-    )
-    panel = panel.with_transformation(only).with_transformation(named).show_header(True)
-    for name, unit in (units or {}).items():
-        panel = panel.override_by_name(name, [dashboard.DynamicConfigValue(id_val="unit", value=unit)])
+    panel = panel.with_transformation(_step("filterFieldsByName", include={"names": list(columns)}))
+    places = {name: place for place, name in enumerate(columns)}
+    panel = panel.with_transformation(_step("organize", excludeByName={}, indexByName=places, renameByName=dict(columns)))
+    if times:
+        conversions = [{"targetField": name, "destinationType": "time"} for name in times]
+        panel = panel.with_transformation(_step("convertFieldType", conversions=conversions, fields={}))
     for name, limit in (red or {}).items():
-        panel = panel.override_by_name(
-            name,
-            [
-                dashboard.DynamicConfigValue(id_val="thresholds", value=_limits(limit).build()),
-                dashboard.DynamicConfigValue(id_val="custom.cellOptions", value={"type": "color-text"}),
-            ],
-        )
-    if "reason_code" in columns:
-        shown = [dashboard.DynamicConfigValue(id_val="mappings", value=[meanings(reasons)])]
-        panel = panel.override_by_name(columns["reason_code"], shown)
-    if "severity" in columns:
-        shown = [dashboard.DynamicConfigValue(id_val="mappings", value=[severities()])]
-        panel = panel.override_by_name(columns["severity"], shown)
-    return panel
+        panel = _changed(panel, name, {"thresholds": _limits(limit).build(), "custom.cellOptions": {"type": "color-text"}})
+    shown: list[dashboard.ValueMapping] = [meanings(reasons)] if "reason_code" in columns else []
+    shown += [severities()] if "severity" in columns else []
+    return panel.mappings(shown).show_header(True)
 
 
 def log_of(title: str, what: str, query: Query) -> Panel:
@@ -145,6 +130,16 @@ class _numbered(Builder[dashboard.Panel]):  # noqa: N801 - reads as the function
         made = self._panel.build()
         made.id_val = self._place
         return made
+
+
+def _step(kind: str, **options: object) -> dashboard.DataTransformerConfig:
+    return dashboard.DataTransformerConfig(id_val=kind, options=options)
+
+
+def _changed(panel: Changeable, name: str, changes: Mapping[str, object]) -> Changeable:
+    """Change how one column or series is shown. By `byNames`: what Grafana's schema allows as a matcher's options is an object."""
+    matcher = dashboard.MatcherConfig(id_val="byNames", options={"mode": "include", "names": [name]})
+    return panel.with_override(matcher, [dashboard.DynamicConfigValue(id_val=what, value=value) for what, value in changes.items()])
 
 
 def _variable(name: str) -> build.QueryVariable:

@@ -24,10 +24,10 @@ INCHES: Final = 0.62  # of a column of the grid
 ROW_INCHES: Final = 0.34
 SHOWN_ROWS: Final = 11
 CELL_CHARS: Final = 26
-MEANING_CHARS: Final = 62
+MEANING_CHARS: Final = 52
 LEGEND_LINE: Final = 0.115  # inches
-LEGEND_COLUMNS: Final = 4
-PALETTE: Final = 96  # colours of a picture: small files
+LONG_NAME: Final = 26  # of a series; longer ones are listed in two columns, not four
+PALETTE: Final = 200  # colours of a picture: small files
 COLOURS: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999", "#7f3c8d", "#11a579")
 RED: Final = "#c4162a"
 GREEN: Final = "#1a7f4b"
@@ -93,7 +93,8 @@ def _panel(figure: Figure, panel: Panel, answers: Sequence[Answer] | None, heigh
     elif panel["type"] == "stat":
         _number(frame, panel, answers)
     elif panel["type"] == "timeseries":
-        legend = LEGEND_LINE * -(-len(_drawn(answers)) // LEGEND_COLUMNS) + 0.26
+        names = [each.name for each in _drawn(answers)]
+        legend = LEGEND_LINE * -(-len(names) // _legend_columns(names)) + 0.26
         inner = (left + 0.032, top - tall + legend / height, width - 0.044, tall - (legend + 0.28) / height)
         _chart(figure.add_axes(inner, facecolor="white"), panel, answers)
     else:
@@ -135,7 +136,7 @@ def _chart(axes: Axes, panel: Panel, answers: Sequence[Answer]) -> None:
         return
     axes.set_xlim(_when(series[0].times[0]), _when(series[0].times[-1]))  # type: ignore[arg-type]  # an axis of dates takes dates
     axes.legend(
-        loc="upper left", bbox_to_anchor=(-0.03, -0.09), ncols=LEGEND_COLUMNS, fontsize=5.5, frameon=False, handlelength=1,
+        loc="upper left", bbox_to_anchor=(-0.03, -0.09), ncols=_legend_columns([each.name for each in series]), fontsize=5.5, frameon=False, handlelength=1,
         columnspacing=0.9, labelspacing=0.15, borderaxespad=0,
     )  # fmt: skip
 
@@ -161,11 +162,13 @@ def _table(frame: Axes, panel: Panel, answer: Answer, columns: int) -> None:
     if not isinstance(answer, Table):
         raise TypeError(f"{panel['title']}: series in a table")
     shown = arranged(panel, answer) if panel["type"] == "table" else _lines(answer)
-    units = {name: value for name, change, value in _overrides(panel) if change == "unit"}
-    texts = {name: value[0]["options"] for name, change, value in _overrides(panel) if change == "mappings"}
+    texts = {
+        value: text for mapping in panel["fieldConfig"]["defaults"].get("mappings", ()) for value, text in mapping["options"].items()
+    } if panel["type"] == "table" else {}
+    times = {name for each in panel.get("transformations", ()) for name in _times(each)} | {"Time"}
     limits = {name: _red({"thresholds": value}) for name, change, value in _overrides(panel) if change == "thresholds"}
     many = min(SHOWN_ROWS, len(next(iter(shown.values()), [])))
-    rows = [[_cell(shown[name][place], units.get(name, ""), texts.get(name, {})) for name in shown] for place in range(many)]
+    rows = [[_cell(shown[name][place], texts, time=name in times) for name in shown] for place in range(many)]
     if not rows:
         frame.text(0.5, 0.45, "No data", ha="center", color="#888888")
         return
@@ -191,11 +194,19 @@ def _overrides(panel: Panel) -> Iterator[tuple[str, str, Any]]:
     """Yield what a panel changes of one column or series: its name, what is changed, to what."""
     for override in panel.get("fieldConfig", {}).get("overrides", ()):
         for each in override["properties"]:
-            yield override["matcher"]["options"], each["id"], each["value"]
+            yield override["matcher"]["options"]["names"][0], each["id"], each["value"]
+
+
+def _times(transformation: Mapping[str, Any]) -> list[str]:
+    return [each["targetField"] for each in transformation["options"].get("conversions", ())]
 
 
 def _drawn(answers: Sequence[Answer]) -> list[Series]:
     return [each for answer in answers if isinstance(answer, list) for each in answer if any(value is not None for value in each.values)]
+
+
+def _legend_columns(names: Sequence[str]) -> int:
+    return 4 if max(map(len, names), default=0) <= LONG_NAME else 2
 
 
 def _when(time: int) -> datetime:
@@ -212,18 +223,14 @@ def _red(defaults: Mapping[str, Any]) -> float | None:
     return next((float(step["value"]) for step in steps if step["color"] == "red"), None)
 
 
-def _cell(value: object, unit: str, texts: Mapping[str, Any]) -> str:
+def _cell(value: object, texts: Mapping[str, Any], *, time: bool) -> str:
     if value is None:
         return "-"
     if str(value) in texts:
         return textwrap.shorten(texts[str(value)]["text"], MEANING_CHARS, placeholder=" …")
-    if unit == "dateTimeAsIso" and isinstance(value, float | int):
-        return f"{_when(int(value)):%H:%M:%S}"
-    if unit == "dateTimeAsIso":
-        return str(value)[11:23]
     if isinstance(value, float | int):
-        return _said(value, unit or "short")
-    return str(value)[:CELL_CHARS]
+        return f"{_when(int(value)):%H:%M:%S}" if time else _said(value, "short")
+    return str(value)[11:23] if time else str(value)[:CELL_CHARS]
 
 
 def _said(value: float, unit: str) -> str:

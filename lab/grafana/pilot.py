@@ -41,7 +41,7 @@ def pilot() -> dashboard.Dashboard:
                      "Unique Count event_type": "Types of events"}),
             rows_of("Why, in the chosen sessions", "What happened to them, most frequent first.",
                     rows(f"{ONE} AND {WHY}", "reason_code", [count(), greatest(TIME_FIELD)]),
-                    {"reason_code": "Reason", "Count": "Events", "Max": "Last"}, units={"Last": "dateTimeAsIso"}),
+                    {"reason_code": "Reason", "Count": "Events", "Max": "Last"}, times=["Last"]),
             chart("States that the chosen sessions entered", "RECOVERING without a jump after it: the path came back, or never did.",
                   over_time(f"state.to:* AND {ONE}", by=["state.to"]), bars=True),
             chart("Refused in the chosen sessions", "What somebody tried in their name.",
@@ -49,8 +49,7 @@ def pilot() -> dashboard.Dashboard:
             rows_of("The chosen sessions, event by event", "The proof id is the event's hash: `jvpn audit show` finds it, `jvpn audit verify` proves it.",
                     events(f"{ONE} AND {WHY}", 500),
                     {TIME_FIELD: "Time", "role": "At", "event_type": "Event", "reason_code": "Reason", "state.to": "State",
-                     "transport.to": "Carrier", "chain_id": "Chain", "seq": "Seq", "event_hash": "Proof id"},
-                    units={"Time": "dateTimeAsIso"}, width=WIDE),
+                     "transport.to": "Carrier", "chain_id": "Chain", "seq": "Seq", "event_hash": "Proof id"}, width=WIDE),
             log_of("Evidence of the chosen sessions", "Births, jumps and ends as they are in the log.", lines(f"event_class:evidence AND {ONE}")),
         ],
     )  # fmt: skip

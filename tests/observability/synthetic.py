@@ -28,10 +28,17 @@ class Scribe:
     """Writes facts into a log directory; the clock is what the facts say. Close it, or the log has no end."""
 
     def __init__(
-        self, directory: Path, *, role: str = "gateway", boot: bytes = BOOT, segment_bytes: int = SEGMENT_BYTES, node: bytes = NODE
+        self,
+        directory: Path,
+        *,
+        role: str = "gateway",
+        boot: bytes = BOOT,
+        segment_bytes: int = SEGMENT_BYTES,
+        node: bytes = NODE,
+        now: int = WALL,
     ) -> None:
         """Open the log, which adds LOG_OPENED or LOG_RESUMED."""
-        self.now = WALL
+        self.now = now
         self._boot = boot
         self._outbox = 0
         self.role = role

@@ -68,9 +68,7 @@ def _everything(directory: Path, boot: bytes) -> None:
     with segments_in(directory)[-1].open("ab") as torn:
         torn.write(b'{"event":')
     for _ in range(2):
-        again = Scribe(directory, role=directory.name, boot=boot, node=boot)
-        again.now = first.now
-        again.close()
+        Scribe(directory, role=directory.name, boot=boot, node=boot, now=first.now).close()
 
 
 def _of_keys(serial: int) -> Iterator[Fact]:

@@ -158,9 +158,9 @@ def test_every_field_is_mapped() -> None:
     assert variables <= MAPPED
     for _, panel in OURS:
         for each in panel.get("transformations", ()):
-            names = each["options"]["include"]["names"] if each["id"] == "filterFieldsByName" else each["options"]["indexByName"]
-            fields = {name for name in names if name[0] not in "CMSUB"}  # else a metric's name, such as `Unique Count`
-            assert fields <= MAPPED
+            options = each["options"]
+            names = {*options.get("include", {}).get("names", ()), *options.get("indexByName", ())}
+            assert {name for name in names if name[0] not in "CMSUB"} <= MAPPED  # else a metric's name, such as `Unique Count`
 
 
 def test_every_value_is_in_the_registry() -> None:
