@@ -24,7 +24,9 @@ INTERVAL: Final = re.compile(r"auto|\$__interval|[1-9][0-9]*(?:ms|s|m|h|d)|1[wMq
 ORDER: Final = re.compile(r"_count|_term|_key|[0-9]+(?:\[[0-9.]+\])?")
 ALIAS: Final = re.compile(r"\{\{(.+?)\}\}")
 VARIABLE: Final = re.compile(r"\$(\w+)")
-TRANSFORMATIONS: Final = frozenset({"filterFieldsByName", "organize", "sortBy", "limit", "merge", "reduce", "calculateField", "convertFieldType"})
+TRANSFORMATIONS: Final = frozenset(
+    {"filterFieldsByName", "organize", "sortBy", "limit", "merge", "reduce", "calculateField", "convertFieldType"}
+)
 LOWER: Final = re.compile(r"(?<![\w.:\"])(?:and|or|not)(?![\w:\"])")
 
 
@@ -38,7 +40,11 @@ def faults(panel: Mapping[str, Any], variables: Sequence[str] = ()) -> list[str]
         if target.get("datasource", panel.get("datasource", {})).get("type") == OPENSEARCH_TYPE:
             found += [f"{target.get('refId')}: {fault}" for fault in target_faults(target, variables)]
             found += [f"{target.get('refId')}: {fault}" for fault in _in_panel(panel, target)]
-    found += [f"transformation {each['id']}: unknown, and skipped" for each in panel.get("transformations", ()) if each["id"] not in TRANSFORMATIONS]
+    found += [
+        f"transformation {each['id']}: unknown, and skipped"
+        for each in panel.get("transformations", ())
+        if each["id"] not in TRANSFORMATIONS
+    ]
     return found
 
 
@@ -111,7 +117,9 @@ def _metrics(target: Target) -> Iterator[str]:
         if kind in METRICS - PIPELINE - DOCUMENTS - {"count"} and not metric.get("field"):
             yield f"metric {kind}: needs a field"
         if kind in PIPELINE:
-            named = [each["pipelineAgg"] for each in metric.get("pipelineVariables", ())] if kind == "bucket_script" else [metric.get("field")]
+            named = (
+                [each["pipelineAgg"] for each in metric.get("pipelineVariables", ())] if kind == "bucket_script" else [metric.get("field")]
+            )
             if not named or any(kinds.get(name) is None or name == place for name in named):
                 yield f"metric {kind}: names no other metric of the target"
         yield from _settings(metric)

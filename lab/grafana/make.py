@@ -22,7 +22,16 @@ from lab.grafana.security import security
 from lab.grafana.sessions import sessions
 from lab.grafana.switching import switching
 from observability.grafana import (
-    FOLDER, FOLDER_UID, GENERATED, INDEX, OPENSEARCH_TYPE, OPENSEARCH_UID, OPENSEARCH_VERSION, PROMETHEUS_TYPE, PROMETHEUS_UID, TIME_FIELD,
+    FOLDER,
+    FOLDER_UID,
+    GENERATED,
+    INDEX,
+    OPENSEARCH_TYPE,
+    OPENSEARCH_UID,
+    OPENSEARCH_VERSION,
+    PROMETHEUS_TYPE,
+    PROMETHEUS_UID,
+    TIME_FIELD,
 )  # fmt: skip
 
 BOARDS = (sessions, switching, security, integrity, pipeline, pilot)

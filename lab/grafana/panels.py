@@ -75,14 +75,13 @@ def rows_of(
     times: Sequence[str] = (),
     red: Mapping[str, float] | None = None,
     reasons: Sequence[str] | None = None,
-    width: int = HALF,
-) -> Panel:
+) -> table.Panel:
     """Return a table. `columns`: names of the data source and what they are called, in order; others are left out.
 
     `times`: which of them, by the new names, are milliseconds since 1970; `red`: from which value on a cell is; `reasons`: which may occur,
     so that their meaning is shown.
     """
-    panel = table.Panel().title(title).description(what).datasource(OPENSEARCH).with_target(query).span(width).height(TALL)
+    panel = table.Panel().title(title).description(what).datasource(OPENSEARCH).with_target(query).span(HALF).height(TALL)
     panel = panel.with_transformation(_step("filterFieldsByName", include={"names": list(columns)}))
     places = {name: place for place, name in enumerate(columns)}
     panel = panel.with_transformation(_step("organize", excludeByName={}, indexByName=places, renameByName=dict(columns)))

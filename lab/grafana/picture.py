@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
+from matplotlib.transforms import Bbox
 from PIL import Image
 
 from lab.grafana.plugin import Answer, Series, Table
+from observability.figures import STEPS, TICKS_MAX
 
 COLUMNS: Final = 24
 INCHES: Final = 0.62  # of a column of the grid
@@ -107,7 +108,9 @@ def _number(frame: Axes, panel: Panel, answers: Sequence[Answer]) -> None:
     value = next((value for value in values if value is not None), 0.0)
     red = _red(panel["fieldConfig"]["defaults"])
     colour = RED if red is not None and value >= red else GREEN
-    frame.text(0.5, 0.4, _said(value, panel["fieldConfig"]["defaults"].get("unit", "short")), fontsize=20, ha="center", va="center", color=colour)
+    frame.text(
+        0.5, 0.4, _said(value, panel["fieldConfig"]["defaults"].get("unit", "short")), fontsize=20, ha="center", va="center", color=colour
+    )
 
 
 def _chart(axes: Axes, panel: Panel, answers: Sequence[Answer]) -> None:
@@ -126,34 +129,41 @@ def _chart(axes: Axes, panel: Panel, answers: Sequence[Answer]) -> None:
     axes.set_ylim(bottom=0)
     axes.grid(axis="y")
     axes.set_axisbelow(True)
-    locator = AutoDateLocator(maxticks=7)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+    axes.xaxis.set_major_locator(MultipleLocator(_tick(series)))
+    axes.xaxis.set_major_formatter(FuncFormatter(_clock))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=bars))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _said(value, defaults["unit"])))
     if not series:
         axes.text(0.5, 0.5, "No data", transform=axes.transAxes, ha="center", color="#888888")
         return
-    axes.set_xlim(_when(series[0].times[0]), _when(series[0].times[-1]))  # type: ignore[arg-type]  # an axis of dates takes dates
+    axes.set_xlim(series[0].times[0] / 1_000, series[0].times[-1] / 1_000)
+    columns = _legend_columns([each.name for each in series])
     axes.legend(
-        loc="upper left", bbox_to_anchor=(-0.03, -0.09), ncols=_legend_columns([each.name for each in series]), fontsize=5.5, frameon=False, handlelength=1,
-        columnspacing=0.9, labelspacing=0.15, borderaxespad=0,
+        loc="upper left", bbox_to_anchor=(-0.03, -0.09), ncols=columns, fontsize=5.5, frameon=False, handlelength=1, columnspacing=0.9,
+        labelspacing=0.15, borderaxespad=0,
     )  # fmt: skip
 
 
 def _bars(axes: Axes, series: Series, colour: str, label: str, floor: dict[int, float]) -> None:
     """Stack bars on what `floor` has; nothing is drawn of a 0."""
     pairs = [(time, value) for time, value in zip(series.times, series.values, strict=True) if value]
-    wide = (series.times[1] - series.times[0]) / 86_400_000 if len(series.times) > 1 else 0.001
+    wide = (series.times[1] - series.times[0]) / 1_000 if len(series.times) > 1 else 1
     base = [floor.get(time, 0.0) for time, _ in pairs]
-    when: Any = [_when(time) for time, _ in pairs]
-    axes.bar(when, [value for _, value in pairs], bottom=base, width=wide * 0.9, color=colour, label=label, align="edge")
+    axes.bar(
+        [time / 1_000 for time, _ in pairs],
+        [value for _, value in pairs],
+        bottom=base,
+        width=wide * 0.9,
+        color=colour,
+        label=label,
+        align="edge",
+    )
     floor.update({time: start + value for (time, value), start in zip(pairs, base, strict=True)})
 
 
 def _line(axes: Axes, series: Series, colour: str, label: str, _: dict[int, float]) -> None:
     """Draw points, and lines between neighbours: nothing is drawn where there is no value."""
-    when: Any = [_when(time) for time in series.times]
+    when = [time / 1_000 for time in series.times]
     values: Any = [float("nan") if value is None else value for value in series.values]
     axes.plot(when, values, color=colour, marker=".", markersize=4, linewidth=1.1, label=label)
 
@@ -162,9 +172,11 @@ def _table(frame: Axes, panel: Panel, answer: Answer, columns: int) -> None:
     if not isinstance(answer, Table):
         raise TypeError(f"{panel['title']}: series in a table")
     shown = arranged(panel, answer) if panel["type"] == "table" else _lines(answer)
-    texts = {
-        value: text for mapping in panel["fieldConfig"]["defaults"].get("mappings", ()) for value, text in mapping["options"].items()
-    } if panel["type"] == "table" else {}
+    texts = (
+        {value: text for mapping in panel["fieldConfig"]["defaults"].get("mappings", ()) for value, text in mapping["options"].items()}
+        if panel["type"] == "table"
+        else {}
+    )
     times = {name for each in panel.get("transformations", ()) for name in _times(each)} | {"Time"}
     limits = {name: _red({"thresholds": value}) for name, change, value in _overrides(panel) if change == "thresholds"}
     many = min(SHOWN_ROWS, len(next(iter(shown.values()), [])))
@@ -176,9 +188,9 @@ def _table(frame: Axes, panel: Panel, answer: Answer, columns: int) -> None:
     high = 0.07 * (many + 1)
     drawn = frame.table(
         cellText=rows, colLabels=list(shown), colWidths=[each / sum(longest) for each in longest], cellLoc="left", colLoc="left",
-        bbox=[0.01, 0.88 - high, 0.98, high],
+        bbox=Bbox.from_bounds(0.01, 0.88 - high, 0.98, high),
     )  # fmt: skip
-    drawn.auto_set_font_size(False)
+    drawn.auto_set_font_size(value=False)
     drawn.set_fontsize(min(7.0, columns * INCHES * 72 / (sum(longest) * 0.62)))
     for (row, place), cell in drawn.get_celld().items():
         cell.set_edgecolor("#eeeeee")
@@ -207,6 +219,16 @@ def _drawn(answers: Sequence[Answer]) -> list[Series]:
 
 def _legend_columns(names: Sequence[str]) -> int:
     return 4 if max(map(len, names), default=0) <= LONG_NAME else 2
+
+
+def _tick(series: Sequence[Series]) -> int:
+    """Return the seconds between two marks: round times of day, at most ten."""
+    seconds = (series[0].times[-1] - series[0].times[0]) / 1_000 if series else 0
+    return next((step for step in STEPS if seconds / step <= TICKS_MAX), STEPS[-1])
+
+
+def _clock(seconds: float, _: object) -> str:
+    return f"{_when(int(seconds * 1_000)):%H:%M:%S}"
 
 
 def _when(time: int) -> datetime:

@@ -4,7 +4,6 @@ from grafana_foundation_sdk.models import dashboard
 
 from lab.grafana.panels import board, chart, number, rows_of
 from lab.grafana.targets import Ask, computed, count, different, greatest, over_time, rows, so_far, times
-
 from observability.grafana import TIME_FIELD
 from observability.grafana.metrics import BREAKER, EMIT, SHIPPED, SPOOL_FILL
 
@@ -22,15 +21,18 @@ def pipeline() -> dashboard.Dashboard:
             number("Telemetry lost before the log", "Red: lost between process and log; the disk was too slow or full.",
                    over_time("event_type:TELEMETRY_LOST", times()), red=1),
             number("Processes started", "More than you started: something restarts them.", over_time("event_type:PROCESS_STARTED")),
-            chart("Events stored, by type", "A type that grows without a cause tells what is wrong.", over_time("", by=["event_type"]), bars=True),
-            chart("Events stored, by node", "A node that stops: its shipper or its process does.", over_time("", by=["node_id"]), bars=True),
+            chart("Events stored, by type",
+                  "A type that grows without a cause tells what is wrong.", over_time("", by=["event_type"]), bars=True),
+            chart("Events stored, by node", "A node that stops: its shipper or its process does.", over_time("", by=["node_id"]),
+            bars=True),
             chart("Events so far", "Flat while processes run: nothing arrives.",
                   so_far()),
             chart("Processes", "PROCESS_STARTED without a PROCESS_STOPPED before it: it crashed.",
                   over_time("event_type:(PROCESS_STARTED OR PROCESS_STOPPED)", by=["reason_code"]), bars=True),
             rows_of("Newest event of each log", "Older than a quarter of an hour while its process runs: its shipper waits or is gone.",
                     rows("", "chain_id", [count(), greatest(TIME_FIELD), greatest("seq")]),
-                    {"chain_id": "Chain", "Count": "Events", f"Max {TIME_FIELD}": "Newest event", "Max seq": "Its number"}, times=["Newest event"]),
+                    {"chain_id": "Chain", "Count": "Events", f"Max {TIME_FIELD}": "Newest event", "Max seq": "Its number"},
+                    times=["Newest event"]),
             rows_of("Stored twice", "Not 0: a batch was repeated across a rollover; numbers of other boards are too great by this.",
                     rows("", "chain_id", [count(), different("event_hash"), computed("params.all - params.one", all="1", one="2")]),
                     {"chain_id": "Chain", "Count": "Stored", "Unique Count": "Different", "Bucket Script": "Twice"}, red={"Twice": 1}),

@@ -95,7 +95,10 @@ def search(target: Target, span: Span, values: Mapping[str, str]) -> dict[str, A
     body: dict[str, Any] = {"size": 0, "query": {"bool": {"filter": [_range(span), _lucene(query)]}}}
     first = target["metrics"][0]
     if first["type"] in DOCUMENTS:
-        body |= {"size": int(first.get("settings", {}).get("size", SIZE)), "sort": [{TIME_FIELD: {"order": "desc"}}, {"_doc": {"order": "desc"}}]}
+        body |= {
+            "size": int(first.get("settings", {}).get("size", SIZE)),
+            "sort": [{TIME_FIELD: {"order": "desc"}}, {"_doc": {"order": "desc"}}],
+        }
         return body
     level = body
     for bucket in target["bucketAggs"]:

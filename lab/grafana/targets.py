@@ -1,7 +1,7 @@
 """Queries of panels, so that the data source takes them as they are meant.
 
-The rules are the data source's (`lab.grafana.judge` has them all): ids are numeric strings, for the sake of pipeline metrics; percents are a
-list and sizes are strings; a series over two terms has an alias, as its name were random else; every query is Lucene.
+The rules are the data source's (`lab.grafana.judge` has them all): ids are numeric strings, for the sake of pipeline metrics; percents are
+a list and sizes are strings; a series over two terms has an alias, as its name were random else; every query is Lucene.
 """
 
 from collections.abc import Iterable, Sequence
@@ -116,9 +116,7 @@ def top(field: str, size: str, by: str = "_count", first: int = 0) -> elasticsea
     """Return the grouping by the values of a field, most frequent first. `first`: how many metrics `by` may name."""
     if by != "_count" and not 1 <= int(by) <= first:
         raise ValueError(f"ordered by metric {by}, of {first}")
-    settings = elasticsearch.ElasticsearchTermsSettings(
-        order=elasticsearch.TermsOrder.DESC, order_by=by, size=size, min_doc_count="1"
-    )
+    settings = elasticsearch.ElasticsearchTermsSettings(order=elasticsearch.TermsOrder.DESC, order_by=by, size=size, min_doc_count="1")
     return elasticsearch.Terms(field=field, settings=settings)
 
 
@@ -155,9 +153,7 @@ def least(field: str) -> elasticsearch.Min:
 
 def different(field: str) -> elasticsearch.UniqueCount:
     """Return the metric: how many different values, exact up to 40,000."""
-    return elasticsearch.UniqueCount(
-        field=field, settings=elasticsearch.ElasticsearchUniqueCountSettings(precision_threshold="40000")
-    )
+    return elasticsearch.UniqueCount(field=field, settings=elasticsearch.ElasticsearchUniqueCountSettings(precision_threshold="40000"))
 
 
 def percentiles(field: str, percents: Sequence[str] = PERCENTS) -> elasticsearch.Percentiles:

@@ -107,7 +107,7 @@ def connected(server: Server) -> GrafanaApi:
 
 def _board(server: Server, api: GrafanaApi, board: Mapping[str, Any], done: Pushed) -> None:
     found = _asked(server, lambda: api.dashboard.get_dashboard(board["uid"]))
-    if found is not None and _same(board, found["dashboard"]) and found.get("meta", {}).get("folderUid") == FOLDER_UID:
+    if found is not None and _same(board, found.get("dashboard", {})) and found.get("meta", {}).get("folderUid") == FOLDER_UID:
         done.unchanged.append(board["uid"])
         return
     wanted = {name: value for name, value in board.items() if name not in SERVERS}
@@ -135,10 +135,10 @@ def _same(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
     return all(theirs.get(name) == value for name, value in ours.items() if name not in SERVERS)
 
 
-def _asked(server: Server, ask: Callable[[], Any], *, must: bool = False) -> Any:  # noqa: ANN401 - what the API answers
+def _asked(server: Server, ask: Callable[[], Any], *, must: bool = False) -> dict[str, Any] | None:
     """Return the answer, None where the server says that there is no such thing. Raises Refused; `must`: for that, too."""
     try:
-        return ask()
+        found = ask()
     except GrafanaUnauthorizedError:
         raise Refused(f"{server.url}: 401, the token in {server.token_file} is not accepted") from None
     except GrafanaClientError as error:
@@ -154,7 +154,10 @@ def _asked(server: Server, ask: Callable[[], Any], *, must: bool = False) -> Any
         raise Refused(f"{server.url}: it redirects elsewhere, where a token is not sent; give the address itself") from None
     except requests.exceptions.Timeout:
         raise Refused(f"{server.url}: no answer within {REQUEST_SECONDS:.0f} s") from None
-    except (requests.exceptions.JSONDecodeError, AttributeError, TypeError, KeyError):
-        raise Refused(f"{server.url}: what answers there is not Grafana's API") from None
+    except requests.exceptions.JSONDecodeError:
+        found = None
     except requests.exceptions.RequestException as error:
         raise Refused(f"{server.url}: {type(error).__name__}: is it there?") from None
+    if not isinstance(found, dict):
+        raise Refused(f"{server.url}: what answers there is not Grafana's API")
+    return found

@@ -1,4 +1,4 @@
-"""What the boards are shown: the logs of a story, and of both roles with every event type, in a real node as evidence and telemetry lie there."""
+"""What the boards are shown: a story's logs, and logs with every event type, in a real node as evidence and telemetry lie there."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,7 +39,7 @@ class Loaded(NamedTuple):
     """Where the data is, as the data source has it, and what the logs themselves say of it."""
 
     client: OpenSearch
-    index: str
+    pattern: str
     summary: Summary
     events: list[dict[str, Any]]
 

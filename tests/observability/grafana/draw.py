@@ -40,9 +40,7 @@ def asked(panel: Mapping[str, Any]) -> bool:
 
 def answers(loaded: Loaded, board: Mapping[str, Any], span: Span, values: Mapping[str, str] = EVERYTHING) -> dict[int, list[Answer]]:
     """Return the answers of all panels of a board that ask OpenSearch, by the panel's id."""
-    return {
-        panel["id"]: run(loaded.client, loaded.index, panel["targets"], span, values) for panel in board["panels"] if asked(panel)
-    }
+    return {panel["id"]: run(loaded.client, loaded.pattern, panel["targets"], span, values) for panel in board["panels"] if asked(panel)}
 
 
 def empty(found: Sequence[Answer]) -> bool:

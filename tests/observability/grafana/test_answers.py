@@ -1,7 +1,7 @@
 """Every panel of every board, asked of a real OpenSearch over the reference logs: it shows what the logs themselves say."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,14 @@ def panel(name: str, title: str) -> dict[str, Any]:
 
 def shown(loaded: Loaded, name: str, title: str) -> list[Answer]:
     """Return what a panel shows."""
-    return run(loaded.client, loaded.index, panel(name, title)["targets"], SPAN, EVERYTHING)
+    return run(loaded.client, loaded.pattern, panel(name, title)["targets"], SPAN, EVERYTHING)
+
+
+def series(loaded: Loaded, targets: list[dict[str, Any]], span: Span, values: Mapping[str, str] = EVERYTHING) -> list[Series]:
+    """Return the series that the queries answer."""
+    found = run(loaded.client, loaded.pattern, targets, span, values)
+    assert all(isinstance(answer, list) for answer in found)
+    return [each for answer in found if isinstance(answer, list) for each in answer]
 
 
 def sums(found: list[Answer]) -> dict[str, float]:
@@ -51,9 +58,8 @@ def sums(found: list[Answer]) -> dict[str, float]:
 
 def number(loaded: Loaded, name: str, title: str) -> float:
     """Return the number of a panel of one."""
-    (series,) = shown(loaded, name, title)[0]
-    assert isinstance(series, Series)
-    return reduced(series, panel(name, title)["options"]["reduceOptions"]["calcs"][0]) or 0
+    (one,) = series(loaded, panel(name, title)["targets"], SPAN)
+    return reduced(one, panel(name, title)["options"]["reduceOptions"]["calcs"][0]) or 0
 
 
 def table(loaded: Loaded, name: str, title: str) -> dict[str, list[Any]]:
@@ -117,14 +123,14 @@ def test_series_and_tables_are_the_log_s(loaded: Loaded) -> None:
         "from clients": sum(each["received_bytes"] for each in gateway),
         "to clients": sum(each["sent_bytes"] for each in gateway),
     }
-    (so_far,) = shown(loaded, "pipeline", "Events so far")[0]
-    assert isinstance(so_far, Series)
+    (so_far,) = series(loaded, panel("pipeline", "Events so far")["targets"], SPAN)
     assert reduced(so_far, "lastNotNull") == told.events
 
 
 def test_percentiles_are_those_of_the_log(loaded: Loaded) -> None:
     """The recovery time that is promised would be another than was measured."""
-    found = {each.name: each for each in shown(loaded, "sessions", "Recovery time, by the gateway's clock")[0] if isinstance(each, Series)}
+    targets = panel("sessions", "Recovery time, by the gateway's clock")["targets"]
+    found = {each.name: each for each in series(loaded, targets, SPAN)}
     assert set(found) == {"p50.0", "p95.0", "p99.0"}
     assert reduced(found["p99.0"], "max") == loaded.summary.recovery_us.most
 
@@ -137,7 +143,7 @@ def test_every_chain_is_whole_and_a_hole_is_seen(loaded: Loaded) -> None:
     assert set(table(loaded, "pipeline", "Stored twice")["Twice"]) == {0}
     (target,) = panel("integrity", "Is each chain whole?")["targets"]
     holed = {**target, "query": f"{target['query']} AND NOT seq:5"}
-    (answer,) = run(loaded.client, loaded.index, [holed], SPAN, EVERYTHING)
+    (answer,) = run(loaded.client, loaded.pattern, [holed], SPAN, EVERYTHING)
     assert isinstance(answer, Table)
     assert set(answer.columns["Bucket Script"]) == {1}
 
@@ -154,7 +160,7 @@ def test_every_variable_resolves_and_filters(loaded: Loaded, name: str) -> None:
     """A drop-down would be empty, or choosing in it change nothing."""
     board = BOARDS[name]
     for variable in board["templating"]["list"]:
-        values = resolve(loaded.client, loaded.index, variable["query"], SPAN)
+        values = resolve(loaded.client, loaded.pattern, variable["query"], SPAN)
         assert len(values) >= 3, variable["name"]
         chosen = {**EVERYTHING, variable["name"]: f'("{values[-1]}" OR "{values[-2]}")'}
         assert answers(loaded, board, SPAN, chosen) != answers(loaded, board, SPAN)
@@ -165,19 +171,17 @@ def test_every_variable_resolves_and_filters(loaded: Loaded, name: str) -> None:
 @on_each_board
 def test_a_quiet_time_is_no_error(loaded: Loaded, name: str) -> None:
     """A board would be full of errors on a day when nothing happens."""
-    found = answers(loaded, BOARDS[name], QUIET)
+    answers(loaded, BOARDS[name], QUIET)
     for each in BOARDS[name]["panels"]:
         if each["type"] == "stat" and asked(each):
-            (series,) = found[each["id"]][0]
-            assert isinstance(series, Series)
-            assert not reduced(series, each["options"]["reduceOptions"]["calcs"][0])
+            (one,) = series(loaded, each["targets"], QUIET)
+            assert not reduced(one, each["options"]["reduceOptions"]["calcs"][0])
 
 
 def fires(loaded: Loaded, rule: dict[str, Any], span: Span) -> bool:
     """Return whether a rule fires over a range."""
-    (series,) = run(loaded.client, loaded.index, [rule["data"][0]["model"]], span, {})[0]
-    assert isinstance(series, Series)
-    value = reduced(series, rule["data"][1]["model"]["reducer"]) or 0
+    (one,) = series(loaded, [rule["data"][0]["model"]], span, {})
+    value = reduced(one, rule["data"][1]["model"]["reducer"]) or 0
     judged = rule["data"][2]["model"]["conditions"][0]["evaluator"]
     limit = judged["params"][0]
     return bool(value > limit if judged["type"] == "gt" else value < limit)
@@ -195,7 +199,7 @@ def test_what_the_cluster_refuses_is_said(loaded: Loaded) -> None:
     """A query in error would look like an empty panel here, and the board be called sound."""
     (target,) = panel("sessions", "Jumps")["targets"]
     with pytest.raises(Refused, match="parse"):
-        run(loaded.client, loaded.index, [{**target, "query": "event_type:("}], SPAN, EVERYTHING)
+        run(loaded.client, loaded.pattern, [{**target, "query": "event_type:("}], SPAN, EVERYTHING)
 
 
 def test_a_board_can_be_drawn(loaded: Loaded, tmp_path: Path) -> None:

@@ -52,8 +52,8 @@ def valid(value: object, name: str, definition: str = "") -> None:
 def valid_target(target: dict[str, Any]) -> None:
     """Raise ValidationError where a target does not fit.
 
-    The schema says oneOf for buckets and metrics, but does not tell them apart by their type, so that most fit several: it is read as anyOf,
-    and each part is held against the definition of its own type.
+    The schema says oneOf for buckets and metrics, but does not tell them apart by their type, so that most fit several: it is read as
+    anyOf, and each part is held against the definition of its own type.
     """
     loose = json.loads(json.dumps(schema("elasticsearch")).replace('"oneOf"', '"anyOf"'))
     jsonschema.Draft7Validator(loose).validate(target)

@@ -104,7 +104,12 @@ def test_a_broken_rule_is_seen(target: Target, change: Change, said: str) -> Non
 
 def panel(kind: str, *targets: Target, **more: object) -> dict[str, Any]:
     """Return a panel of these targets."""
-    return {"type": kind, "datasource": {"type": "grafana-opensearch-datasource"}, "targets": [copy.deepcopy(each) for each in targets], **more}
+    return {
+        "type": kind,
+        "datasource": {"type": "grafana-opensearch-datasource"},
+        "targets": [copy.deepcopy(each) for each in targets],
+        **more,
+    }
 
 
 @pytest.mark.parametrize(
@@ -126,7 +131,9 @@ def test_a_panel_that_does_not_fit_its_query_is_seen(made: dict[str, Any], said:
     assert [fault for fault in judge.faults(made, VARIABLES) if said in fault]
 
 
-@pytest.mark.parametrize("query", ["node_id", "[]", '{"find":"fields","field":"a"}', '{"find":"terms"}', '{"find":"terms","field":"a","orderBy":"x"}'])
+@pytest.mark.parametrize(
+    "query", ["node_id", "[]", '{"find":"fields","field":"a"}', '{"find":"terms"}', '{"find":"terms","field":"a","orderBy":"x"}']
+)
 def test_a_variable_that_resolves_to_nothing_is_seen(query: str) -> None:
     """A drop-down would be empty, and all panels with it."""
     assert judge.variable_faults(query)
