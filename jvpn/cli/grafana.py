@@ -15,9 +15,9 @@ def files(
     *,
     json: Json = False,
 ) -> None:
-    """Write boards, alert rules and data sources as files that Grafana reads.
+    """Write them as files that Grafana reads.
 
-    DIR/boards has the boards, DIR/provisioning the folders of Grafana's provisioning. Where the cluster is and who asks stands in
+    DIR/boards has the boards, DIR/provisioning the folders of Grafana's provisioning: data sources, boards, alert rules. Where the cluster is and who asks stands in
     environment variables of the Grafana server, which docs/guides/grafana.md lists.
     """
     from observability.grafana.files import write  # noqa: PLC0415 - what other commands do not need
@@ -41,9 +41,9 @@ def push(
     *,
     json: Json = False,
 ) -> None:
-    """Put boards and alert rules into a Grafana server; again changes nothing.
+    """Put them into a Grafana server.
 
-    The data source for OpenSearch must be there. The token file must be readable by its owner only; the token is sent over https, or
+    What is there already stays as it is. The data source for OpenSearch must be there. The token file must be readable by its owner only; the token is sent over https, or
     to this machine itself. Not tested against a Grafana server: none could be had.
     """
     from observability.connect import SettingError  # noqa: PLC0415 - loads the SIEM library, which other commands may not

@@ -69,7 +69,7 @@ AUDIT: Final[tuple[Row, ...]] = (
 GRAFANA: Final[tuple[Row, ...]] = (
     ("files", grafana.files, ("jvpn grafana files --output grafana/",)),
     ("push", grafana.push, ("jvpn grafana push --url http://127.0.0.1:3000 --token-file token",
-                            "jvpn grafana push --url https://grafana.example --token-file t --ca-file ca.pem")),
+                            "jvpn grafana push --url https://g.example --token-file t --ca-file ca.pem")),
 )
 COMMANDS: Final[tuple[Row, ...]] = (
     ("enroll", keys.enroll, ("jvpn enroll laptop --gateway-config /etc/jvpn/gateway.toml --out laptop/",
@@ -103,7 +103,7 @@ app = _group(COMMANDS, "A VPN whose session is the anchor and whose transport is
 app.add_typer(_group(KEYGEN, "Make and renew key files. Secrets are never printed."), name="keygen")
 app.add_typer(_group(KEYS, "Sign, revoke, verify: signed documents about keys. Export, import, destroy keys."), name="keys")
 app.add_typer(_group(AUDIT, "Verify, read and report on audit logs."), name="audit")
-app.add_typer(_group(GRAFANA, "Boards and alert rules for Grafana: as files, or put into a server."), name="grafana")
+app.add_typer(_group(GRAFANA, "Boards and alert rules for Grafana."), name="grafana")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so

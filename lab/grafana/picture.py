@@ -27,7 +27,7 @@ SHOWN_ROWS: Final = 11
 CELL_CHARS: Final = 26
 MEANING_CHARS: Final = 52
 LEGEND_LINE: Final = 0.115  # inches
-LONG_NAME: Final = 26  # of a series; longer ones are listed in two columns, not four
+LONG_NAME: Final = 28  # of a series; longer ones are listed in two columns, not four
 PALETTE: Final = 200  # colours of a picture: small files
 COLOURS: Final = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999", "#7f3c8d", "#11a579")
 RED: Final = "#c4162a"
@@ -96,7 +96,7 @@ def _panel(figure: Figure, panel: Panel, answers: Sequence[Answer] | None, heigh
     elif panel["type"] == "timeseries":
         names = [each.name for each in _drawn(answers)]
         legend = LEGEND_LINE * -(-len(names) // _legend_columns(names)) + 0.26
-        inner = (left + 0.032, top - tall + legend / height, width - 0.044, tall - (legend + 0.28) / height)
+        inner = (left + 0.036, top - tall + legend / height, width - 0.048, tall - (legend + 0.28) / height)
         _chart(figure.add_axes(inner, facecolor="white"), panel, answers)
     else:
         _table(frame, panel, answers[0], at["w"])

@@ -21,6 +21,7 @@ from observability.grafana.files import boards, rules
 from observability.grafana.metrics import METRICS
 from tests.observability.grafana.data import MAPPED
 from tests.observability.grafana.draw import asked
+from tests.support import ROOT
 
 HERE = Path(__file__).parent / "jsonschema"
 TYPES = ("stat", "table", "timeseries", "logs")
@@ -83,6 +84,10 @@ def test_there_are_as_many_as_promised() -> None:
     assert len(OURS) >= 40
     assert len({board["uid"] for board in BOARDS}) == 6
     assert len(PANELS) - len(OURS) <= 8
+    guide = (ROOT / "docs" / "guides" / "grafana.md").read_text(encoding="utf-8")
+    assert f"Six boards with {len(PANELS)} panels and twelve alert rules" in guide
+    asking = len([rule for rule in RULES if rule["labels"]["source"] == "prometheus"])
+    assert f"For {len(PANELS) - len(OURS)} panels and {asking} alert rules" in guide
     for board in BOARDS:
         assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
 
