@@ -43,8 +43,8 @@ def push(
 ) -> None:
     """Put them into a Grafana server.
 
-    What is there already stays as it is. The data source for OpenSearch must be there. The token file must be readable by its owner only; the token is sent over https, or
-    to this machine itself. Not tested against a Grafana server: none could be had.
+    What is there already stays as it is. The data source for OpenSearch must be there. The token file must be readable by its owner
+    only; the token is sent over https, or to this machine itself. Not tested against a Grafana server: none could be had.
     """
     from observability.connect import SettingError  # noqa: PLC0415 - loads the SIEM library, which other commands may not
     from observability.grafana.push import Refused, Server  # noqa: PLC0415 - the same

@@ -1,4 +1,4 @@
-"""The guides for newcomers, operators, keepers of keys and watchers: what they show is run, what they name is there, and each fits a page."""
+"""The guides for newcomers, operators, keepers of keys and watchers: what they show is run, what they name is there, each fits a page."""
 
 import re
 import subprocess
