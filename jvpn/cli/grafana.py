@@ -17,8 +17,8 @@ def files(
 ) -> None:
     """Write them as files that Grafana reads.
 
-    DIR/boards has the boards, DIR/provisioning the folders of Grafana's provisioning: data sources, boards, alert rules. Where the cluster is and who asks stands in
-    environment variables of the Grafana server, which docs/guides/grafana.md lists.
+    DIR/boards has the boards, DIR/provisioning the folders of Grafana's provisioning: data sources, boards, alert rules. Where the
+    cluster is and who asks stands in environment variables of the Grafana server, which docs/guides/grafana.md lists.
     """
     from observability.grafana.files import write  # noqa: PLC0415 - what other commands do not need
 
