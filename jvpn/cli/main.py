@@ -12,7 +12,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from jvpn import interrupt
-from jvpn.cli import audit, checks, doctor, exporting, keys, serving, shipping, siem, signing, state, tree, trust, witness
+from jvpn.cli import audit, checks, doctor, exporting, grafana, keys, serving, shipping, siem, signing, state, tree, trust, witness
 from jvpn.cli.output import Exit, complain, say
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.errors import Unavailable
@@ -85,6 +85,10 @@ SIEM: Final[tuple[Row, ...]] = (
     ("retain", siem.retain, ("jvpn siem retain --config shipper.toml", "jvpn siem retain --config shipper.toml --yes")),
     ("reconcile", siem.reconcile, ("jvpn siem reconcile --config shipper.toml",
                                    "jvpn siem reconcile --config s.toml --resend --json")),
+GRAFANA: Final[tuple[Row, ...]] = (
+    ("files", grafana.files, ("jvpn grafana files --output grafana/",)),
+    ("push", grafana.push, ("jvpn grafana push --url http://127.0.0.1:3000 --token-file token",
+                            "jvpn grafana push --url https://g.example --token-file t --ca-file ca.pem")),
 )
 COMMANDS: Final[tuple[Row, ...]] = (
     ("enroll", keys.enroll, ("jvpn enroll laptop --gateway-config /etc/jvpn/gateway.toml --out laptop/",
@@ -119,6 +123,7 @@ app.add_typer(_group(KEYS, "Sign, revoke, verify: signed documents about keys. E
 app.add_typer(_group(AUDIT, "Verify, read, publish and report on audit logs."), name="audit")
 app.add_typer(_group(WITNESS, "Cosign the checkpoints of others' audit logs."), name="witness")
 app.add_typer(_group(SIEM, "Set up, check and compare an OpenSearch cluster."), name="siem")
+app.add_typer(_group(GRAFANA, "Boards and alert rules for Grafana."), name="grafana")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so

@@ -30,7 +30,7 @@ def test_every_command_explains_itself(jvpn: Jvpn, words: list[str]) -> None:
     said = jvpn(*words, "--help")
     assert said.status == 0
     assert "Usage: jvpn" in said.out
-    if words not in ([], ["keygen"], ["keys"], ["audit"], ["siem"]):
+    if words not in ([], ["keygen"], ["keys"], ["audit"], ["grafana"], ["siem"], ["witness"]):
         assert "\n  Example" in said.out
         assert f"\n    jvpn {' '.join(words)}" in said.out
         options = help_of(words).partition("Options:")[2].splitlines()
@@ -39,7 +39,7 @@ def test_every_command_explains_itself(jvpn: Jvpn, words: list[str]) -> None:
 
 def test_every_command_that_answers_has_json(jvpn: Jvpn) -> None:
     """A script would have to read what is meant for people."""
-    services: tuple[list[str], ...] = (["gateway"], ["client"], [], ["keygen"], ["keys"], ["audit"], ["siem"])
+    services: tuple[list[str], ...] = (["gateway"], ["client"], [], ["keygen"], ["keys"], ["audit"], ["grafana"], ["siem"], ["witness"])
     assert not [words for words in commands() if words not in services and "--json" not in help_of(words)]
 
 
