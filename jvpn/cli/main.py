@@ -85,6 +85,7 @@ SIEM: Final[tuple[Row, ...]] = (
     ("retain", siem.retain, ("jvpn siem retain --config shipper.toml", "jvpn siem retain --config shipper.toml --yes")),
     ("reconcile", siem.reconcile, ("jvpn siem reconcile --config shipper.toml",
                                    "jvpn siem reconcile --config s.toml --resend --json")),
+)
 GRAFANA: Final[tuple[Row, ...]] = (
     ("files", grafana.files, ("jvpn grafana files --output grafana/",)),
     ("push", grafana.push, ("jvpn grafana push --url http://127.0.0.1:3000 --token-file token",
