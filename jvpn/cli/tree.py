@@ -47,8 +47,9 @@ def publish(
 ) -> None:
     """Publish a log's tree, cosigned by its witnesses.
 
-    It is tiles of hashes, that anyone can serve, copy and prove from. Nothing of an event is in there but its hash. With --policy its witnesses are asked, and a checkpoint is published only when they are as
-    many as the policy wants. The cosigned checkpoint is put into the log too, for `jvpn audit verify --policy`.
+    It is tiles of hashes, that anyone can serve, copy and prove from. Nothing of an event is in there but its hash. With --policy its
+    witnesses are asked, and a checkpoint is published only when they are as many as the policy wants. The cosigned checkpoint is put
+    into the log too, for `jvpn audit verify --policy`.
     """
     from observability.publication import Publication, Step  # noqa: PLC0415 - the network, which no other audit command may need
 
@@ -86,7 +87,8 @@ def prove(
 ) -> None:
     """Prove that an event is in the log.
 
-    The C2SP proof file is for whoever has the policy and nothing else. It leads from the event's hash to the published checkpoint. With --log the event goes with it; without, only its hash has to be known.
+    The C2SP proof file is for whoever has the policy and nothing else. It leads from the event's hash to the published checkpoint. With
+    --log the event goes with it; without, only its hash has to be known.
     """
     with _explained():
         proof = Tree(tree).proof(event, log)
@@ -109,7 +111,8 @@ def check(
 ) -> None:
     """Check a proof: is this event in the policy's log?
 
-    And have its witnesses seen that? Needs neither the log nor a network. Exit status: 0; 10 not a proof; 11 not the event; 17 not what was signed; 18 too few witnesses.
+    And have its witnesses seen that? Needs neither the log nor a network. Exit status: 0; 10 not a proof; 11 not the event; 17 not what
+    was signed; 18 too few witnesses.
     """
     wanted = load_policy(policy_file)
     verdict, found, shown = Verdict.VERIFIED, "", {}
@@ -144,7 +147,8 @@ def make_policy(
 ) -> None:
     """Show a policy for a log.
 
-    It is to be kept where an attacker of the log cannot write. The log is verified before, and its key taken from it: compare that with what its operator says. Witnesses want the same file.
+    It is to be kept where an attacker of the log cannot write. The log is verified before, and its key taken from it: compare that with
+    what its operator says. Witnesses want the same file.
     """
     result = verify(log)
     if result.fault or not result.key:

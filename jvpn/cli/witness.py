@@ -45,7 +45,8 @@ def serve(
 ) -> None:
     """Cosign checkpoints of logs until SIGTERM.
 
-    Those that go on from the last one (C2SP tlog-witness). Run it where who can write the log cannot. It speaks plain HTTP: for https put a proxy before it. A new log needs a restart.
+    Those that go on from the last one (C2SP tlog-witness). Run it where who can write the log cannot. It speaks plain HTTP: for https
+    put a proxy before it. A new log needs a restart.
     """
     known = load_policy(logs).logs
     if not known:
