@@ -87,10 +87,8 @@ def uninstall(
     if json:
         answer([{"kind": each.kind.value, "name": each.name, "kept": each.kept} for each in removed])
     else:
-        say(
-            "\n".join(f"{'kept' if each.kept else 'removed'} {each.kind.value} {each.name} {each.kept}" for each in removed)
-            or "nothing there"
-        )
+        told = [f"{each.kind.value} {each.name}: {f'kept, {each.kept}' if each.kept else 'removed'}" for each in removed]
+        say("\n".join(told) or "nothing is there")
 
 
 def retain(*, config: Config, credentials_file: Credentials = None, yes: Yes = False, json: Json = False) -> None:
