@@ -31,7 +31,7 @@ def project(event: Mapping[str, Any], event_hash: str, *, record_integrity: bool
     meaning = words.meanings[event["reason_code"]]
     made: dict[str, Any] = {
         "activity_id": told.activity,
-        "activity_name": kind.activities[told.activity],
+        "activity_name": event["event_type"] if told.activity == OTHER else kind.activities[told.activity],
         "category_uid": kind.category,
         "category_name": kind.category_name,
         "class_uid": kind.uid,
@@ -135,7 +135,9 @@ def _traffic(event: Mapping[str, Any]) -> dict[str, Any]:
     measured = event.get("metrics", {})
     if "received_bytes" not in measured:
         return {}
-    ways = {f"{what}_{way}": measured[f"{done}_{what}"] for what in ("bytes", "packets") for way, done in (("in", "received"), ("out", "sent"))}
+    ways = {
+        f"{what}_{way}": measured[f"{done}_{what}"] for what in ("bytes", "packets") for way, done in (("in", "received"), ("out", "sent"))
+    }
     return {"traffic": ways | {what: ways[f"{what}_in"] + ways[f"{what}_out"] for what in ("bytes", "packets")}}
 
 

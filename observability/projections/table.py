@@ -39,6 +39,10 @@ class Class(NamedTuple):
     category_name: str
     activities: Mapping[int, str]
 
+    def __hash__(self) -> int:
+        """Go by the number; there is one class of it."""
+        return hash(self.uid)
+
 
 class Told(NamedTuple):
     """How an event of one type and reason is told. `denied`: OCSF disposition or 0; `duration`: name of a measure in us, or empty."""
