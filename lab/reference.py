@@ -23,7 +23,7 @@ from lab.docgen import refresh
 ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDER: Final = ROOT / "docs" / "reference"
 COLUMNS: Final = "100"
-FILES: Final = ("gateway", "client", "shipper", "devices")
+FILES: Final = ("gateway", "client", "shipper", "output", "devices")
 
 CONFIG: Final = """# Configuration files
 

@@ -7,7 +7,7 @@ answer is looked at here as well.
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -21,6 +21,8 @@ from opentelemetry.sdk._logs import ReadableLogRecord
 from opentelemetry.sdk._logs.export import LogRecordExportResult
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError
 
 from observability.outputs.base import TAKEN, Answer, Destination, Parcel, Verdict
 from observability.outputs.http import OK, judged
@@ -43,12 +45,13 @@ class Otlp:
             context(to)  # the same files are read by the library later, which would not say what is wrong with them
         secret = authorization(to.credentials_file)
         self._answers: list[Answer] = []
-        self._last = _Last()
-        logger = logging.getLogger(LOGGER)
-        logger.handlers, logger.propagate = [self._last], False  # it warns of each failed request; the breaker says it once
+        self._why = ""
+        logging.getLogger(LOGGER).setLevel(logging.CRITICAL)  # it warns of each failed request; the breaker says it once
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy variable, no .netrc
         self._session.hooks["response"] = [self._heard]
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _Adapter(self._failed))
         with _no_settings_from_outside():
             self._exporter = OTLPLogExporter(
                 endpoint=to.url,
@@ -64,13 +67,13 @@ class Otlp:
     def send(self, parcels: Sequence[Parcel]) -> Answer:
         """Export them in one request; the exporter repeats it while there is time, when it was not answered."""
         self._answers.clear()
-        self._last.text = ""
+        self._why = ""
         result = self._exporter.export([record(parcel) for parcel in parcels])
         if not self._answers:
-            return Answer(Verdict.WAIT, f"no answer: {self._last.text}"[:SAID_CHARS])
+            return Answer(Verdict.WAIT, f"no answer: {self._why}")
         answer = self._answers[-1]
         if result is not LogRecordExportResult.SUCCESS and answer.verdict is Verdict.TAKEN:
-            return Answer(Verdict.WAIT, self._last.text[:SAID_CHARS])
+            return Answer(Verdict.WAIT, "the exporter does not call it a success")
         return answer
 
     def close(self) -> None:
@@ -80,6 +83,9 @@ class Otlp:
     def _heard(self, response: requests.Response, *_: object, **__: object) -> None:
         """Judge an answer; the last one counts."""
         self._answers.append(_judged(response.status_code, response.content if response.status_code in OK else b""))
+
+    def _failed(self, why: str) -> None:
+        self._why = self._why or why
 
 
 def record(parcel: Parcel) -> ReadableLogRecord:
@@ -117,15 +123,19 @@ def _judged(status: int, body: bytes) -> Answer:
     return TAKEN
 
 
-class _Last(logging.Handler):
-    """Remembers what the exporter said last: its result does not say why."""
+class _Adapter(HTTPAdapter):
+    """Tells why there was no answer: the exporter's result does not."""
 
-    def __init__(self) -> None:
+    def __init__(self, failed: Callable[[str], None]) -> None:
         super().__init__()
-        self.text = ""
+        self._failed = failed
 
-    def emit(self, record: logging.LogRecord) -> None:
-        self.text = record.getMessage()
+    def send(self, *words: Any, **more: Any) -> requests.Response:  # noqa: ANN401 - handed on as they come, whatever the library's are
+        try:
+            return super().send(*words, **more)
+        except (OSError, HTTPError) as error:  # requests' own are of the first kind
+            self._failed(f"{type(error).__name__}: {error}")
+            raise
 
 
 @contextmanager

@@ -73,7 +73,7 @@ def message(parcel: Parcel, form: str) -> bytes:
         "chain": event["chain_id"],
         "seq": event["seq"],
         "hash": event_hash,
-        "id": event["event_id"],
+        "event": event["event_id"],
         "type": event["event_type"],
         "reason": event["reason_code"],
         "outcome": event["outcome"],
