@@ -18,12 +18,12 @@ def ship(
     install: Annotated[bool, typer.Option("--install", help="Put index template and data stream into the cluster, then end.")] = False,
     json: Json = False,
 ) -> None:
-    """Copy an audit log into an OpenSearch data stream, or to HTTP, syslog or OTLP, until SIGTERM.
+    """Copy an audit log into OpenSearch, or to HTTP, syslog or OTLP.
 
-    In OpenSearch every event is there exactly once, whatever fails meanwhile. Run it with --install once before, with credentials that may
-    do that. To the others, with [output] in the file, it goes at least once, and jvp.event_hash tells repetitions. An absent log or
-    destination is waited for; what is refused for good goes to quarantine in the state directory, where status.json says how far it is.
-    At the end it shows its counters.
+    Until SIGTERM. In OpenSearch every event is there exactly once, whatever fails meanwhile. Run it with --install once before, with
+    credentials that may do that. To the others, with [output] in the file, events go at least once, and jvp.event_hash tells repetitions.
+    An absent log or destination is waited for; what is refused for good goes to quarantine in the state directory, where status.json says
+    how far it is. At the end it shows its counters.
     """
     if is_output(config):
         _send(config, once=once, install=install, json=json)

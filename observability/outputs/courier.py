@@ -1,4 +1,4 @@
-"""Bring one batch to an output, however often it fails meanwhile."""
+"""Bring one batch to an output, however often it fails meanwhile (clauses A-82, A-83)."""
 
 from collections.abc import Callable, Sequence
 from typing import Final

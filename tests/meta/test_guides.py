@@ -1,4 +1,4 @@
-"""The guides for newcomers, operators and keepers of keys: what they show is run, what they name is there, and each fits a page."""
+"""The guides but that for OpenSearch: what they show is run, what they name is there, and each fits a page."""
 
 import re
 import subprocess
@@ -12,9 +12,9 @@ from jvpn.cli.output import Exit
 from tests.meta.documents import as_after_a_demo, blocks, broken_links, left_behind, run
 from tests.support import ROOT
 
-GUIDES = [ROOT / "docs" / "guides" / name for name in ("newcomer.md", "operator.md", "keys.md")]
+GUIDES = [ROOT / "docs" / "guides" / name for name in ("newcomer.md", "operator.md", "keys.md", "outputs.md")]
 OPERATOR = GUIDES[1]
-IN_THEIR_OWN = (OPERATOR, GUIDES[2])
+IN_THEIR_OWN = (OPERATOR, *GUIDES[2:])
 LINES_MAX = 150
 NAME = re.compile(r"`((?!JVP_)[A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+)`")
 

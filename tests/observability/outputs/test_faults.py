@@ -1,4 +1,4 @@
-"""Each output against each fault: nothing is lost, and what comes twice is recognised by its hash."""
+"""Each output against each fault: nothing is lost, and what comes twice is recognised by its hash [A-82]."""
 
 from collections.abc import Iterator
 from pathlib import Path

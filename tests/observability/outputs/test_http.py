@@ -1,4 +1,4 @@
-"""HTTP: what is sent, and what its statuses mean."""
+"""HTTP: what is sent, what its statuses mean, and when an event is put away [A-83]."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""From a projection back to the bytes that were hashed."""
+"""From a projection back to the bytes that were hashed [A-81]."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The table of the projections: complete, and refused when it is not."""
+"""The table of the projections: complete, and refused when it is not [A-80]."""
 
 import copy
 import tomllib
