@@ -50,10 +50,10 @@ def export(
 ) -> None:
     """Write the events of a log in the form that a SIEM takes.
 
-    JSON, a line an event. Each line carries the event's hash and, under jvp, its own fields, so that nothing is lost; --format own writes lines that `jvpn audit
-    verify` takes. This does not verify the chain. A line of the log that is no valid event, or has not the hash that it says, is told on
-    standard error and left out, and the exit status is 1; it is 2 when there is no log. FILE is replaced when all is written. With --out
-    --json the answer is how many.
+    JSON, a line an event. Each line carries the event's hash and, under jvp, its own fields, so that nothing is lost; --format own writes
+    lines that `jvpn audit verify` takes. This does not verify the chain. A line of the log that is no valid event, or has not the hash that
+    it says, is told on standard error and left out, and the exit status is 1; it is 2 when there is no log. FILE is replaced when all is
+    written. With --out --json the answer is how many.
     """
     if record_integrity and form is not Format.OCSF:
         raise typer.BadParameter("is a profile of OCSF; it needs --format ocsf", param_hint="--record-integrity")
