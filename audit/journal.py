@@ -228,7 +228,8 @@ class _Batch:
         found = digest(data)
         self.lines.append(line_of(data, found))
         self.hashes.append(bytes.fromhex(found))
-        self.head = Head(self.head.chain_id, self.head.seq + 1, found)
+        chain_id, seq, _ = self.head
+        self.head = Head(chain_id, seq + 1, found)
 
 
 def _lost_before(record: bytes) -> int:

@@ -12,7 +12,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from jvpn import interrupt
-from jvpn.cli import audit, checks, doctor, exporting, keys, projecting, serving, shipping, signing, state, trust
+from jvpn.cli import audit, checks, doctor, exporting, keys, projecting, serving, shipping, signing, state, tree, trust, witness
 from jvpn.cli.output import Exit, complain, say
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.errors import Unavailable
@@ -68,6 +68,16 @@ AUDIT: Final[tuple[Row, ...]] = (
     ("export", projecting.export, ("jvpn audit export /var/lib/jvpn/audit --format ocsf --out events.jsonl",
                                    "jvpn audit export audit/ --format ocsf --record-integrity",
                                    "jvpn audit export audit/ --format own --out lines.jsonl --json")),
+    ("policy", tree.make_policy, ("jvpn audit policy /var/lib/jvpn/audit > policy",)),
+    ("publish", tree.publish, ("jvpn audit publish /var/lib/jvpn/audit --out tree/",
+                               "jvpn audit publish audit/ --out tree/ --policy policy --follow")),
+    ("prove", tree.prove, ("jvpn audit prove tree/ 17 --log /var/lib/jvpn/audit --out 17.tlog-proof",)),
+    ("check", tree.check, ("jvpn audit check 17.tlog-proof --policy policy",)),
+)
+WITNESS: Final[tuple[Row, ...]] = (
+    ("keygen", witness.keygen, ("jvpn witness keygen witness.example/w1 --out witness.key",)),
+    ("serve", witness.serve, ("jvpn witness serve --key witness.key --logs policy --state witness.db",)),
+    ("status", witness.status, ("jvpn witness status --state witness.db --json",)),
 )
 COMMANDS: Final[tuple[Row, ...]] = (
     ("enroll", keys.enroll, ("jvpn enroll laptop --gateway-config /etc/jvpn/gateway.toml --out laptop/",
@@ -100,7 +110,8 @@ def _group(rows: Sequence[Row], text: str, epilog: str = "") -> typer.Typer:
 app = _group(COMMANDS, "A VPN whose session is the anchor and whose transport is volatile.", EPILOG)
 app.add_typer(_group(KEYGEN, "Make and renew key files. Secrets are never printed."), name="keygen")
 app.add_typer(_group(KEYS, "Sign, revoke, verify: signed documents about keys. Export, import, destroy keys."), name="keys")
-app.add_typer(_group(AUDIT, "Verify, read, report on and export audit logs."), name="audit")
+app.add_typer(_group(AUDIT, "Verify, read, export, publish and report on audit logs."), name="audit")
+app.add_typer(_group(WITNESS, "Cosign the checkpoints of others' audit logs."), name="witness")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
