@@ -49,7 +49,7 @@ def restored(fields: object) -> Restored:
 
 def epoch_us(time: str) -> int:
     """Return microseconds since 1970 of an event's time (A-14: UTC, six decimals); whole numbers throughout, nothing is rounded."""
-    whole = datetime.strptime(time[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
+    whole = datetime.fromisoformat(time[:19]).replace(tzinfo=UTC)
     return int(whole.timestamp()) * MICRO + int(time[20:26])
 
 
