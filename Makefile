@@ -53,10 +53,12 @@ bandit: env
 docs: env ## regenerate what is generated from the registry
 	@$(BIN)/python -m lab.registry
 	@$(BIN)/python -m lab.reference
+	@$(BIN)/python -m lab.ocsf
 
 docs-check: env
 	@$(BIN)/python -m lab.registry --check
 	@$(BIN)/python -m lab.reference --check
+	@$(BIN)/python -m lab.ocsf --check
 
 timing: env ## time the functions on secrets, a million calls a run (about ten minutes); writes docs/evidence/timing.*
 	@$(BIN)/python -m lab.timing --long
