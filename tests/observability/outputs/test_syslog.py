@@ -22,6 +22,7 @@ from tests.observability.synthetic import write_everything
 from tests.observability.test_connect import certificate
 from tests.support import need
 
+SECONDS = 60
 SEVERITIES = {1: 6, 2: 5, 3: 4, 4: 3, 5: 2}  # informational, notice, warning, error, critical
 RSYSLOG = """
 global(workDirectory="{folder}" maxMessageSize="16k" defaultNetstreamDriverCAFile="{certificate}"
@@ -95,9 +96,13 @@ def test_settings_that_cannot_work(given: dict[str, str], said: str) -> None:
     assert said in str(caught.value)
 
 
-def rows(received: Path) -> list[dict[str, str]]:
-    """Return what rsyslogd has written down, a message each."""
-    return [json.loads(line) for line in received.read_text().splitlines()]
+def rows(received: Path, count: int) -> list[dict[str, str]]:
+    """Return what rsyslogd has written down, a message each; wait for so many: it reads first and writes later."""
+    end = time.monotonic() + SECONDS
+    while (text := received.read_text() if received.exists() else "").count("\n") < count:
+        assert time.monotonic() < end, text[-1_000:]
+        time.sleep(0.02)
+    return [json.loads(line) for line in text.splitlines()]
 
 
 @contextmanager
@@ -110,15 +115,15 @@ def rsyslogd(folder: Path, driver: str) -> Iterator[tuple[Destination, Path]]:
     command = ["/usr/sbin/rsyslogd", "-n", "-f", str(folder / "conf"), "-i", str(folder / "pid")]
     with (folder / "said").open("wb") as said, subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said) as process:
         try:
-            end = time.monotonic() + 30
+            end = time.monotonic() + SECONDS
             while not (port := (folder / "port").read_text().strip() if (folder / "port").exists() else ""):
                 assert process.poll() is None, (folder / "said").read_text()
                 assert time.monotonic() < end, (folder / "said").read_text()
                 time.sleep(0.02)
             yield Destination(kind="syslog", url=f"tls://127.0.0.1:{port}", ca_file=own, request_seconds=20.0), folder / "received"
         finally:
-            process.send_signal(signal.SIGTERM)  # it writes down what it has read
-            process.wait(30)
+            process.send_signal(signal.SIGTERM)
+            process.wait(SECONDS)
 
 
 @pytest.mark.parametrize(("driver", "confirm"), [("ossl", "notify"), ("gtls", "end")])
@@ -128,7 +133,7 @@ def test_a_real_rsyslogd_has_a_whole_log(tmp_path: Path, driver: str, confirm: s
     count = write_everything(log, "gateway")
     with rsyslogd(tmp_path / driver, driver) as (to, received):
         assert Sending(log)(replace(to, confirm=confirm), most=40).created == count
-    events = [ocsf.restore(json.loads(row["text"])) for row in rows(received)]
+        events = [ocsf.restore(json.loads(row["text"])) for row in rows(received, count)]
     lines = [line for path in sorted(log.glob("audit-*.jsonl")) for line in path.read_bytes().splitlines()]
     assert [b'{"event":%b,"hash":"%b"}' % (each.data, each.hash.encode()) for each in events] == lines
 
@@ -138,7 +143,8 @@ def test_a_real_rsyslogd_reads_every_event(tmp_path: Path) -> None:
     sent = [Parcel(*each) for each in every_event()]
     with rsyslogd(tmp_path / "ossl", "ossl") as (to, received):
         assert Syslog(to).send(sent).verdict is Verdict.TAKEN
-    for row, (event, event_hash) in zip(rows(received), sent, strict=True):
+        written = rows(received, len(sent))
+    for row, (event, event_hash) in zip(written, sent, strict=True):
         assert (row["host"], row["app"], row["id"]) == (event["node_id"], "jvpn", event["event_type"])
         assert (int(row["facility"]), int(row["severity"])) == (13, SEVERITIES[event["severity"]])
         assert f'chain="{event["chain_id"]}" seq="{event["seq"]}" hash="{event_hash}"' in row["data"]
