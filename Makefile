@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env services demo demo-siem test check proofs faults format format-check lint types imports bandit docs docs-check lock fuzz timing bench-core mutants coverage clean
+.PHONY: help env services demo demo-siem test check proofs faults format format-check lint types imports bandit docs docs-check boards lock fuzz timing bench-core mutants coverage clean
 
 export PYTHON
 BIN := .venv/bin
@@ -54,11 +54,16 @@ docs: env ## regenerate what is generated from the registry
 	@$(BIN)/python -m lab.registry
 	@$(BIN)/python -m lab.reference
 	@$(BIN)/python -m lab.ocsf
+	@$(BIN)/python -m lab.grafana.make
 
 docs-check: env
 	@$(BIN)/python -m lab.registry --check
 	@$(BIN)/python -m lab.reference --check
 	@$(BIN)/python -m lab.ocsf --check
+	@$(BIN)/python -m lab.grafana.make --check
+
+boards: services env ## draw every Grafana board from logs in a real OpenSearch; writes docs/evidence/boards; ARGS="LOG ..." for other logs
+	@$(BIN)/python -m tests.observability.grafana.draw $(ARGS)
 
 timing: env ## time the functions on secrets, a million calls a run (about ten minutes); writes docs/evidence/timing.*
 	@$(BIN)/python -m lab.timing --long

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from errno import ENOENT
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -10,7 +11,7 @@ from audit.errors import NoteMalformed, QuorumMissing, SignatureWrong
 from audit.files import CHECKPOINT, COSIGNED, SEALS
 from audit.tlog import note
 from audit.tlog.checkpoint import Checkpoint, read_signed
-from audit.tlog.merkle import Frontier, leaf
+from audit.tlog.merkle import Frontier
 from audit.tlog.note import LOG, Note, Verifier
 from audit.tlog.policy import Policy
 from audit.tlog.sealer import origin_of, seal_name
@@ -54,7 +55,7 @@ class Sealing:
     def __init__(self, directory: Path, tree: Frontier, wanted: Wanted) -> None:
         """Begin with the tree before the first event that comes. Unsealed when a file that is there is no checkpoint; OSError."""
         self._directory, self._tree, self._policy, self._since_s = directory, tree, wanted.policy, wanted.since_s
-        self._pending: list[bytes] = []
+        self._pending: list[str] = []
         self._judged: list[Found] = []
         self._epoch, self._partial = 0, tree.size > 0
         self.log: Verifier | None = None
@@ -63,17 +64,19 @@ class Sealing:
         self._awaited = [
             each for each in (_read(directory, CHECKPOINT), _read(directory, COSIGNED), wanted.known and _kept(wanted.known)) if each
         ]
+        self._sizes = frozenset(signed.says.size for signed in self._awaited)
 
     def take(self, event: Mapping[str, Any], told: str) -> None:
         """Take an event that follows the one before, with its hash. Unsealed."""
-        self._pending.append(leaf(bytes.fromhex(told)))
+        self._pending.append(told)
         if len(self._pending) == BATCH:
             self._flush()
         if "seal" in event:
             self._heard(event)
-        for signed in self._awaited:
-            if signed.says.size == event["seq"] + 1 and (self._key or not self._partial):
-                self._judge(signed, event["chain_id"])
+        if event["seq"] + 1 in self._sizes and (self._key or not self._partial):
+            for signed in self._awaited:
+                if signed.says.size == event["seq"] + 1:
+                    self._judge(signed, event["chain_id"])
 
     def end(self, head: Head | None, *, live: bool) -> None:
         """Require that all is signed for, and that the policy is met; of a log that is being written, up to the checkpoint. Unsealed."""
@@ -141,7 +144,7 @@ class Sealing:
         self._judged.append(signed)
 
     def _flush(self) -> None:
-        self._tree.extend(self._pending)
+        self._tree.extend([sha256(b"\0" + bytes.fromhex(told)).digest() for told in self._pending])  # leaves (A-60)
         self._pending = []
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from jvpn import interrupt
-from jvpn.cli import audit, checks, doctor, exporting, keys, projecting, serving, shipping, signing, state, tree, trust, witness
+from jvpn.cli import audit, checks, doctor, exporting, grafana, keys, projecting, serving, shipping, signing, state, tree, trust, witness
 from jvpn.cli.output import Exit, complain, say
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.errors import Unavailable
@@ -79,6 +79,11 @@ WITNESS: Final[tuple[Row, ...]] = (
     ("serve", witness.serve, ("jvpn witness serve --key witness.key --logs policy --state witness.db",)),
     ("status", witness.status, ("jvpn witness status --state witness.db --json",)),
 )
+GRAFANA: Final[tuple[Row, ...]] = (
+    ("files", grafana.files, ("jvpn grafana files --output grafana/",)),
+    ("push", grafana.push, ("jvpn grafana push --url http://127.0.0.1:3000 --token-file token",
+                            "jvpn grafana push --url https://g.example --token-file t --ca-file ca.pem")),
+)
 COMMANDS: Final[tuple[Row, ...]] = (
     ("enroll", keys.enroll, ("jvpn enroll laptop --gateway-config /etc/jvpn/gateway.toml --out laptop/",
                              "jvpn enroll laptop --gateway-config g.toml --out laptop --endpoint 192.0.2.1")),
@@ -112,6 +117,7 @@ app.add_typer(_group(KEYGEN, "Make and renew key files. Secrets are never printe
 app.add_typer(_group(KEYS, "Sign, revoke, verify: signed documents about keys. Export, import, destroy keys."), name="keys")
 app.add_typer(_group(AUDIT, "Verify, read, export, publish and report on audit logs."), name="audit")
 app.add_typer(_group(WITNESS, "Cosign the checkpoints of others' audit logs."), name="witness")
+app.add_typer(_group(GRAFANA, "Boards and alert rules for Grafana."), name="grafana")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
