@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env services demo demo-siem test check proofs faults format format-check lint types imports bandit docs docs-check boards lock fuzz timing bench-core mutants coverage clean
+.PHONY: help env services demo demo-siem test check proofs faults format format-check lint types imports bandit docs docs-check boards lock fuzz timing bench-core bench-audit mutants coverage clean
 
 export PYTHON
 BIN := .venv/bin
@@ -70,6 +70,9 @@ timing: env ## time the functions on secrets, a million calls a run (about ten m
 
 bench-core: env ## the core on one processor, against its bars (some minutes); writes docs/evidence/bench-core.*
 	@$(BIN)/python -m lab.bench.core $(ARGS)
+
+bench-audit: env ## sealing and verifying the audit log, against their bars (some minutes); writes docs/evidence/bench-audit.*
+	@$(BIN)/python -m lab.bench.audit $(ARGS)
 
 mutants: env ## mutation testing of the core, hours; can be stopped and taken up again; ARGS="--plan NAME --minutes N"
 	@$(BIN)/python -m lab.mutants $(ARGS)

@@ -45,7 +45,7 @@ class Journal:
         self._notice_ns = self._room_ns = 0  # on a full disk: when a loss may be told, and room be looked for
         self.trouble = ""  # why the log could not be written the last time; empty: it could
         self._acknowledged = 0
-        batch = _Batch(log.head or start, builder, clock())
+        batch = Batch(log.head or start, builder, clock())
         self._epoch_over_ns = batch.moment.mono_ns + epoch_ns
         stated: dict[str, object] = {"genesis": genesis(), "seal": sealer.stated()}
         if log.head is None:
@@ -124,9 +124,9 @@ class Journal:
         self._acknowledged = max(self._acknowledged, *map(outbox_id_of, self._waiting), 0)
         self._waiting.clear()
 
-    def _batch(self, telemetry: Sequence[bytes], moment: Moment) -> tuple["_Batch", bool]:
+    def _batch(self, telemetry: Sequence[bytes], moment: Moment) -> tuple["Batch", bool]:
         """Return what is to be written now, and whether the epoch ends with it."""
-        batch = _Batch(self._log.head, self._builder, moment)
+        batch = Batch(self._log.head, self._builder, moment)
         tell = not self._log.tight or self._waiting or moment.mono_ns >= self._notice_ns
         for reason, count in self._lost.items():
             if count and tell:
@@ -159,7 +159,7 @@ class Journal:
                 (Event.EPOCH_SEALED, Reason.EPOCH_CLOSED, {"seal": self._sealer.following()}),
                 (Event.LOG_CLOSED, Reason.LOG_STOPPED, {}),
             ):
-                batch = _Batch(self._log.head, self._builder, self._clock())
+                batch = Batch(self._log.head, self._builder, self._clock())
                 batch.writer(event, reason, **content)
                 self._log.append(b"".join(batch.lines), batch.head, batch.hashes, self._recent)
                 self._owed = event is Event.EPOCH_SEALED
@@ -188,10 +188,11 @@ class Journal:
             self._recent.popitem(last=False)
 
 
-class _Batch:
+class Batch:
     """Lines that follow a head, made but not written. `keys` are those of the evidence among them."""
 
     def __init__(self, after: Head | None, builder: Builder, moment: Moment) -> None:
+        """Begin behind an event, or the place before a genesis."""
         if after is None:
             raise ValueError("a batch follows an event or the place before a genesis")
         self.head = after
@@ -208,9 +209,9 @@ class _Batch:
             self.writer(Event.TELEMETRY_LOST, Reason.TELEMETRY_OVERFLOW, count=lost)
             return
         try:
-            self._add(self._of_record(record, "telemetry"))
+            self.add(self._of_record(record, "telemetry"))
         except (RecordMalformed, EventRefused) as error:
-            self._add(self._refused(record, error))
+            self.add(self._refused(record, error))
 
     def evidence(self, record: bytes, known: OrderedDict[str, None]) -> None:
         """Add a record from the outbox unless it is in the log already (A-40)."""
@@ -221,14 +222,14 @@ class _Batch:
             event = self._refused(record, error)
             key = event["offending"]["record"]
         if key not in known and key not in self.keys:
-            self._add(event)
+            self.add(event)
             self.keys[key] = None
 
     def writer(self, event: Event, reason: Reason, **content: object) -> None:
         """Add an event about the log itself."""
         made = self._builder.of_writer(event, reason, self.head, self.moment, **content)
         check(made)
-        self._add(made)
+        self.add(made)
 
     def _of_record(self, record: bytes, channel: str) -> dict[str, Any]:
         stamped = unpack(record)
@@ -243,7 +244,8 @@ class _Batch:
         check(event)
         return event
 
-    def _add(self, event: dict[str, Any]) -> None:
+    def add(self, event: dict[str, Any]) -> None:
+        """Add a valid event, made for this place."""
         data = canonical(event)
         found = digest(data)
         self.lines.append(line_of(data, found))
