@@ -53,11 +53,13 @@ bandit: env
 docs: env ## regenerate what is generated from the registry
 	@$(BIN)/python -m lab.registry
 	@$(BIN)/python -m lab.reference
+	@$(BIN)/python -m lab.ocsf
 	@$(BIN)/python -m lab.grafana.make
 
 docs-check: env
 	@$(BIN)/python -m lab.registry --check
 	@$(BIN)/python -m lab.reference --check
+	@$(BIN)/python -m lab.ocsf --check
 	@$(BIN)/python -m lab.grafana.make --check
 
 boards: services env ## draw every Grafana board from logs in a real OpenSearch; writes docs/evidence/boards; ARGS="LOG ..." for other logs

@@ -12,7 +12,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from jvpn import interrupt
-from jvpn.cli import audit, checks, doctor, exporting, grafana, keys, serving, shipping, signing, state, tree, trust, witness
+from jvpn.cli import audit, checks, doctor, exporting, grafana, keys, projecting, serving, shipping, signing, state, tree, trust, witness
 from jvpn.cli.output import Exit, complain, say
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.errors import Unavailable
@@ -65,6 +65,9 @@ AUDIT: Final[tuple[Row, ...]] = (
     ("show", audit.show, ("jvpn audit show audit/ --severity medium",
                             "jvpn audit show audit/ --type SESSION_MOVED --since 2026-11-22 --json")),
     ("report", audit.report, ("jvpn audit report /var/lib/jvpn/audit --out report.html",)),
+    ("export", projecting.export, ("jvpn audit export /var/lib/jvpn/audit --format ocsf --out events.jsonl",
+                                   "jvpn audit export audit/ --format ocsf --record-integrity",
+                                   "jvpn audit export audit/ --format own --out lines.jsonl --json")),
     ("policy", tree.make_policy, ("jvpn audit policy /var/lib/jvpn/audit > policy",)),
     ("publish", tree.publish, ("jvpn audit publish /var/lib/jvpn/audit --out tree/",
                                "jvpn audit publish audit/ --out tree/ --policy policy --follow")),
@@ -112,7 +115,7 @@ def _group(rows: Sequence[Row], text: str, epilog: str = "") -> typer.Typer:
 app = _group(COMMANDS, "A VPN whose session is the anchor and whose transport is volatile.", EPILOG)
 app.add_typer(_group(KEYGEN, "Make and renew key files. Secrets are never printed."), name="keygen")
 app.add_typer(_group(KEYS, "Sign, revoke, verify: signed documents about keys. Export, import, destroy keys."), name="keys")
-app.add_typer(_group(AUDIT, "Verify, read, publish and report on audit logs."), name="audit")
+app.add_typer(_group(AUDIT, "Verify, read, export, publish and report on audit logs."), name="audit")
 app.add_typer(_group(WITNESS, "Cosign the checkpoints of others' audit logs."), name="witness")
 app.add_typer(_group(GRAFANA, "Boards and alert rules for Grafana."), name="grafana")
 
