@@ -46,7 +46,7 @@ def verify(
     that it names; --policy says which key it must be, and who must have cosigned. A file may be any piece of a log, which nobody has signed
     for. It stops at the first fault and says where that is.
     """
-    wanted = _policy(policy) if policy else None
+    wanted = read_policy(policy) if policy else None
     with Progress(console=Console(stderr=True), transient=True, disable=json or not Console(stderr=True).is_terminal) as shown:
         task = shown.add_task("verifying")
         result = verify_log(log, lambda done, total: shown.update(task, completed=done, total=total), partial=partial, policy=wanted)
@@ -57,7 +57,7 @@ def verify(
     raise typer.Exit(result.verdict.value)
 
 
-def _policy(path: Path) -> Policy:
+def read_policy(path: Path) -> Policy:
     """Return the policy in a file; Misconfigured, which names the line."""
     try:
         with path.open("rb") as file:

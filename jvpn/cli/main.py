@@ -1,5 +1,6 @@
 """The command `jvpn`: what there is, and what becomes of every error."""
 
+import inspect
 import os
 import sys
 import traceback
@@ -12,7 +13,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from jvpn import interrupt
-from jvpn.cli import audit, checks, doctor, exporting, keys, serving, shipping, signing, state, trust
+from jvpn.cli import audit, checks, detect, doctor, exporting, keys, serving, shipping, signing, state, trust
 from jvpn.cli.output import Exit, complain, say
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.errors import Unavailable
@@ -66,6 +67,7 @@ AUDIT: Final[tuple[Row, ...]] = (
                             "jvpn audit show audit/ --type SESSION_MOVED --since 2026-11-22 --json")),
     ("report", audit.report, ("jvpn audit report /var/lib/jvpn/audit --out report.html",)),
 )
+DETECT: Final[tuple[Row, ...]] = (("rules", detect.list_rules, ("jvpn detect rules", "jvpn detect rules --json")),)
 COMMANDS: Final[tuple[Row, ...]] = (
     ("enroll", keys.enroll, ("jvpn enroll laptop --gateway-config /etc/jvpn/gateway.toml --out laptop/",
                              "jvpn enroll laptop --gateway-config g.toml --out laptop --endpoint 192.0.2.1")),
@@ -97,6 +99,9 @@ def _group(rows: Sequence[Row], text: str, epilog: str = "") -> typer.Typer:
 app = _group(COMMANDS, "A VPN whose session is the anchor and whose transport is volatile.", EPILOG)
 app.add_typer(_group(KEYGEN, "Make and renew key files. Secrets are never printed."), name="keygen")
 app.add_typer(_group(KEYS, "Sign, revoke, verify: signed documents about keys. Export, import, destroy keys."), name="keys")
+_detect = _group(DETECT, inspect.getdoc(detect.detect) or "", "\b\nExample:\n  jvpn detect --log /var/lib/jvpn/audit --level medium")
+_detect.callback(invoke_without_command=True)(detect.detect)
+app.add_typer(_detect, name="detect")
 app.add_typer(_group(AUDIT, "Verify, read and report on audit logs."), name="audit")
 
 

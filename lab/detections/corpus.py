@@ -1,7 +1,7 @@
 """The labelled corpus: benign events, near misses, attacks, and stories that correlations must see or not see, all from one seed.
 
-Each attack and each story is about nodes, sessions, devices and peers of its own, so that nothing adds up but what is meant to. The stories stand at the
-edges of their windows: one microsecond and one millisecond inside, on the edge, and outside.
+Each attack and each story is about nodes, sessions, devices and peers of its own, so that nothing adds up but what is meant to. The
+stories stand at the edges of their windows: one microsecond and one millisecond inside, on the edge, and outside.
 """
 
 import random
@@ -72,7 +72,7 @@ def corpus(seed: int, events: int) -> list[Labelled]:
 def _placed(story: Story, begin: int, number: int) -> Iterator[tuple[int, Spec, Who, frozenset[str]]]:
     """Yield a story's events with names that are only its own."""
     for index, step in enumerate(story.steps):
-        who = {name: number for name in Who._fields}
+        who = dict.fromkeys(Who._fields, number)
         if story.of.value in who:
             who[story.of.value] += step.value
         who[story.of.group] += 500 * step.group
