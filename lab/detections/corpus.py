@@ -10,7 +10,7 @@ from itertools import count
 from typing import Any, Final, NamedTuple
 
 from lab.detections.made import START_US, Who, event_of
-from lab.detections.truth import FINDING, Spec, Told, correlations, fires, label, pairs, silent
+from lab.detections.truth import Spec, Told, correlations, fires, label, pairs, silent
 
 MEAN_GAP_US: Final = 50_000
 ATTACKS: Final = 0.05  # of all events
@@ -49,8 +49,8 @@ def corpus(seed: int, events: int) -> list[Labelled]:
     """Return at least this many events, in the order of their times."""
     dice, fresh = random.Random(seed), count(1_000)
     quiet = [spec for spec in pairs() if not label(spec)]
-    near = [spec for told in silent().values() for spec in told if spec.event != FINDING]
-    loud = [spec for told in fires().values() for spec in told if spec.event != FINDING]
+    near = [spec for told in silent().values() for spec in told]
+    loud = [spec for told in fires().values() for spec in told]
     planned: list[tuple[int, Spec, Who, frozenset[str]]] = []
     at = START_US
     for _ in range(events):

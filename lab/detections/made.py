@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from audit.chain import Head, genesis
-from audit.event import Builder, Moment
+from audit.event import Builder, Moment, rfc3339
 from audit.pseudonym import Pseudonyms
 from audit.record import Stamped
 from audit.vocabulary import vocabulary
@@ -105,11 +105,10 @@ def _fact(spec: Spec, role: str, mono_ns: int, serial: int, who: Who) -> Fact:
 
 
 def _finding(spec: Spec, at_us: int, seq: int) -> dict[str, Any]:
-    time = datetime.fromtimestamp(at_us // 1_000_000, UTC)
     return {
         "finding_id": f"{CHAIN}-{spec.reason}-{seq}",
         "finding": spec.reason,
-        "time": f"{time:%Y-%m-%dT%H:%M:%S}.{at_us % 1_000_000:06d}Z",
+        "time": rfc3339(at_us * 1_000),
         "chain_id": CHAIN,
         "seq": seq,
         "file": "audit-00000000000000000000.jsonl",
