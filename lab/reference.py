@@ -1,9 +1,9 @@
-"""Write docs/reference/config.md and docs/reference/cli.md, or check that they are fresh.
+"""Write config.md, cli.md and detections.md in docs/reference, or check that they are fresh.
 
 python -m lab.reference            writes the files
 python -m lab.reference --check    exit status 1 and the names of stale files
 
-The first comes from `schemas/config/`, the second from what `--help` says.
+The first comes from `schemas/config/`, the second from what `--help` says, the third from `observability/detections/`.
 """
 
 import json
@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from jvpn.cli.main import app
 from jvpn.shell.checked import allowed_by, schema_of
+from lab.detections import page as detections
 from lab.docgen import refresh
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -52,6 +53,7 @@ def artefacts() -> Iterator[tuple[Path, str]]:
     """Yield each generated file and its text."""
     yield FOLDER / "config.md", "\n".join([CONFIG, *(_file(name) for name in FILES)])
     yield FOLDER / "cli.md", "\n".join([CLI, *(_help(words) for words in commands())])
+    yield detections.artefact()
 
 
 def commands() -> list[list[str]]:

@@ -106,7 +106,7 @@ def _judged(log: Path, policy: Policy | None, *, partial: bool, quiet: bool) -> 
 
 
 def _everything(logs: list[Path], found: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Yield the events of all logs, and the findings. Lines that are no event are counted for the person; the verifier has named the first."""
+    """Yield the findings and the events of all logs. Lines that are no event are counted; the verifier has named the first."""
     yield from found
     for log in logs:
         bad: list[int] = []

@@ -51,8 +51,9 @@ def text(result: dict[str, Any]) -> str:
     rows = "\n".join(f"| {who} | {number} |" for who, number in result["differences"].items())
     return f"""# Evidence: detections
 
-`make detections`: {result["events"]:,} events from seed {result["seed"]}, with labels that are written by hand (`lab/detections/truth.toml`);
-{result["rules"]} rules ({result["building_blocks"]} of them building blocks) and {result["correlations"]} correlations; one OpenSearch {result["opensearch"]} node.
+`make detections`: {result["events"]:,} events from seed {result["seed"]}, with labels that are written by hand
+(`lab/detections/truth.toml`); {result["rules"]} rules ({result["building_blocks"]} of them building blocks) and
+{result["correlations"]} correlations; one OpenSearch {result["opensearch"]} node.
 At {result["rules_fired"]:,} places a rule had to match, at {result["correlations_fired"]:,} a correlation had to become true.
 
 | executor | events at which it said something else than the label |
