@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from jvpn.cli.main import app
 from jvpn.shell.checked import allowed_by, schema_of
-from lab.detections import page as detections
+from lab.detections.page import page
 from lab.docgen import refresh
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -53,7 +53,7 @@ def artefacts() -> Iterator[tuple[Path, str]]:
     """Yield each generated file and its text."""
     yield FOLDER / "config.md", "\n".join([CONFIG, *(_file(name) for name in FILES)])
     yield FOLDER / "cli.md", "\n".join([CLI, *(_help(words) for words in commands())])
-    yield detections.artefact()
+    yield FOLDER / "detections.md", page()
 
 
 def commands() -> list[list[str]]:

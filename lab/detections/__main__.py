@@ -5,11 +5,11 @@ python -m lab.detections [--events 100000] [--seed 1] [--evidence]
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from lab import command
 from lab.detections.corpus import corpus
 from lab.detections.judged import judge
 from lab.docgen import ROOT
@@ -21,7 +21,7 @@ from observability.detections.load import load
 EVIDENCE: Final = ROOT / "docs" / "evidence"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Return 0 when all agree."""
     parser = argparse.ArgumentParser(prog="python -m lab.detections", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--events", type=int, default=100_000)
@@ -63,4 +63,4 @@ At {result["rules_fired"]:,} places a rule had to match, at {result["correlation
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    command.run(main, "lab.detections")

@@ -1,29 +1,24 @@
-"""docs/reference/detections.md: every rule and correlation, what it means, what else may be behind it, what to do, which abuse case shows it."""
+"""docs/reference/detections.md: each rule and correlation, what else may be behind it, what to do, which abuse case shows it."""
 
 import tomllib
 from collections import defaultdict
-from pathlib import Path
 from typing import Final
 
 from lab.docgen import ROOT, table
-from observability.detections.load import Correlation, Named, Rule, Ruleset, load
+from observability.detections.load import Correlation, Named, Rule, load
 from observability.detections.lucene import query_string
 
-PAGE: Final = ROOT / "docs" / "reference" / "detections.md"
 LEVELS: Final = ("critical", "high", "medium", "low", "informational")
 HEAD: Final = """# Detections
 
-Generated from `observability/detections/` by `python -m lab.reference`; what the words mean and how to use them: [guide](../guides/detections.md).
+Generated from `observability/detections/` by `python -m lab.reference`. What the words mean, and how to use them:
+[guide](../guides/detections.md).
 """
 
 
-def artefact() -> tuple[Path, str]:
-    """Return the page and its text."""
-    return PAGE, page(load())
-
-
-def page(rules: Ruleset) -> str:
+def page() -> str:
     """Return the text of the page."""
+    rules = load()
     shown = _shown()
     named = sorted(rules.named().values(), key=lambda each: (LEVELS.index(each.level), each.name))
     rows = [(each.level, f"[{each.name}](#{each.name})", each.title, _techniques(each), ", ".join(shown[each.name])) for each in named]
