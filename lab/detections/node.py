@@ -38,15 +38,17 @@ def install(client: OpenSearch, index: str, rules: Ruleset, events: Iterable[Map
     client.indices.create(index=index, body={"settings": {**settings, "index.max_result_window": 10_000_000}, "mappings": mappings})
     stored = {"settings": settings, "mappings": percolate.mappings(mappings["properties"])}
     client.indices.create(index=f"{index}-rules", body=stored)
-    for name, body in percolate.documents(rules).items():
-        client.index(index=f"{index}-rules", id=name, body=body)
+    _bulk(client, f"{index}-rules", percolate.documents(rules).items())
     numbered = enumerate(events)
     while part := list(islice(numbered, BULK)):
-        lines = [line for number, event in part for line in ({"create": {"_id": str(number)}}, document(event))]
-        answer = client.bulk(index=index, body=lines)
-        if answer["errors"]:
-            raise RuntimeError(f"not stored: {next(item for item in answer['items'] if item['create']['status'] != 201)}")  # noqa: PLR2004 - created
+        _bulk(client, index, ((str(number), document(event)) for number, event in part))
     client.indices.refresh(index=f"{index}*")
+
+
+def _bulk(client: OpenSearch, index: str, documents: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+    answer = client.bulk(index=index, body=[line for name, body in documents for line in ({"create": {"_id": name}}, body)])
+    if answer["errors"]:
+        raise RuntimeError(f"not stored: {next(item for item in answer['items'] if 'error' in item['create'])}")
 
 
 def remove(client: OpenSearch, index: str) -> None:

@@ -64,7 +64,7 @@ def test_the_order_of_reading_does_not_matter(made: list[Labelled]) -> None:
     assert set(alerts(RULES, mixed)) == set(alerts(RULES, events))
 
 
-def event(time: int, **more: Any) -> dict[str, Any]:
+def event(time: int, **more: object) -> dict[str, Any]:
     """Return a small event at this second."""
     return {"time": f"2026-12-01T00:00:{time:02d}.000000Z", "event_id": f"e{time}", "event_type": "SESSION_MOVED", "chain_id": "c", **more}
 

@@ -37,7 +37,7 @@ def true_at(of: Correlation, hits: Iterable[Hit]) -> list[tuple[int, bool]]:
 def test_the_edge(kind: str, distance: int, true: bool) -> None:
     """An attack that keeps the rhythm of the window would never be seen; or two events be joined that no window holds."""
     span = 10 * SECOND
-    hits = [hit(5, "a", value=1), hit(5 + span // 2, "a", value=2), hit(5 + span + distance, "b", value=3)]
+    hits = [hit(5, "a", value=1), hit(5 + span // 2, "x", value=2), hit(5 + span + distance, "b", value=3)]
     least = 6 if kind == "value_sum" else 3
     assert bool(true_at(correlation(kind, least), hits)) is true
 
