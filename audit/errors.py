@@ -39,6 +39,10 @@ class ProofWrong(AuditError):
     """A Merkle proof does not show what it is to show (A-60)."""
 
 
+class TreeIncomplete(AuditError):
+    """Published tiles are missing, or not those of the tree that they should be (A-68)."""
+
+
 class NoteMalformed(AuditError):
     """Bytes are not a note, a checkpoint, a key of one, or a proof file (A-63)."""
 

@@ -20,6 +20,7 @@ COSIGNED: Final = "cosigned"
 SEALS: Final = "seals"
 LOCK: Final = "writer.lock"
 FILE_MODE: Final = 0o600
+PUBLIC_MODE: Final = 0o644  # of what is published
 DIRECTORY_MODE: Final = 0o700
 KEY_MODE: Final = 0o600
 SEGMENT: Final = re.compile(r"audit-([0-9]{20})\.jsonl")
@@ -74,11 +75,11 @@ def write_head(directory: Path, head: Head) -> None:
     replace(directory, HEAD, canonical(head._asdict()) + b"\n")
 
 
-def replace(directory: Path, name: str, data: bytes) -> None:
+def replace(directory: Path, name: str, data: bytes, mode: int = FILE_MODE) -> None:
     """Replace a file of the log atomically and durably. OSError when that fails; the old one then still stands."""
     draft = directory / f".{name}"
     try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE), "wb") as file:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode), "wb") as file:
             file.write(data)
             file.flush()
             os.fdatasync(file.fileno())

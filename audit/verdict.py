@@ -70,7 +70,7 @@ class Result:
     sealed: int = 0
     witnessed: int = 0
     key: str = ""
-    """The key that signs the log from its first epoch on, as it would stand in a policy."""
+    """The key that names the log, as it stands in a policy."""
 
     @property
     def verdict(self) -> Verdict:

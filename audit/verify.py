@@ -16,11 +16,11 @@ from audit.machine import Machines
 from audit.recovery import read_tree
 from audit.schema import check
 from audit.tlog.merkle import Frontier
-from audit.tlog.policy import Policy
-from audit.tlog.sealed import Sealing, Unsealed
+from audit.tlog.sealed import Sealing, Unsealed, Wanted
 from audit.verdict import Fault, Result, Verdict
 
 PROGRESS_LINES: Final = 4_096
+NOTHING: Final = Wanted()
 Progress = Callable[[int, int], None]  # bytes read, bytes in all
 
 
@@ -44,11 +44,11 @@ class Broken(Exception):
         self.found = found
 
 
-def verify(path: Path, progress: Progress | None = None, *, partial: bool = False, policy: Policy | None = None) -> Result:
+def verify(path: Path, progress: Progress | None = None, *, partial: bool = False, wanted: Wanted = NOTHING) -> Result:
     """Verify a log (a directory) or one file of lines. Never raises for what the files hold.
 
     A directory must begin with its genesis, reach its head.json, and be signed for; with `partial`, its oldest segments may have been put
-    away; with a `policy`, the log's key and its witnesses have to be those of the policy. A file may be any piece of a log: what it holds
+    away; what is `wanted` of keys, witnesses and older checkpoints has to be there. A file may be any piece of a log: what it holds
     is verified from its first event on, and nobody has signed for it.
     """
     result = Result(str(path))
@@ -61,7 +61,7 @@ def verify(path: Path, progress: Progress | None = None, *, partial: bool = Fals
         if not files:
             result.fault = Fault(*_nothing(result.durable, path))
             return result
-        sealing = Sealing(path, _tree_before(path, files[0]) if partial else Frontier(), policy) if whole else None
+        sealing = Sealing(path, _tree_before(path, files[0]) if partial else Frontier(), wanted) if whole else None
         _Walk(result, sealing, partial=partial or not whole).go(_lines(files, progress))
         if result.fault is None and whole:
             result.fault = _tail(result)
@@ -215,7 +215,7 @@ def _sealed(result: Result, sealing: Sealing) -> None:
     except Unsealed as error:
         result.fault = Fault(error.verdict, error.found, sealing.sealed, error.file)
     result.sealed, result.witnessed = sealing.sealed, sealing.witnessed
-    result.key = sealing.keys[0].vkey if sealing.keys else ""
+    result.key = sealing.log.vkey if sealing.log else ""
 
 
 def _tail(result: Result) -> Fault | None:

@@ -97,7 +97,7 @@ def fields(kind: Kind, words: Vocabulary, role: tuple[str, ...]) -> dict[str, An
             {"protocol": integer(PROTOCOL_MAX)} | {name: text("[0-9a-f]{64}", 64) for name in (*GENESIS, "key_table")},
             ["protocol", *GENESIS],  # logs of before 0.1 have no key_table, and stay readable
         ),
-        "seal": closed({"epoch": integer(), "key": text("[0-9a-f]{64}", 64)}),
+        "seal": closed({"epoch": integer(), "key": text("[0-9a-f]{64}", 64), "log": text("[0-9a-f]{64}", 64)}),
         "offending": closed(
             {
                 "record": text("[A-Za-z0-9+/]*={0,2}", base64_max, shortest=0),

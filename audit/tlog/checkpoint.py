@@ -1,8 +1,9 @@
-"""Checkpoints (C2SP tlog-checkpoint): origin, size and root as the text of a note; and proof files that hold one (C2SP tlog-proof)."""
+"""Checkpoints (C2SP tlog-checkpoint): origin, size and root as the text of a note."""
 
 import re
 from base64 import b64encode
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from audit.errors import NoteMalformed
@@ -12,8 +13,6 @@ from audit.tlog.note import Note, decoded
 
 SIZE_MAX: Final = 2**53 - 1  # what an event's number may be
 SIZE: Final = re.compile(r"0|[1-9][0-9]{0,15}")
-FIRST_LINE: Final = "c2sp.org/tlog-proof@v1"
-INDEX: Final = re.compile(r"index (0|[1-9][0-9]{0,15})")
 
 
 class Checkpoint(NamedTuple):
@@ -37,37 +36,23 @@ class Checkpoint(NamedTuple):
         return cls(note.name_of(lines[0]), size_of(lines[1]), hash_of(lines[2]))
 
 
-class Proof(NamedTuple):
-    """A proof file: which leaf, the hashes from its sibling on, and the signed checkpoint."""
+class Signed(NamedTuple):
+    """A checkpoint as a file holds it, and what it says. No signature of it is verified."""
 
-    leaf: int
-    hashes: tuple[bytes, ...]
-    signed: Note
-
-    @property
-    def raw(self) -> bytes:
-        """Return the file's bytes."""
-        lines = [FIRST_LINE, f"index {self.leaf}", *(b64encode(each).decode() for each in self.hashes)]
-        return "".join(f"{line}\n" for line in lines).encode() + b"\n" + self.signed.raw
+    note: Note
+    says: Checkpoint
 
 
-def parse_proof(raw: bytes) -> Proof:
-    """Return the proof in a file's bytes; raise NoteMalformed. Opaque extra data, which nothing authenticates, is passed over."""
-    head, parted, signed = raw.partition(b"\n\n")
-    if not parted or len(head) > note.NOTE_BYTES_MAX:
-        raise NoteMalformed("no empty line between proof and checkpoint")
+def read_signed(path: Path) -> Signed | None:
+    """Return the checkpoint in a file, or None where there is none. NoteMalformed, which names the file; OSError."""
     try:
-        first, *lines = head.decode("ascii").split("\n")
-    except UnicodeDecodeError:
-        raise NoteMalformed("a proof is ASCII") from None
-    if first != FIRST_LINE:
-        raise NoteMalformed(f"the first line is not {FIRST_LINE}")
-    if lines and lines[0].startswith("extra "):
-        decoded(lines.pop(0).removeprefix("extra "))
-    found = INDEX.fullmatch(lines[0]) if lines else None
-    if found is None:
-        raise NoteMalformed("no line `index N`")
-    return Proof(int(found[1]), hashes_of(lines[1:]), note.parse(signed))
+        with path.open("rb") as file:
+            read = note.parse(file.read(note.NOTE_BYTES_MAX + 1))
+        return Signed(read, Checkpoint.of(read))
+    except FileNotFoundError:
+        return None
+    except NoteMalformed as error:
+        raise NoteMalformed(f"{path}: {error}") from None
 
 
 def size_of(text: str) -> int:

@@ -148,6 +148,8 @@ def check_consistency(old: int, size: int, old_root: bytes, root: bytes, proof: 
     """Raise ProofWrong unless `proof` shows that the tree with this size and root begins with the old one (RFC 9162, 2.1.4.2)."""
     if not 0 <= old <= size:
         raise ProofWrong(f"a tree of {size} leaves does not begin with {old}")
+    if size == 0 and root != EMPTY:
+        raise ProofWrong("the empty tree has another root")
     if old in {0, size}:
         _check_nothing_between(old_root, root if old else EMPTY, proof)
         return

@@ -168,6 +168,15 @@ def check(note: Note, log: Verifier) -> None:
         _verify(log, raw, note.text.encode())
 
 
+def carries(note: Note, log: Verifier) -> bool:
+    """Tell whether the log's key has signed the note, as `check` judges it."""
+    try:
+        check(note, log)
+    except SignatureWrong:
+        return False
+    return True
+
+
 def cosigners(note: Note, witnesses: Iterable[Verifier]) -> list[Cosigned]:
     """Return which of these witnesses have cosigned; raise SignatureWrong for a line of theirs that is wrong. Others' are ignored."""
     known = {(each.name, each.id): each for each in witnesses}

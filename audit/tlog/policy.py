@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from audit.errors import NoteMalformed, PolicyMalformed, QuorumMissing
@@ -31,13 +32,17 @@ class Policy(NamedTuple):
     urls: Mapping[str, str]
     """Where witnesses are, for those that have a URL."""
 
-    def cosigned(self, signed: Note) -> list[Cosigned]:
-        """Return who has cosigned; raise QuorumMissing, or SignatureWrong when a cosignature of a known witness is wrong."""
-        found = note.cosigners(signed, self.witnesses.values())
+    def cosigned(self, signed: Note, since_s: int = 0) -> list[Cosigned]:
+        """Return who has cosigned, at this time (seconds) or later.
+
+        QuorumMissing; SignatureWrong when a cosignature of a known witness is wrong.
+        """
+        found = [each for each in note.cosigners(signed, self.witnesses.values()) if each.time_s >= since_s]
         keys = {each.witness for each in found}
         names = {name for name, witness in self.witnesses.items() if witness in keys}
         if self.quorum != NONE and not self._reached(self.quorum, names):
-            raise QuorumMissing(f"no quorum: {self.quorum} is not reached by {', '.join(sorted(names)) or 'nobody'}")
+            late = f", since {datetime.fromtimestamp(since_s, UTC):%Y-%m-%dT%H:%M:%SZ}" if since_s else ""
+            raise QuorumMissing(f"no quorum: {self.quorum} is not reached by {', '.join(sorted(names)) or 'nobody'}{late}")
         return found
 
     def _reached(self, name: str, names: set[str]) -> bool:

@@ -40,12 +40,12 @@ class Sealer:
             raise LogUnsound(f"{key_file}: of epoch {self._key.epoch}, but {directory} has a seal of epoch {sealed}: it is an old copy")
 
     def stated(self) -> dict[str, Any]:
-        """Return what LOG_OPENED and LOG_RESUMED say of the key that signs from here on."""
-        return {"epoch": self._key.epoch, "key": self._key.public.hex()}
+        """Return what LOG_OPENED and LOG_RESUMED say of the keys that sign from here on."""
+        return self._told(self._key.epoch, self._key)
 
     def following(self) -> dict[str, Any]:
         """Return what EPOCH_SEALED says: which epoch ends, and the next key."""
-        return {"epoch": self._key.epoch, "key": self._key.following().public.hex()}
+        return self._told(self._key.epoch, self._key.following())
 
     def owes(self, last: Mapping[str, Any]) -> bool:
         """Tell whether a log that ends with this event waits for the seal of the epoch that it ends."""
@@ -68,4 +68,8 @@ class Sealer:
     def _note(self, head: Head, tree: Frontier) -> bytes:
         origin = origin_of(head.chain_id)
         text = Checkpoint(origin, tree.size, tree.root()).text
-        return note.Note(text, (note.sign(text, origin, self._key.signing),)).raw
+        return note.Note(text, tuple(note.sign(text, origin, key) for key in (self._key.log, self._key.signing))).raw
+
+    @staticmethod
+    def _told(epoch: int, key: epochs.LogKeys) -> dict[str, Any]:
+        return {"epoch": epoch, "key": key.public.hex(), "log": key.log.public.hex()}

@@ -11,17 +11,20 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from audit.errors import PolicyMalformed
 from audit.files import segments_in
-from audit.show import Wanted, events, one_line
-from audit.tlog.policy import POLICY_BYTES_MAX, Policy, parse
+from audit.show import Wanted as Shown
+from audit.show import events, one_line
+from audit.tlog.sealed import Wanted
 from audit.verdict import MEANINGS, Result, Verdict
 from audit.verify import verify as verify_log
 from audit.vocabulary import SEVERITIES, vocabulary
 from jvpn.cli.output import Exit, Json, answer, complain, say
+from jvpn.cli.tree import PolicyFile, load_policy
 from jvpn.shell.checked import Misconfigured
+from jvpn.shell.clock import wall
 
 VERDICTS: Final = "\b\nExit status:\n" + "\n".join(f"  {verdict.value:<3} {meaning}" for verdict, meaning in MEANINGS.items())
+SECOND: Final = 1_000_000_000
 BAD_LINES_MAX: Final = 10  # told one by one; of more, how many
 TIME: Final = re.compile(r"\d{4}(?:-\d\d(?:-\d\d(?:T\d\d(?::\d\d(?::\d\d(?:\.\d{1,6})?)?)?)?)?)?Z?")
 IDENTITY: Final = re.compile(r"[0-9a-f]{16}|[0-9a-f]{32}")
@@ -32,9 +35,15 @@ Log = Annotated[Path, typer.Argument(help="The log's directory, or one file of i
 def verify(
     log: Log,
     *,
-    policy: Annotated[
+    policy: PolicyFile = None,
+    known: Annotated[
         Path | None,
-        typer.Option("--policy", metavar="FILE", help="A C2SP policy: the log's key, its witnesses, how many.", show_default=False),
+        typer.Option(
+            "--known", metavar="FILE", help="A checkpoint of this log that was kept before: it must go on from there.", show_default=False
+        ),
+    ] = None,
+    fresh: Annotated[
+        int | None, typer.Option("--fresh", metavar="SECONDS", help="With --policy: witnesses must have cosigned since then.", min=1)
     ] = None,
     partial: Partial = False,
     json: Json = False,
@@ -46,26 +55,19 @@ def verify(
     that it names; --policy says which key it must be, and who must have cosigned. A file may be any piece of a log, which nobody has signed
     for. It stops at the first fault and says where that is.
     """
-    wanted = read_policy(policy) if policy else None
+    if log.is_file() and (policy or known):
+        raise Misconfigured(f"{log} is one file, for which nobody has signed: --policy and --known want the log's directory")
+    if fresh and not policy:
+        raise Misconfigured("--fresh wants --policy: it says who the witnesses are")
+    wanted = Wanted(load_policy(policy) if policy else None, wall() // SECOND - fresh if fresh else 0, known)
     with Progress(console=Console(stderr=True), transient=True, disable=json or not Console(stderr=True).is_terminal) as shown:
         task = shown.add_task("verifying")
-        result = verify_log(log, lambda done, total: shown.update(task, completed=done, total=total), partial=partial, policy=wanted)
+        result = verify_log(log, lambda done, total: shown.update(task, completed=done, total=total), partial=partial, wanted=wanted)
     if json:
         answer(result.as_json())
     else:
         say(result.as_text())
     raise typer.Exit(result.verdict.value)
-
-
-def read_policy(path: Path) -> Policy:
-    """Return the policy in a file; Misconfigured, which names the line."""
-    try:
-        with path.open("rb") as file:
-            return parse(file.read(POLICY_BYTES_MAX + 1))
-    except OSError as error:
-        raise Misconfigured(f"{path}: cannot be read: {error.strerror}") from None
-    except PolicyMalformed as error:
-        raise Misconfigured(f"{path}: {error}") from None
 
 
 def show(  # noqa: PLR0913 - a filter each
@@ -93,7 +95,7 @@ def show(  # noqa: PLR0913 - a filter each
     words = vocabulary().kinds
     if severity and severity not in SEVERITIES:
         raise typer.BadParameter(f"{severity!r} is none of {', '.join(SEVERITIES)}", param_hint="--severity")
-    wanted = Wanted(
+    wanted = Shown(
         event_types=_known("--type", event_type, words),
         reasons=_known("--reason", reason, {name for kind in words.values() for name in kind.reasons}),
         classes=_known("--class", event_class, {kind.event_class for kind in words.values()}),

@@ -12,10 +12,10 @@ from rich.progress import Progress
 
 from audit.files import segments_in
 from audit.show import events
-from audit.tlog.policy import Policy
+from audit.tlog.sealed import Wanted
 from audit.verify import verify
-from jvpn.cli.audit import read_policy
 from jvpn.cli.output import Exit, Json, answer, complain, say, table
+from jvpn.cli.tree import PolicyFile, load_policy
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.clock import wall
 
@@ -39,9 +39,7 @@ def detect(
     ] = None,
     rules: Rules = None,
     level: Annotated[str, typer.Option("--level", metavar="NAME", help=f"From this level on: {', '.join(LEVELS)}.")] = LEVELS[0],
-    policy: Annotated[
-        Path | None, typer.Option("--policy", metavar="FILE", help="As of `jvpn audit verify`: key and witnesses.", show_default=False)
-    ] = None,
+    policy: PolicyFile = None,
     partial: Annotated[bool, typer.Option("--partial", help="The oldest segments may have been put away.")] = False,
     json: Json = False,
 ) -> None:
@@ -62,7 +60,7 @@ def detect(
     for each in log:
         if not each.exists() or (each.is_dir() and not segments_in(each)):
             raise Misconfigured(f"--log: {each}: " + ("holds no segment of an audit log" if each.exists() else "No such file or directory"))
-    wanted, loaded = read_policy(policy) if policy else None, _loaded(rules)
+    wanted, loaded = Wanted(load_policy(policy) if policy else None), _loaded(rules)
     judged = [_judged(each, wanted, partial=partial, quiet=json) for each in log]
     found = [finding for _, finding in judged if finding]
     told = alerts(loaded, _everything(log, found), level=level)
@@ -92,14 +90,14 @@ def _loaded(folder: Path | None) -> "Ruleset":
         raise Misconfigured(str(error)) from None
 
 
-def _judged(log: Path, policy: Policy | None, *, partial: bool, quiet: bool) -> tuple[dict[str, Any], dict[str, Any] | None]:
+def _judged(log: Path, wanted: Wanted, *, partial: bool, quiet: bool) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return the verdict on a log, and the finding if there is one. Misconfigured when it cannot be read."""
     from observability.detections.findings import finding  # noqa: PLC0415 - with the rules
 
     shown = Console(stderr=True)
     with Progress(console=shown, transient=True, disable=quiet or not shown.is_terminal) as progress:
         task = progress.add_task("verifying")
-        result = verify(log, lambda done, total: progress.update(task, completed=done, total=total), partial=partial, policy=policy)
+        result = verify(log, lambda done, total: progress.update(task, completed=done, total=total), partial=partial, wanted=wanted)
     if result.verdict.name in {"INTERNAL", "UNREADABLE"}:
         raise Misconfigured(f"--log: {log}: {result.as_text().splitlines()[0]}")
     return result.as_json(), finding(result, wall())

@@ -13,7 +13,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from jvpn import interrupt
-from jvpn.cli import audit, checks, detect, doctor, exporting, keys, serving, shipping, signing, state, trust
+from jvpn.cli import audit, checks, detect, doctor, exporting, keys, serving, shipping, signing, state, tree, trust, witness
 from jvpn.cli.output import Exit, complain, say
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.errors import Unavailable
@@ -66,6 +66,16 @@ AUDIT: Final[tuple[Row, ...]] = (
     ("show", audit.show, ("jvpn audit show audit/ --severity medium",
                             "jvpn audit show audit/ --type SESSION_MOVED --since 2026-11-22 --json")),
     ("report", audit.report, ("jvpn audit report /var/lib/jvpn/audit --out report.html",)),
+    ("policy", tree.make_policy, ("jvpn audit policy /var/lib/jvpn/audit > policy",)),
+    ("publish", tree.publish, ("jvpn audit publish /var/lib/jvpn/audit --out tree/",
+                               "jvpn audit publish audit/ --out tree/ --policy policy --follow")),
+    ("prove", tree.prove, ("jvpn audit prove tree/ 17 --log /var/lib/jvpn/audit --out 17.tlog-proof",)),
+    ("check", tree.check, ("jvpn audit check 17.tlog-proof --policy policy",)),
+)
+WITNESS: Final[tuple[Row, ...]] = (
+    ("keygen", witness.keygen, ("jvpn witness keygen witness.example/w1 --out witness.key",)),
+    ("serve", witness.serve, ("jvpn witness serve --key witness.key --logs policy --state witness.db",)),
+    ("status", witness.status, ("jvpn witness status --state witness.db --json",)),
 )
 DETECT: Final[tuple[Row, ...]] = (("rules", detect.list_rules, ("jvpn detect rules", "jvpn detect rules --json")),)
 COMMANDS: Final[tuple[Row, ...]] = (
@@ -102,7 +112,8 @@ app.add_typer(_group(KEYS, "Sign, revoke, verify: signed documents about keys. E
 _detect = _group(DETECT, inspect.getdoc(detect.detect) or "", "\b\nExample:\n  jvpn detect --log /var/lib/jvpn/audit --level medium")
 _detect.callback(invoke_without_command=True)(detect.detect)
 app.add_typer(_detect, name="detect")
-app.add_typer(_group(AUDIT, "Verify, read and report on audit logs."), name="audit")
+app.add_typer(_group(AUDIT, "Verify, read, publish and report on audit logs."), name="audit")
+app.add_typer(_group(WITNESS, "Cosign the checkpoints of others' audit logs."), name="witness")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so

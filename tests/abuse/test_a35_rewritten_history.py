@@ -24,17 +24,15 @@ from pathlib import Path
 import pytest
 
 from audit.files import CHECKPOINT, SEALS, create_key
-from audit.journal import open_journal
-from audit.segments import SEGMENT_BYTES
 from audit.tlog import epochs, policy
 from audit.tlog.note import LOG, WITNESS, Verifier
 from audit.tlog.policy import Policy
+from audit.tlog.sealed import Wanted
 from audit.tlog.sealer import Sealer, origin_of
 from audit.verdict import Verdict
 from audit.verify import verify
 from core.crypto.primitives import SigningKey
-from core.crypto.secret import Secret
-from tests.audit.made import BOOT, NODE, Clock, builder, events_of, sealing
+from tests.audit.made import events_of
 from tests.audit.tlog.test_sealing import cosigned, resigned, rewritten, sealed_log
 
 W = SigningKey(b"w" * 32)
@@ -71,33 +69,31 @@ def test_without_its_seals_it_is_none(log: Path) -> None:
 def test_a_log_of_somebody_elses_making_is_not_the_auditors(log: Path, tmp_path: Path) -> None:
     """A whole new history with a new key would satisfy whoever does not know the old one."""
     key = verify(log).key
-    assert verify(log, policy=of_the_auditor(key)).verdict is Verdict.VERIFIED
+    assert verify(log, wanted=Wanted(of_the_auditor(key))).verdict is Verdict.VERIFIED
     create_key(epochs.key_path(tmp_path / "other" / "log"), epochs.fresh(b"another key of thirty-two bytes!"))
     other = sealed_log(tmp_path / "other" / "log", 12)
     assert verify(other).verdict is Verdict.VERIFIED
-    assert verify(other, policy=of_the_auditor(key)).verdict is Verdict.SEAL_WRONG
+    assert verify(other, wanted=Wanted(of_the_auditor(key))).verdict is Verdict.SEAL_WRONG
     shutil.copy(log / CHECKPOINT, other / CHECKPOINT)
     assert verify(other).verdict is Verdict.TAIL_CUT
 
 
 def test_a_key_that_is_only_named_has_not_signed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who makes a history with a key of their own would only have to name the auditor's key as the next one."""
-    victim, forger = epochs.LogKey(0, Secret(b"v" * 32)), tmp_path / "log"
-    sealing(forger)
-    monkeypatch.setattr(Sealer, "following", lambda _: {"epoch": 0, "key": victim.public.hex()})
-    monkeypatch.setattr(Sealer, "checkpoint", lambda *_: None)
-    log, journal = open_journal(forger, NODE, BOOT, builder(), Clock(), SEGMENT_BYTES, 1)
-    with log:
-        journal.write((), ())
-    assert events_of(forger)[-1]["event_type"] == "EPOCH_SEALED"
-    assert verify(forger).verdict is Verdict.VERIFIED, "as a log with some key, of which nobody knows whose it is"
+    """Who makes a history with keys of their own would only have to name the auditor's key as that of the log."""
+    victim, forger = SigningKey(b"v" * 32), tmp_path / "log"
+    real = Sealer._told
+    monkeypatch.setattr(Sealer, "_told", staticmethod(lambda epoch, key: real(epoch, key) | {"log": victim.public.hex()}))
+    sealed_log(forger)
     key = Verifier(origin_of(events_of(forger)[0]["chain_id"]), LOG, victim.public).vkey
-    assert verify(forger, policy=of_the_auditor(key)).verdict is Verdict.SEAL_WRONG
+    assert verify(forger, wanted=Wanted(of_the_auditor(key))).verdict is Verdict.SEAL_WRONG
+    shutil.rmtree(forger / SEALS)
+    (forger / CHECKPOINT).unlink()
+    assert verify(forger, wanted=Wanted(of_the_auditor(key))).verdict is Verdict.UNSEALED
 
 
 def test_an_older_state_is_known_to_the_witness(log: Path) -> None:
     """A log that is put back to an older state, and goes on from there, would be as good as the one that was."""
     asks = of_the_auditor(verify(log).key, "w")
-    assert verify(log, policy=asks).verdict is Verdict.UNWITNESSED
+    assert verify(log, wanted=Wanted(asks)).verdict is Verdict.UNWITNESSED
     cosigned(log, W)
-    assert verify(log, policy=asks).verdict is Verdict.VERIFIED
+    assert verify(log, wanted=Wanted(asks)).verdict is Verdict.VERIFIED

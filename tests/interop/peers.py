@@ -1,7 +1,8 @@
 """Foreign implementations as processes: how they are built, started and spoken to.
 
 Of Noise two programs with one conversation (its form is at the head of flynn/main.go): flynn/ in Go, and noiseprotocol_peer.py. Each
-draws its keys itself. Of transparency logs a judge, sumdb/ in Go. Each ends when its standard input does, and so never outlives the tests.
+draws its keys itself. Of transparency logs two judges in Go, sumdb/ of notes and proofs, torchwood/ of published trees. Each ends
+when its standard input does, or its work is done, and so never outlives the tests.
 """
 
 import os

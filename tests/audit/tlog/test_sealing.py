@@ -18,6 +18,7 @@ from audit.tlog import epochs, note, policy
 from audit.tlog.checkpoint import Checkpoint
 from audit.tlog.merkle import Frontier, leaf
 from audit.tlog.note import WITNESS, Note, Verifier
+from audit.tlog.sealed import Wanted
 from audit.tlog.sealer import Sealer, origin_of, seal_name
 from audit.verdict import Result, Verdict
 from audit.verify import verify
@@ -73,10 +74,11 @@ def test_the_tree_is_that_of_the_events_hashes(log: Path) -> None:
 
 def test_the_key_of_an_epoch_leads_to_those_after_it_and_to_none_before() -> None:
     """[A-64] Whoever takes today's key could sign for yesterday."""
-    first = epochs.LogKey(0, Secret(KEY))
+    first = epochs.LogKeys(0, Secret(KEY), Secret(b"n" * 32))
     second = first.following()
     assert (second.epoch, second.public) == (1, first.following().public)
-    assert len({first.public, second.public, second.following().public}) == 3
+    assert len({first.public, second.public, second.following().public, first.log.public}) == 4
+    assert first.log.public == second.log.public, "what names the log stays"
     assert "Secret" not in repr(first)
 
 
@@ -133,9 +135,9 @@ def test_what_a_crash_leaves_unsealed_is_sealed_at_the_next_start(
     directory = tmp_path / "log"
     sealing(directory)
     log, journal = open_journal(directory, NODE, BOOT, builder(), Clock(), SEGMENT_BYTES, EPOCH_NS)
-    real = epochs.LogKey.store
+    real = epochs.LogKeys.store
 
-    def fails(key: epochs.LogKey, path: Path) -> None:
+    def fails(key: epochs.LogKeys, path: Path) -> None:
         if seal == "key":
             real(key, path)
         raise Crash
@@ -147,7 +149,7 @@ def test_what_a_crash_leaves_unsealed_is_sealed_at_the_next_start(
         if seal == "before":
             patched.setattr(Sealer, "seal", dies)
         else:
-            patched.setattr(epochs.LogKey, "store", fails)
+            patched.setattr(epochs.LogKeys, "store", fails)
         with pytest.raises(Crash):
             until_the_key_changes(journal, closing=closing)
     assert events_of(directory)[-1]["event_type"] == "EPOCH_SEALED"
@@ -297,7 +299,7 @@ def judged(log: Path, quorum: str, **pin: str) -> Result:
     lines = [f"log {pin.get('key') or verify(log).key}"]
     lines += [f"witness {name} {Verifier('w.example', WITNESS, SigningKey(name.encode() * 32).public).vkey}" for name in "ab"]
     lines += ["group both all a b", f"quorum {quorum}", ""]
-    return verify(log, policy=policy.parse("\n".join(lines).encode()))
+    return verify(log, wanted=Wanted(policy.parse("\n".join(lines).encode())))
 
 
 def test_a_policy_asks_for_its_key_and_its_witnesses(log: Path) -> None:
