@@ -9,6 +9,7 @@ from audit.chain import Head, genesis
 from audit.event import Builder, Moment, rfc3339
 from audit.pseudonym import Pseudonyms
 from audit.record import Stamped
+from audit.schema import schema_of
 from audit.vocabulary import vocabulary
 from core.client.states import State as ClientState
 from core.keys.states import State as KeyState
@@ -65,7 +66,8 @@ def _of_writer(builder: Builder, spec: Spec, before: Head, moment: Moment) -> di
     if "genesis" in kind.fields:
         content["genesis"] = genesis()
     if "seal" in kind.fields:
-        content["seal"] = {"epoch": 1, "key": HASH}
+        parts = schema_of(spec.event)["properties"]["seal"]["properties"]
+        content["seal"] = {name: 1 if below["type"] == "integer" else HASH for name, below in parts.items()}
     if "count" in kind.fields:
         content["count"] = values["count"]
     if kind.measures:
