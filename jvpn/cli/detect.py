@@ -43,7 +43,7 @@ def detect(
     partial: Annotated[bool, typer.Option("--partial", help="The oldest segments may have been put away.")] = False,
     json: Json = False,
 ) -> None:
-    """Look for attacks in audit logs, with the rules that a SIEM is given.
+    """Look for attacks in audit logs, with the rules of a SIEM.
 
     Needs the logs and nothing else. Each log is verified first, and what the verifier finds is matched too; several logs, of gateways and
     clients, are taken together. Rules of one event, and correlations of several within a time, which is exact. Exit status: 0 nothing was
