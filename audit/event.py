@@ -1,7 +1,7 @@
 """From a record to its event (clauses A-11 to A-16). Nothing here writes; `seq` and `prev_hash` are those of the place it is built for."""
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -50,6 +50,8 @@ class Builder:
         self._schema = vocabulary().schema
         self._kinds = vocabulary().kinds
         self._carriers = vocabulary().carriers
+        self._parts = {kind.name: self._parts_of(kind.fields) for kind in self._kinds.values()}
+        self._same: dict[tuple[str, str], dict[str, Any]] = {}  # of each event and reason: what is the same in all of them
 
     def of_record(self, stamped: Stamped, after: Head) -> dict[str, Any]:
         """Return the event of a record, as the one after `after`. EventRefused when the record says what its event cannot (A-12)."""
@@ -60,13 +62,13 @@ class Builder:
             raise EventRefused(f"{kind.name} is a record of the {kind.role}, not of the {self._role}")
         if reason not in kind.reasons:
             raise EventRefused(f"{reason} is not a reason of {kind.name}")
-        event = self._envelope(kind, reason, after, Moment(stamped.wall_ns, fact.at))
+        event = self._envelope(kind, reason, after, stamped.wall_ns, fact.at)
         boot = stamped.boot.hex()
         event["boot_id"] = boot
         event["event_id"] = f"{boot}-{fact.serial:016x}"
         if fact.caused_by:
             event["causation_id"] = f"{boot}-{fact.caused_by:016x}"
-        content = self._content(fact, kind.fields)
+        content = {name: value for name, told in self._parts[kind.name] if (value := told(fact))}
         if not kind.required <= content.keys():
             raise EventRefused(f"{kind.name} lacks {', '.join(sorted(kind.required - content.keys()))}")
         event |= content
@@ -78,7 +80,7 @@ class Builder:
 
     def of_writer(self, event: Event, reason: Reason, after: Head, moment: Moment, **content: object) -> dict[str, Any]:
         """Return an event that the writer makes about the log itself; `content` is what the type's schema asks for (A-16)."""
-        made = self._envelope(self._kinds[event.name], reason.name, after, moment)
+        made = self._envelope(self._kinds[event.name], reason.name, after, moment.wall_ns, moment.mono_ns)
         made["event_id"] = f"{after.chain_id[:16]}-w{after.seq + 1:016x}"
         return made | content
 
@@ -108,54 +110,63 @@ class Builder:
             return self._names.session(int.from_bytes(part, "little"))
         return self._names.device(part) if place == DEVICE else self._names.peer(part[:16], int.from_bytes(part[16:], "little"))
 
-    def _envelope(self, kind: Kind, reason: str, after: Head, moment: Moment) -> dict[str, Any]:
-        judgement = kind.reasons[reason]
+    def _envelope(self, kind: Kind, reason: str, after: Head, wall_ns: int, mono_ns: int) -> dict[str, Any]:
+        same = self._same.get((kind.name, reason))
+        if same is None:
+            judgement = kind.reasons[reason]
+            same = self._same[kind.name, reason] = {
+                "schema": self._schema,
+                "boot_id": self._boot,
+                "node_id": self._node,
+                "role": self._role,
+                "event_class": kind.event_class,
+                "event_type": kind.name,
+                "reason_code": reason,
+                "severity": judgement.severity,
+                "outcome": judgement.outcome,
+            }
+        chain_id, seq, before = after
         return {
-            "schema": self._schema,
-            "chain_id": after.chain_id,
-            "seq": after.seq + 1,
-            "prev_hash": after.hash,
-            "time": rfc3339(moment.wall_ns),
-            "mono_us": moment.mono_ns // MICRO,
-            "boot_id": self._boot,
-            "node_id": self._node,
-            "role": self._role,
-            "event_class": kind.event_class,
-            "event_type": kind.name,
-            "reason_code": reason,
-            "severity": judgement.severity,
-            "outcome": judgement.outcome,
+            "chain_id": chain_id,
+            "seq": seq + 1,
+            "prev_hash": before,
+            "time": rfc3339(wall_ns),
+            "mono_us": mono_ns // MICRO,
+            **same,
         }
 
-    def _content(self, fact: Fact, fields: frozenset[str]) -> dict[str, Any]:
-        """Return what the event carries beyond the envelope: of its `fields` those that the record gives (A-12)."""
-        content: dict[str, Any] = {}
-        if "session" in fields and (session := self._session(fact)):
-            content["session"] = session
-        if "state" in fields and (fact.state_from or fact.state_to):
-            states = KEY_STATES if "key" in fields else STATES[self._role]
-            content["state"] = _ends(fact.state_from, fact.state_to, states, "state") | {"version": fact.state_version}
-        if "key" in fields and fact.device != NO_DEVICE:
-            content["key"] = {"kind": _one(fact.carrier_to, KINDS, "kind of key"), "pseudonym": self._names.device(fact.device)}
-        if "document" in fields and fact.carrier_to:
-            content["document"] = {"role": _one(fact.carrier_to, ROLES, "role"), "version": fact.binding_version}
-        if "binding" in fields and (fact.binding_version or fact.attempt):
-            content["binding"] = {"version": fact.binding_version, "attempt": fact.attempt}
-        if "transport" in fields and (fact.carrier_from or fact.carrier_to):
-            content["transport"] = _ends(fact.carrier_from, fact.carrier_to, self._carriers, "carrier")
-        if "device" in fields and fact.device != NO_DEVICE:
-            content["device"] = self._names.device(fact.device)
-        if "peer" in fields and fact.remote is not None:
-            content["peer"] = self._names.peer(fact.remote.address, fact.remote.port)
-        if "count" in fields and fact.times:
-            content["count"] = fact.times
-        return content
+    def _parts_of(self, fields: frozenset[str]) -> tuple[tuple[str, Callable[[Fact], Any]], ...]:
+        """Return what an event carries beyond the envelope, and where a record has it; nothing, when it has not (A-12)."""
+        told: dict[str, Callable[[Fact], Any]] = {
+            "session": self._session,
+            "state": self._key_state if "key" in fields else self._state,
+            "key": self._key,
+            "document": lambda fact: fact.carrier_to and {"role": _one(fact.carrier_to, ROLES, "role"), "version": fact.binding_version},
+            "binding": lambda fact: (fact.binding_version or fact.attempt) and {"version": fact.binding_version, "attempt": fact.attempt},
+            "transport": lambda fact: _ends(fact.carrier_from, fact.carrier_to, self._carriers, "carrier"),
+            "device": lambda fact: fact.device != NO_DEVICE and self._names.device(fact.device),
+            "peer": lambda fact: fact.remote is not None and self._names.peer(fact.remote.address, fact.remote.port),
+            "count": lambda fact: fact.times,
+        }
+        return tuple((name, part) for name, part in told.items() if name in fields)
 
     def _session(self, fact: Fact) -> dict[str, str]:
         session = {"pseudonym": self._names.session(fact.handle)} if fact.handle else {}
         if fact.correlation != NO_CORRELATION:
             session["correlation_id"] = fact.correlation.hex()
         return session
+
+    def _state(self, fact: Fact, states: Mapping[int, str] | None = None) -> dict[str, Any]:
+        ends = _ends(fact.state_from, fact.state_to, states or STATES[self._role], "state")
+        return ends | {"version": fact.state_version} if ends else ends
+
+    def _key_state(self, fact: Fact) -> dict[str, Any]:
+        return self._state(fact, KEY_STATES)
+
+    def _key(self, fact: Fact) -> dict[str, Any]:
+        if fact.device == NO_DEVICE:
+            return {}
+        return {"kind": _one(fact.carrier_to, KINDS, "kind of key"), "pseudonym": self._names.device(fact.device)}
 
 
 def _one(code: int, names: Mapping[int, str], what: str) -> str:

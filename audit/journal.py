@@ -21,6 +21,7 @@ from core.reasons import Event, Reason
 
 EPOCH_NS: Final = 900_000_000_000  # a quarter of an hour: what a stolen signing key can rewrite
 RETRY_NS: Final = 250_000_000  # while the log cannot be written
+NOTICE_NS: Final = 1_000_000_000  # between notices of loss, and attempts to have the reserve again, on a full disk
 LOST_CODE: Final = Event.TELEMETRY_LOST.to_bytes(2, "little")
 EVIDENCE_WAITING_MAX: Final = 256  # records that wait for a writable log; the writer takes no more from the outbox meanwhile
 
@@ -41,6 +42,7 @@ class Journal:
         self._waiting: deque[bytes] = deque()
         self._lost = {Reason.TELEMETRY_OVERFLOW: 0, Reason.TELEMETRY_UNWRITABLE: 0}
         self._retry_ns: int | None = None
+        self._notice_ns = self._room_ns = 0  # on a full disk: when a loss may be told, and room be looked for
         self.trouble = ""  # why the log could not be written the last time; empty: it could
         self._acknowledged = 0
         batch = _Batch(log.head or start, builder, clock())
@@ -95,21 +97,29 @@ class Journal:
         if self._retry_ns is not None and moment.mono_ns < self._retry_ns:
             self._lose(telemetry)
             return
+        self._look_for_room(moment.mono_ns)
+        if self._log.tight:  # what room there is, is for evidence, and for how much is lost
+            self._lose(telemetry)
+            telemetry = ()
         try:
             self._settle()
             batch, over = self._batch(telemetry, moment)
             if batch.lines:
                 self._log.append(b"".join(batch.lines), batch.head, batch.hashes, self._recent)
         except OSError as error:
-            self._retry_ns, self.trouble = moment.mono_ns + RETRY_NS, error.strerror or type(error).__name__
             self._lose(telemetry)
+            if self._log.make_room(error):
+                self._room_ns = moment.mono_ns + NOTICE_NS
+                self.write((), ())
+                return
+            self._retry_ns, self.trouble = moment.mono_ns + RETRY_NS, error.strerror or type(error).__name__
             return
         self._retry_ns, self.trouble = None, ""
         if over:
             self._owed, self._epoch_over_ns = True, moment.mono_ns + self._epoch_ns
             with suppress(OSError):  # then the next batch does it first
                 self._settle()
-        self._lost = dict.fromkeys(self._lost, 0)
+        self._lost = {reason: count - batch.told.get(reason, 0) for reason, count in self._lost.items()}
         self._remember(batch.keys)
         self._acknowledged = max(self._acknowledged, *map(outbox_id_of, self._waiting), 0)
         self._waiting.clear()
@@ -117,8 +127,11 @@ class Journal:
     def _batch(self, telemetry: Sequence[bytes], moment: Moment) -> tuple["_Batch", bool]:
         """Return what is to be written now, and whether the epoch ends with it."""
         batch = _Batch(self._log.head, self._builder, moment)
+        tell = not self._log.tight or self._waiting or moment.mono_ns >= self._notice_ns
         for reason, count in self._lost.items():
-            if count:
+            if count and tell:
+                batch.told[reason] = count
+                self._notice_ns = moment.mono_ns + NOTICE_NS
                 batch.writer(Event.TELEMETRY_LOST, reason, count=min(count, INTEGER_MAX))
         for record in telemetry:
             batch.telemetry(record)
@@ -128,9 +141,15 @@ class Journal:
             batch.writer(Event.EPOCH_SEALED, Reason.EPOCH_OVER, seal=self._sealer.following())
         return batch, over
 
+    def _look_for_room(self, now_ns: int) -> None:
+        """While the disk is full, see whether the reserve can be had again (A-45)."""
+        if self._log.tight and now_ns >= self._room_ns:
+            self._room_ns = now_ns + NOTICE_NS
+            self._log.take_room()
+
     def close(self) -> bool:
         """Record what waits and that the writer stops (A-43). Return whether that succeeded."""
-        self._retry_ns = None
+        self._retry_ns, self._notice_ns = None, 0
         self.write((), ())
         if self._waiting or self.lost:
             return False
@@ -179,6 +198,7 @@ class _Batch:
         self.lines: list[bytes] = []
         self.hashes: list[bytes] = []
         self.keys: dict[str, None] = {}
+        self.told: dict[Reason, int] = {}  # how much is said to be lost
         self._builder = builder
         self.moment = moment
 
@@ -228,7 +248,8 @@ class _Batch:
         found = digest(data)
         self.lines.append(line_of(data, found))
         self.hashes.append(bytes.fromhex(found))
-        self.head = Head(self.head.chain_id, self.head.seq + 1, found)
+        chain_id, seq, _ = self.head
+        self.head = Head(chain_id, seq + 1, found)
 
 
 def _lost_before(record: bytes) -> int:
