@@ -20,7 +20,7 @@ def test_a_stale_document_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr(docgen, "ROOT", tmp_path)
     monkeypatch.setattr(reference, "FOLDER", tmp_path / "docs")
     assert reference.main(["--check"]) == 1
-    assert capsys.readouterr().out.splitlines() == ["stale: docs/config.md", "stale: docs/cli.md"]
+    assert capsys.readouterr().out.splitlines() == ["stale: docs/config.md", "stale: docs/cli.md", "stale: docs/detections.md"]
     assert reference.main([]) == 0
     assert reference.main(["--check"]) == 0
     (tmp_path / "docs" / "cli.md").write_text("old")
