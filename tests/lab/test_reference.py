@@ -21,7 +21,8 @@ def test_a_stale_document_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr(docgen, "ROOT", tmp_path)
     monkeypatch.setattr(reference, "FOLDER", tmp_path / "docs")
     assert reference.main(["--check"]) == 1
-    assert capsys.readouterr().out.splitlines() == ["stale: docs/config.md", "stale: docs/cli.md", "stale: docs/projections.md"]
+    stale = [f"stale: docs/{name}.md" for name in ("config", "cli", "projections", "detections")]
+    assert capsys.readouterr().out.splitlines() == stale
     assert reference.main([]) == 0
     assert reference.main(["--check"]) == 0
     (tmp_path / "docs" / "cli.md").write_text("old")
