@@ -11,17 +11,19 @@ from typing import Any, Final, NamedTuple
 
 from audit.canonical import LINE_BYTES_MAX, framed, parse_valid, split
 from audit.chain import BEFORE_GENESIS, Head, digest
-from audit.errors import EventRefused, LineMalformed
-from audit.files import HEAD, SEGMENT, read_head, segments_in, tree_name, writer_is_there
+from audit.errors import EventRefused, LineMalformed, NoteMalformed
+from audit.files import HEAD, SEGMENT, first_of, read_head, segments_in, tree_name, writer_is_there
 from audit.machine import Machines
 from audit.recovery import read_tree
 from audit.schema import check
+from audit.tlog.checkpoint import read_signed
 from audit.tlog.merkle import Frontier
 from audit.tlog.sealed import Sealing, Unsealed, Wanted
 from audit.verdict import Fault, Result, Verdict
 
 PROGRESS_LINES: Final = 4_096
 NOTHING: Final = Wanted()
+SEALS_IN: Final = b'","seal":{"epoch":'
 NOWHERE: Final = Head("", -1, "")
 Progress = Callable[[int, int], None]  # bytes read, bytes in all
 
@@ -63,6 +65,9 @@ def verify(path: Path, progress: Progress | None = None, *, partial: bool = Fals
         if not files:
             result.fault = Fault(*_nothing(result.durable, path))
             return result
+        if whole and wanted.go_on and wanted.known:
+            files = _from_known(files, wanted.known)
+            partial = partial or first_of(files[0]) > 0
         sealing = Sealing(path, _tree_before(path, files[0]) if partial else Frontier(), wanted) if whole else None
         _Walk(result, sealing, partial=partial or not whole).go(_lines(files, progress))
         if result.fault is None and whole:
@@ -75,6 +80,8 @@ def verify(path: Path, progress: Progress | None = None, *, partial: bool = Fals
         result.fault = Fault(Verdict.UNREADABLE, f"{error.filename or path}: {error.strerror}")
     except LineMalformed as error:
         result.fault = Fault(Verdict.MALFORMED, str(error), file=HEAD)
+    except NoteMalformed as error:
+        result.fault = Fault(Verdict.SEAL_WRONG, str(error))
     return result
 
 
@@ -206,6 +213,18 @@ def _lines(files: list[Path], progress: Progress | None) -> Iterator[Raw]:
         progress(done, total)
 
 
+def _from_known(files: list[Path], known: Path) -> list[Path]:
+    """Return the segments from the one on that states the key under which the known checkpoint was signed (A-72).
+
+    What is read here proves nothing; it says where to begin, and that the known checkpoint is met shows that this was right.
+    """
+    signed = read_signed(known)
+    for number in reversed(range(len(files))):
+        if signed and first_of(files[number]) < signed.says.size and SEALS_IN in files[number].read_bytes():
+            return files[number:]
+    return files
+
+
 def _nothing(durable: Head | None, path: Path) -> tuple[Verdict, str]:
     if durable is None:
         return Verdict.UNREADABLE, f"{path} holds no segment of an audit log"
@@ -229,7 +248,7 @@ def _sealed(result: Result, sealing: Sealing) -> None:
             sealing.end(result.head, live=result.live)
     except Unsealed as error:
         result.fault = Fault(error.verdict, error.found, sealing.sealed, error.file)
-    result.sealed, result.witnessed = sealing.sealed, sealing.witnessed
+    result.sealed, result.witnessed, result.signed = sealing.sealed, sealing.witnessed, sealing.signed
     result.key = sealing.log.vkey if sealing.log else ""
 
 

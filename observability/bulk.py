@@ -52,13 +52,13 @@ class Bulk(Protocol):
 
 
 def document_id(chain_id: str, seq: int, event_hash: str) -> str:
-    """Return the id that is a function of the event: base64url(SHA-256("chain_id|seq|hash"))[:22] (A-80)."""
+    """Return the id that is a function of the event: base64url(SHA-256("chain_id|seq|hash"))[:22] (A-90)."""
     digest = hashlib.sha256(f"{chain_id}|{seq}|{event_hash}".encode()).digest()
     return base64.urlsafe_b64encode(digest)[:ID_CHARS].decode()
 
 
 def document(line: Line, prefix: str = PREFIX) -> Document:
-    """Return the document of one line (A-80): the event's canonical bytes, with ``@timestamp`` and ``event_hash`` put in front.
+    """Return the document of one line (A-90): the event's canonical bytes, with ``@timestamp`` and ``event_hash`` put in front.
 
     Where it goes and its id follow from the event and ``prefix`` alone.
 

@@ -1,6 +1,6 @@
 """What the cluster's answer means for each event of a bulk request. Pure: an answer in, one verdict an event out.
 
-Success is 201 + created, or 409, in the right place (A-82). Anything that is not plainly understood counts as ambiguous: the event may be
+Success is 201 + created, or 409, in the right place (A-92). Anything that is not plainly understood counts as ambiguous: the event may be
 stored or not, and is sent again under the same id. The cases are those of a real node (OpenSearch 3.8.0); tests/observability has each.
 """
 

@@ -1,7 +1,7 @@
 """Where an event goes in a cluster: a name that follows from the event alone, so that it goes there again whenever it is sent again.
 
 Telemetry goes to a data stream, which rolls over. Everything else (evidence, and what the log says about itself) goes to an index for the
-month of the event's own time (A-81): `_id` is unique in one index, so an event that is sent again is recognised, whatever happened
+month of the event's own time (A-91): `_id` is unique in one index, so an event that is sent again is recognised, whatever happened
 meanwhile.
 """
 

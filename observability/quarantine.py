@@ -1,4 +1,4 @@
-"""Events that the cluster will never take, and lines that are no events: kept, with the answer, in a file that is itself a chain (A-83).
+"""Events that the cluster will never take, and lines that are no events: kept, with the answer, in a file that is itself a chain (A-93).
 
 Each record has its number and the SHA-256 of the line before it, and the cursor has the hash of the last one: a record that was removed
 or changed is noticed at the next start, and by `check`. There is no key in it: who may write the whole state directory can make another

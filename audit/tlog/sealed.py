@@ -30,11 +30,16 @@ class Unsealed(Exception):
 
 
 class Wanted(NamedTuple):
-    """What an auditor brings: a policy, since when witnesses must have cosigned (seconds of POSIX time), a checkpoint kept from before."""
+    """What an auditor brings.
+
+    A policy, since when witnesses must have cosigned (seconds of POSIX time), a checkpoint that was kept, and whether what it is of was
+    verified when it was kept.
+    """
 
     policy: Policy | None = None
     since_s: int = 0
     known: Path | None = None
+    go_on: bool = False
 
 
 class Found(NamedTuple):
@@ -96,6 +101,11 @@ class Sealing:
             raise Unsealed(Verdict.SEAL_WRONG, f"the policy has another key for {origin_of(head.chain_id)}, or none")
         if self._policy.quorum != "none" and not self.witnessed:
             raise Unsealed(Verdict.UNWITNESSED, f"no checkpoint that witnesses have cosigned: {COSIGNED} is missing", COSIGNED)
+
+    @property
+    def signed(self) -> bytes:
+        """The newest checkpoint that was judged; nothing before there is one."""
+        return max(self._judged, key=lambda found: found.says.size).note.raw if self._judged else b""
 
     def _heard(self, event: Mapping[str, Any]) -> None:
         """Learn keys: the first that the log states, the same again after a restart, or the next one under the seal of the one before."""

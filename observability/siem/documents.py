@@ -1,17 +1,15 @@
 """The pieces: every document that is put into a cluster, made from the registry and a few settings."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from audit.vocabulary import SCHEMAS
+from observability.detections.load import load
+from observability.detections.monitors import monitors
 from observability.names import PREFIX, Names
 from observability.template import FIELDS_MAX, mappings
 
-MONITORS: Final = SCHEMAS / "opensearch" / "monitors"  # one JSON document each; none there, none put
 MONTHS_AHEAD: Final = 2  # indices of evidence that are made in advance: the shipper's role cannot make one
 PRIORITY: Final = 200
 TIMESTAMP: Final = {"timestamp_field": {"name": "@timestamp"}}  # a stream's own, in the words of the cluster
@@ -60,7 +58,7 @@ class Setup:
     months: tuple[str, ...] = ()
 
 
-def pieces(setup: Setup, monitors: Path = MONITORS) -> list[Piece]:
+def pieces(setup: Setup) -> list[Piece]:
     """Return all pieces, in the order in which they are put."""
     names = Names(setup.prefix)
     found = [
@@ -74,13 +72,13 @@ def pieces(setup: Setup, monitors: Path = MONITORS) -> list[Piece]:
         Piece(Kind.ROLE, f"{setup.prefix}-shipper", shipper_role(names)),
         Piece(Kind.ROLE, f"{setup.prefix}-reader", reader_role(setup.prefix)),
         *_policies(setup, names),
-        *monitors_in(monitors),
+        *_monitors(setup),
     ]
     return sorted(found, key=lambda piece: list(Kind).index(piece.kind))
 
 
 def index_settings(setup: Setup) -> dict[str, Any]:
-    """Return what each index must have, below `index`. Append-only: otherwise who may create may also overwrite (A-84, T-39)."""
+    """Return what each index must have, below `index`. Append-only: otherwise who may create may also overwrite (A-94, T-39)."""
     return {
         "append_only": {"enabled": "true"},
         "final_pipeline": _pipeline(setup),
@@ -89,7 +87,7 @@ def index_settings(setup: Setup) -> dict[str, Any]:
 
 
 def shipper_role(names: Names) -> dict[str, Any]:
-    """Return the least role that can ship (A-84): create, in indices that are there; look at telemetry, to send no event of it twice.
+    """Return the least role that can ship (A-94): create, in indices that are there; look at telemetry, to send no event of it twice.
 
     It cannot make an index: who can, makes one with settings of their own, in which events can be overwritten.
     """
@@ -115,11 +113,10 @@ def reader_role(prefix: str) -> dict[str, Any]:
     }
 
 
-def monitors_in(directory: Path) -> Iterator[Piece]:
-    """Yield a monitor for each JSON document of a directory, under the name that the document has."""
-    for path in sorted(directory.glob("*.json")):
-        body = json.loads(path.read_text(encoding="utf-8"))
-        yield Piece(Kind.MONITOR, body["name"], body)
+def _monitors(setup: Setup) -> Iterator[Piece]:
+    """Yield the detections as monitors; they look at the indices of an installation with the usual prefix."""
+    if setup.prefix == PREFIX:
+        yield from (Piece(Kind.MONITOR, name, body) for name, body in monitors(load()))
 
 
 def _pipeline(setup: Setup) -> str:

@@ -3,7 +3,7 @@
     report = reconcile(client, Path("audit"), Names())
 
 The cluster is looked at first, at one point in time, and the log after that: whatever the cluster may have, the log has. Each document is
-judged by the hash of its whole content (A-85), not by what it says about itself.
+judged by the hash of its whole content (A-95), not by what it says about itself.
 """
 
 import sys

@@ -5,7 +5,7 @@ ATTACK
     a coming month with settings of their own, to rewrite it later.
 
 EXPECTED REFUSAL
-    The indices are append-only and the role makes no index [A-84]. Without that setting the same role overwrites: the control shows it.
+    The indices are append-only and the role makes no index [A-94]. Without that setting the same role overwrites: the control shows it.
     UNSUPPORTED PAIRING of node and security plug-in (tests/opensearch_secured.py): no evidence about a cluster in production.
 
 EXPECTED EVIDENCE

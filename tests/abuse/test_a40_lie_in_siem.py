@@ -6,8 +6,8 @@ ATTACK
     quarantine.
 
 EXPECTED REFUSAL
-    None in the cluster: the id is free, and the shipper cannot read. The reconciler judges by content, not by id or claimed hash [A-80]
-    [A-85]; the quarantine is a chain, and a record that is gone stops the shipper [A-83].
+    None in the cluster: the id is free, and the shipper cannot read. The reconciler judges by content, not by id or claimed hash [A-90]
+    [A-95]; the quarantine is a chain, and a record that is gone stops the shipper [A-93].
 
 EXPECTED EVIDENCE
     verdict VERIFIED

@@ -66,7 +66,7 @@ def failed(status: int, kind: str, reason: str = "") -> dict[str, Any]:
     ids=str,
 )
 def test_one_item(said: dict[str, Any], verdict: Verdict) -> None:
-    """A-82: an event would be lost, be stored twice, wait for ever, or be thrown away for the fault of the cluster."""
+    """A-92: an event would be lost, be stored twice, wait for ever, or be thrown away for the fault of the cluster."""
     assert one(said) is verdict
     in_company = Verdict.ALONE if verdict is Verdict.REFUSED else verdict
     assert one(said, alone=False) is in_company

@@ -45,7 +45,7 @@ def ship(tmp_path: Path) -> Ship:
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_quarantine_is_noticed(ship: Ship, change: str) -> None:
-    """A-83: what the cluster never took would be gone without a trace, for who is asked by an attacker to forget it."""
+    """A-93: what the cluster never took would be gone without a trace, for who is asked by an attacker to forget it."""
     path = ship.state / "quarantine.jsonl"
     cursor = saved(ship.state)
     assert cursor is not None

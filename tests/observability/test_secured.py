@@ -13,7 +13,7 @@ from observability.breaker import Breaker
 from observability.connect import Cluster, connect
 from observability.cursor import Counters, State
 from observability.names import Names
-from observability.shipper import Shipper, ShipperConfig
+from observability.shipper import Shipper, ShipperConfig, to_cluster
 from observability.siem.api import Api
 from observability.siem.documents import Kind, Setup
 from observability.siem.plan import apply, compare
@@ -67,7 +67,7 @@ def ship(log: Path, cluster: Cluster) -> tuple[Counters, str]:
     client, state = connect(cluster), State(log.parent / "state")
     try:
         config = ShipperConfig(log=log, state=state.directory, cluster=cluster, prefix=NAMES.prefix, follow=False)
-        shipper = Shipper(config, client, state, wait, Breaker(lambda: 0.0))
+        shipper = Shipper(config, to_cluster(client, config), state, wait, Breaker(lambda: 0.0))
         shipper.run()
         return shipper.counters, (state.directory / "status.json").read_text()
     finally:

@@ -22,7 +22,7 @@ def log(tmp_path: Path) -> Path:
 
 
 def test_each_event_arrives_once_as_it_is_in_the_log(log: Path) -> None:
-    """A-80: what a SIEM shows would not be what was recorded."""
+    """A-90: what a SIEM shows would not be what was recorded."""
     with Stub() as stub:
         ship = Ship(log, stub)
         assert ship() == Counters(read=EVENTS, created=EVENTS)

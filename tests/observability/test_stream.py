@@ -175,7 +175,7 @@ def test_the_cluster_and_the_log_give_the_same_numbers_even_after_a_rollover(
 def test_evidence_is_there_once_whatever_happens_between_answer_and_repetition(
     tmp_path: Path, opensearch_node: Node, client: OpenSearch, prefix: str
 ) -> None:
-    """A-81: ids hold in one index only: evidence would double at a rollover, or at the end of a month."""
+    """A-91: ids hold in one index only: evidence would double at a rollover, or at the end of a month."""
     events = write_everything(tmp_path / "log", "gateway")
     kept = [event for event in as_documents(tmp_path / "log") if event["event_class"] != "telemetry"]
     ship(tmp_path / "log", opensearch_node, prefix)

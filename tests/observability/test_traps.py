@@ -14,7 +14,7 @@ from observability.breaker import Breaker
 from observability.connect import Cluster
 from observability.cursor import Counters, State
 from observability.names import Names
-from observability.shipper import Shipper, ShipperConfig
+from observability.shipper import Shipper, ShipperConfig, to_cluster
 from tests.observability.real import as_documents, ship, stored
 from tests.observability.ship import ShipProcess
 from tests.observability.synthetic import Scribe, health
@@ -70,7 +70,7 @@ def test_a_malformed_line_behind_a_pipeline_takes_no_other_event_with_it(
     assert refused == 400  # the trap is there
     config = ShipperConfig(log=log, state=tmp_path / "state", cluster=Cluster(url=opensearch_node.url), prefix=prefix, follow=False)
     state = State(config.state)
-    counters = Shipper(config, garbling, state, lambda _: False, Breaker(lambda: 0.0)).run()
+    counters = Shipper(config, to_cluster(garbling, config), state, lambda _: False, Breaker(lambda: 0.0)).run()
     state.close()
     assert counters == Counters(read=12, created=11, quarantined=1, retried=9)  # all that went to the same place
     assert stored(client, prefix) == [*events[:5], *events[6:]]

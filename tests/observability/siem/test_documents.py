@@ -1,12 +1,13 @@
 """The pieces, as documents. Policies and monitors: contract only, no node that has these plug-ins can be run here."""
 
 import json
-from pathlib import Path
 
 import pytest
 
+from observability.detections.load import load
+from observability.detections.monitors import monitors
 from observability.names import Names
-from observability.siem.documents import NEEDS, Kind, Setup, monitors_in, pieces, reader_role, shipper_role
+from observability.siem.documents import NEEDS, Kind, Setup, pieces, reader_role, shipper_role
 
 WRITES = ("write", "admin/create", "admin/delete", "admin/mapping/put", "admin/settings", "admin/rollover", "admin/auto_create", "*")
 
@@ -20,12 +21,12 @@ def test_each_is_put_before_what_names_it() -> None:
     """The first set-up of a cluster would fail in the middle."""
     kinds = [piece.kind for piece in pieces(Setup(months=("2026-09",), evidence_days=1))]
     assert kinds == sorted(kinds, key=list(Kind).index)
-    assert set(kinds) == set(Kind) - {Kind.MONITOR}
+    assert set(kinds) == set(Kind)
     assert len({(piece.kind, piece.name) for piece in pieces(Setup())}) == len(pieces(Setup()))
 
 
 def test_the_shipper_may_create_and_look_at_telemetry_and_no_more() -> None:
-    """A-84: a stolen password of the shipper would delete history, read evidence, or make an index in which events can be changed."""
+    """A-94: a stolen password of the shipper would delete history, read evidence, or make an index in which events can be changed."""
     evidence, telemetry = shipper_role(Names("p"))["index_permissions"]
     assert evidence == {
         "index_patterns": ["p-evidence-*"],
@@ -57,14 +58,12 @@ def test_policies_lead_from_where_they_begin_to_deletion_when_there_are_days_and
     assert kept["states"][0]["actions"] == [{"rollover": {"min_index_age": "7d", "min_size": "10gb"}}]
 
 
-def test_each_document_of_a_directory_is_a_monitor(tmp_path: Path) -> None:
-    """A detection that was written would not be installed."""
-    (tmp_path / "b.json").write_text('{"name": "two", "type": "monitor"}')
-    (tmp_path / "a.json").write_text('{"name": "one"}')
-    (tmp_path / "note.txt").write_text("")
-    assert [piece.name for piece in monitors_in(tmp_path)] == ["one", "two"]
-    assert [piece.name for piece in pieces(Setup(), tmp_path) if piece.kind is Kind.MONITOR] == ["one", "two"]
-    assert list(monitors_in(tmp_path / "absent")) == []
+def test_each_detection_is_a_monitor() -> None:
+    """A detection that was written would not be installed, or look at the events of another installation."""
+    made = {piece.name: piece.body for piece in pieces(Setup()) if piece.kind is Kind.MONITOR}
+    assert made == dict(monitors(load()))
+    assert all(body["name"] == name for name, body in made.items())
+    assert [piece for piece in pieces(Setup(prefix="other")) if piece.kind is Kind.MONITOR] == []
 
 
 @pytest.mark.parametrize("kind", NEEDS)

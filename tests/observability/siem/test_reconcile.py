@@ -123,7 +123,7 @@ WRONG: dict[str, tuple[Callable[[OpenSearch, str, dict[str, Any]], None], Kind, 
 def test_another_document_under_an_event_s_id_is_a_finding_of_its_own(
     log: Path, opensearch_node: Node, client: OpenSearch, prefix: str, case: str
 ) -> None:
-    """A-85: who knows an event before the shipper sends it stores a lie under its id; the shipper hears 409 and takes it for the event."""
+    """A-95: who knows an event before the shipper sends it stores a lie under its id; the shipper hears 409 and takes it for the event."""
     wrong, kind, said = WRONG[case]
     victim = as_documents(log)[0]
     wrong(client, prefix, victim)
