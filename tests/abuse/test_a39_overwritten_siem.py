@@ -23,19 +23,20 @@ from opensearchpy.exceptions import AuthorizationException, RequestError
 
 from audit.verdict import Verdict
 from audit.verify import verify
+from lab.sim.frames import v4
+from lab.sim.world import World
 from observability.connect import connect
 from observability.names import Names
 from observability.shipper import ShipperConfig, run
 from observability.siem.api import Api
 from observability.siem.documents import Setup, shipper_role
 from observability.siem.plan import apply, compare
-from tests.observability.story import write_story
+from tests.audit.made import a_log, events_of
 from tests.opensearch_fixture import NEEDS_NODE
 from tests.opensearch_secured import PASSWORD, Secured
 
 pytestmark = NEEDS_NODE
 NAMES = Names("a39")
-MONTH = NAMES.month("2026-09")
 
 
 def credentials(folder: Path) -> Path:
@@ -73,15 +74,19 @@ def of_all(client: OpenSearch, index: str) -> list[dict[str, Any]]:
 def test_the_shipper_s_password_changes_nothing_that_is_stored(tmp_path: Path, secured_node: Secured) -> None:
     """A break-in at the gateway's host would be enough to rewrite what the SIEM had long received."""
     admin = connect(secured_node.cluster(certificate_file=secured_node.admin.certificate, key_file=secured_node.admin.key))
-    setup = Setup(prefix=NAMES.prefix, months=("2026-09",))
+    world = World().connected()
+    world.host.move(v4(77))
+    world.run(500)
+    log = a_log(tmp_path / "log", world.story())
+    months = {event["time"][:7] for event in events_of(log)}
+    setup = Setup(prefix=NAMES.prefix, months=tuple(months))
     apply(Api(admin), compare(Api(admin), setup))
     secured_node.user("a39-thief", PASSWORD, "a39-shipper")
     cluster = secured_node.cluster(credentials_file=credentials(tmp_path))
-    log, _ = write_story(tmp_path / "told", sessions=1, minutes=1)
     shipped = run(ShipperConfig(log=log, state=tmp_path / "state", cluster=cluster, prefix=NAMES.prefix, follow=False))
     assert shipped.read == shipped.created
     thief = connect(cluster)
-    for index in (MONTH, f".ds-{NAMES.telemetry}-000001"):
+    for index in (NAMES.month(min(months)), f".ds-{NAMES.telemetry}-000001"):
         before = of_all(admin, index)
         for number, attack in enumerate(attacks(thief, index, before[0])):
             with pytest.raises((RequestError, AuthorizationException)):
@@ -89,16 +94,16 @@ def test_the_shipper_s_password_changes_nothing_that_is_stored(tmp_path: Path, s
             assert of_all(admin, index) == before, number
     assert not compare(Api(admin), setup).drift
     assert verify(log).verdict is Verdict.VERIFIED
-    control(admin, thief, secured_node)
+    control(admin, thief, secured_node, NAMES.month(min(months)))
     thief.close()
     admin.close()
 
 
-def control(admin: OpenSearch, thief: OpenSearch, node: Secured) -> None:
+def control(admin: OpenSearch, thief: OpenSearch, node: Secured, month: str) -> None:
     """The same password, the same call, an index without the setting: the attack works, so it is the setting that refuses it."""
     index = NAMES.month("1999-01")
     admin.indices.create(index=index, body={"settings": {"index.append_only.enabled": False}})
-    true = of_all(admin, MONTH)[0]
+    true = of_all(admin, month)[0]
     admin.create(index=index, id=true["_id"], body={name: value for name, value in true["_source"].items() if name != "ingest"})
     (hit,) = of_all(admin, index)
     attacks(thief, index, hit)[0]()

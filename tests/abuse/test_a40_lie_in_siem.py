@@ -23,6 +23,8 @@ from audit.files import segments_in
 from audit.verdict import Verdict
 from audit.verify import verify
 from lab.opensearch_node import Node
+from lab.sim.frames import v4
+from lab.sim.world import World
 from observability.bulk import document_id
 from observability.connect import Cluster, connect
 from observability.cursor import StateError
@@ -30,8 +32,8 @@ from observability.names import Names
 from observability.shipper import ShipperConfig, run
 from observability.siem.findings import Kind
 from observability.siem.reconcile import reconcile
+from tests.audit.made import a_log
 from tests.observability.real import install
-from tests.observability.story import write_story
 from tests.opensearch_fixture import NEEDS_NODE
 
 pytestmark = NEEDS_NODE
@@ -41,9 +43,12 @@ NAMES = Names("a40")
 def test_a_lie_that_came_first_is_told_from_the_event(tmp_path: Path, opensearch_node: Node) -> None:
     """The one event that matters would be replaced, and every count would agree."""
     cluster = Cluster(url=opensearch_node.url, request_seconds=60)
-    log, _ = write_story(tmp_path / "told", sessions=1, minutes=1)
+    world = World().connected()
+    world.host.move(v4(77))
+    world.run(500)
+    log = a_log(tmp_path / "log", world.story())
     client = connect(cluster)
-    install(client, NAMES.prefix, months=("2026-09",))
+    install(client, NAMES.prefix)
     lines = [orjson.loads(line) for path in segments_in(log) for line in path.read_bytes().splitlines()]
     (victim, *_) = [line for line in lines if line["event"]["event_type"] == "SESSION_MOVED"]
     event, digest = victim["event"], victim["hash"]
@@ -52,7 +57,7 @@ def test_a_lie_that_came_first_is_told_from_the_event(tmp_path: Path, opensearch
     client.create(index=place, id=document_id(event["chain_id"], event["seq"], digest), body=lie)
     client.create(index=place, id="invented", body=lie | {"seq": len(lines)})
     client.ingest.put_pipeline(id="a40", body={"processors": [{"drop": {"if": "ctx.seq == 2"}}]})
-    client.indices.put_settings(index=NAMES.readable, body={"index.default_pipeline": "a40"})
+    client.indices.put_settings(index=f"{NAMES.prefix}-*", body={"index.default_pipeline": "a40"})
     config = ShipperConfig(log=log, state=tmp_path / "state", cluster=cluster, prefix=NAMES.prefix, follow=False)
     run(config)
     status = orjson.loads((tmp_path / "state" / "status.json").read_bytes())
