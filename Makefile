@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env services demo demo-siem test check proofs faults format format-check lint types imports bandit docs docs-check lock fuzz timing bench-core mutants coverage clean
+.PHONY: help env services demo demo-siem test check proofs faults format format-check lint types imports bandit docs docs-check lock fuzz tamper timing bench-core mutants coverage clean
 
 export PYTHON
 BIN := .venv/bin
@@ -63,6 +63,9 @@ timing: env ## time the functions on secrets, a million calls a run (about ten m
 
 bench-core: env ## the core on one processor, against its bars (some minutes); writes docs/evidence/bench-core.*
 	@$(BIN)/python -m lab.bench.core $(ARGS)
+
+tamper: env ## change sound logs in every way that we know, 500 places each, and verify 1,000 clean ones: minutes; writes docs/evidence/tamper.*
+	@$(BIN)/python -m lab.tamper --positions 500 --clean 1000 --jobs 2 --evidence $(ARGS)
 
 mutants: env ## mutation testing of the core, hours; can be stopped and taken up again; ARGS="--plan NAME --minutes N"
 	@$(BIN)/python -m lab.mutants $(ARGS)

@@ -20,7 +20,7 @@ from audit.tlog.checkpoint import Checkpoint
 from audit.tlog.note import LOG, WITNESS, Note, Verifier
 from audit.tlog.sealer import origin_of
 from core.crypto.primitives import SigningKey
-from lab.tamper.material import NODE, STEP_NS, WALL, Clock, records, told
+from lab.tamper.material import NODE, STEP_NS, WALL, Clock, chance, records, told
 
 SECOND_NS: Final = 1_000_000_000
 NEVER_NS: Final = 10**15
@@ -94,7 +94,7 @@ class Running:
             taken = self.dice.randint(1, FACTS_A_BATCH)
             telemetry, evidence = records(facts[:taken], boot)
             facts = facts[taken:]
-            if self.dice.random() < 0.05:  # noqa: PLR2004 - now and then
+            if chance(self.dice, 0.05):  # now and then
                 telemetry.append(self.dice.randbytes(RECORD_BYTES))
             journal.write(telemetry, evidence)
 
@@ -111,17 +111,17 @@ def build(root: Path, seed: str, *, other: Path | None = None) -> Base:
     root.mkdir(parents=True)
     create_key(root / "audit.key", epochs.fresh(dice.randbytes(32)))
     running, older = Running(dice, root, Clock(), dice.randbytes(32)), list[Path]()
-    segment_bytes, stages, cosigned = dice.randint(4_000, 24_000), dice.randint(3, 4), 0
+    segment_bytes, stages, cosigned = dice.randint(6_000, 24_000), dice.randint(3, 4), 0
     for stage in range(stages):
-        with running.writing(segment_bytes, dice.randint(8, 30) * STEP_NS) as (_, journal, boot):
-            running.write(journal, boot, dice.randint(1, 2))
-            if dice.random() < 0.6:  # noqa: PLR2004 - the others are killed
+        with running.writing(segment_bytes, dice.randint(6, 20) * STEP_NS) as (_, journal, boot):
+            running.write(journal, boot, 1)
+            if stage <= 1 or chance(dice, 0.5):  # the others are killed; there are two epochs at least
                 journal.close()
             journal.sign()
         if stage == stages - 2:
             cosigned = cosign(root / "log")
         older.append(_copied(root, root / "older" / str(stage)))
-        if dice.random() < 0.4:  # noqa: PLR2004 - some crashes tear a line
+        if chance(dice, 0.4):  # some crashes tear a line
             running.tear()
     split = Running(Random(seed + "/split"), root / "split", Clock(), running.names, handles=900)
     split.clock.ns = running.clock.ns

@@ -5,6 +5,7 @@ from random import Random
 from audit.verdict import Verdict
 from lab.tamper.base import event_of, lines_in
 from lab.tamper.lines import place
+from lab.tamper.material import chance
 from lab.tamper.world import Want, World, found, rechained, resealed, tamper
 
 
@@ -104,7 +105,7 @@ def spliced_with_another_log(world: World, dice: Random) -> Want:
     """From some event on it is another log, made to follow, chain and head.json and all: half of another gateway's history."""
     other = lines_in(world.base.root / "other" / "log")
     at = dice.randrange(1, min(len(other), world.base.size))
-    if dice.random() < 0.5:  # noqa: PLR2004 - one half each: as it is, or with this log's name
+    if chance(dice, 0.5):  # as it is, or with this log's name
         world.put([*world.lines[:at], *other[at:]])
         return found(at, Verdict.CHAIN_BROKEN)
     chain, opened = event_of(world.lines[0])["chain_id"], [line for line in other[at:] if b'"LOG_' not in line and b'"EPOCH_' not in line]

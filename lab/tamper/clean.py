@@ -1,4 +1,4 @@
-"""Clean logs of random shapes: segments, epochs, crashes at any byte, resumptions, put away in part, being written. None may raise an alarm."""
+"""Clean logs of random shapes: crashes at any byte, resumptions, put away in part, being written. None may raise an alarm."""
 
 import shutil
 from collections.abc import Iterator
@@ -12,9 +12,7 @@ from audit.tlog.sealed import Wanted
 from audit.verdict import Result
 from audit.verify import verify
 from lab.tamper.base import KEPT, Running, cosign, policy_of
-from lab.tamper.material import STEP_NS, Clock
-
-SHAPES = ("whole", "by policy", "since a kept checkpoint", "in part", "one file", "being written", "resumed")
+from lab.tamper.material import STEP_NS, Clock, chance
 
 
 def clean(root: Path, seed: str) -> Iterator[tuple[str, Result]]:
@@ -28,18 +26,18 @@ def clean(root: Path, seed: str) -> Iterator[tuple[str, Result]]:
             if stage:
                 yield "resumed", verify(log)
             running.write(journal, boot, dice.randint(0, 2))
-            if dice.random() < 0.5:  # noqa: PLR2004 - half of the time at a moment between two writes
+            if chance(dice, 0.5):  # half of the time at a moment between two writes
                 running.tear()  # the writer is about to complete the line; it cuts it off before it goes on
                 yield "being written", verify(log)
                 continue
-            if dice.random() < 0.7:  # noqa: PLR2004 - the others are killed
+            if chance(dice, 0.7):  # the others are killed
                 journal.close()
             journal.sign()
             yield "being written", verify(log)
         if stage == 0:
             shutil.copy(log / CHECKPOINT, root / KEPT)
             cosign(log)
-        if dice.random() < 0.4:  # noqa: PLR2004 - some crashes tear a line
+        if chance(dice, 0.4):  # some crashes tear a line
             running.tear()
     yield from _at_its_end(root, running, segment_bytes)
 

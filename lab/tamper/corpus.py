@@ -1,8 +1,10 @@
 """Running the corpus: each class at random positions, and clean logs; what was missed is named by what makes it again."""
 
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,14 +12,14 @@ from random import Random
 from typing import Final
 
 from audit.verdict import Result
-from lab.tamper import chain, files, harmless, lines, rewritten, seals, stories, trust
+from lab.tamper import chain, files, harmless, lines, live, rewritten, seals, stories, trust
 from lab.tamper.base import Base, build
 from lab.tamper.clean import clean
 from lab.tamper.world import CLASSES, Blind, Tamper, Want, World
 
-MODULES: Final = (lines, chain, rewritten, seals, trust, stories, files, harmless)
+MODULES: Final = (lines, chain, rewritten, seals, trust, stories, files, live, harmless)
 """Where the classes are; importing them lists them."""
-BASES: Final = 6
+BASES: Final = 12
 MISSES_KEPT: Final = 20
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - logs are made durable, which costs time on a disk and nothing in memory
 CLEAN: Final = "clean logs"
@@ -28,16 +30,26 @@ class Outcome:
     """What a class has come to: positions tried, and what was missed, each with what makes it again."""
 
     name: str
+    cases: int = 0
     tried: int = 0
+    ways: Counter[str] = field(default_factory=Counter)
     positions: set[str] = field(default_factory=set)
-    verdicts: dict[str, int] = field(default_factory=dict)
+    verdicts: Counter[str] = field(default_factory=Counter)
     missed: int = 0
     said: list[str] = field(default_factory=list)
 
     def take(self, result: Result) -> None:
         """Count what was found."""
         self.tried += 1
-        self.verdicts[result.verdict.name] = self.verdicts.get(result.verdict.name, 0) + 1
+        self.verdicts[result.verdict.name] += 1
+
+    def add(self, other: "Outcome") -> None:
+        """Add another part of the same class."""
+        self.cases, self.tried, self.missed = self.cases + other.cases, self.tried + other.tried, self.missed + other.missed
+        self.verdicts += other.verdicts
+        self.ways += other.ways
+        self.positions |= other.positions
+        self.said = [*self.said, *other.said][:MISSES_KEPT]
 
     def miss(self, why: str, again: str) -> None:
         """Keep what was missed."""
@@ -61,11 +73,16 @@ class Bases:
             self._built[number] = build(self._folder / str(number), f"{self._seed}/base/{number}", other=other.root)
         return self._built[number]
 
+    def build_all(self) -> None:
+        """Build them all, before other processes take part."""
+        for number in range(BASES):
+            self[number]
+
     @contextmanager
     def case(self, name: str, number: int) -> Iterator[tuple[World, Random]]:
         """Make the world and the dice of one case."""
         dice = Random(f"{self._seed}/{name}/{number}")
-        root = self._folder / "case"
+        root = self._folder / f"case-{os.getpid()}"
         root.mkdir()
         try:
             yield World(self[dice.randrange(BASES)], root), dice
@@ -80,9 +97,10 @@ def bases(seed: int) -> Iterator[Bases]:
         yield Bases(Path(folder), seed)
 
 
-def run(kind: Tamper, made: Bases, cases: range, tell: Callable[[], object] = lambda: None) -> Outcome:
+def run(kind: Tamper, made: Bases, cases: range) -> Outcome:
     """Try a class at as many positions."""
     outcome = Outcome(kind.name)
+    outcome.cases = len(cases)
     for number in cases:
         with made.case(kind.name, number) as (world, dice):
             want = kind.act(world, dice)
@@ -93,21 +111,22 @@ def run(kind: Tamper, made: Bases, cases: range, tell: Callable[[], object] = la
         why = missed(want, result) or (wrongly_seen(kind.blind, blind) if kind.blind and blind else "")
         if why:
             outcome.miss(why, f"python -m lab.tamper --seed {made.seed} --class {kind.name} --case {number}")
-        tell()
     return outcome
 
 
-def run_clean(made: Bases, cases: range, tell: Callable[[], object] = lambda: None) -> Outcome:
+def run_clean(made: Bases, cases: range) -> Outcome:
     """Verify as many clean logs of random shapes."""
     outcome = Outcome(CLEAN)
+    outcome.cases = len(cases)
     for number in cases:
         with tempfile.TemporaryDirectory(prefix="clean-", dir=MEMORY if MEMORY.is_dir() else None) as folder:
             for shape, result in clean(Path(folder), f"{made.seed}/{CLEAN}/{number}"):
-                outcome.positions.add(shape)
+                outcome.ways[shape] += 1
                 outcome.take(result)
                 if result.fault:
-                    outcome.miss(f"false alarm, {shape}: {said(result)}", f"python -m lab.tamper --seed {made.seed} --class clean --case {number}")
-        tell()
+                    outcome.miss(
+                        f"false alarm, {shape}: {said(result)}", f"python -m lab.tamper --seed {made.seed} --class clean --case {number}"
+                    )
     return outcome
 
 

@@ -1,13 +1,13 @@
-"""Classes of tampering with the files of a log: removed, renamed, emptied, doubled, replaced by something that is no file (A-30, A-34, A-53)."""
+"""Classes of tampering with the files of a log: removed, renamed, emptied, doubled, or no files any more (A-30, A-34, A-53)."""
 
 import os
 from random import Random
 
-from audit.files import CHECKPOINT, COSIGNED, HEAD, SEALS, segment_name, tree_name
-from audit.tlog.sealer import seal_name
+from audit.files import CHECKPOINT, COSIGNED, HEAD, segment_name, tree_name
 from audit.verdict import Verdict
 from lab.tamper.base import event_of
 from lab.tamper.chain import changed
+from lab.tamper.material import chance
 from lab.tamper.rewritten import epoch, rewritten
 from lab.tamper.world import Blind, Look, Want, World, canonical, found, tamper
 
@@ -27,6 +27,16 @@ def segment_removed(world: World, dice: Random) -> Want:
 
 
 @tamper("files")
+def segments_removed(world: World, dice: Random) -> Want:
+    """All segments, or all from some on, were removed: what is left says that there was more."""
+    first = dice.choice(world.base.starts)
+    for start in world.base.starts:
+        if start >= first:
+            world.remove(segment_name(start))
+    return found(first, Verdict.TAIL_CUT)
+
+
+@tamper("files")
 def segment_emptied(world: World, dice: Random) -> Want:
     """A segment was emptied: its name is there, and nothing in it."""
     at, name, first, _ = _segment(world, dice)
@@ -40,7 +50,7 @@ def segment_renamed(world: World, dice: Random) -> Want:
     at, name, first, after = _segment(world, dice)
     last = at == len(world.base.starts) - 1
     other = dice.choice([each for each in range(first + 1, after + 1) if each not in world.base.starts] or [first])
-    there = segment_name(other) if other != first and dice.random() < 0.5 else f"audit-{first}.jsonl"  # noqa: PLR2004 - one half each
+    there = segment_name(other) if other != first and chance(dice, 0.5) else f"audit-{first}.jsonl"
     (world.log / name).rename(world.log / there)
     return found(first, Verdict.TAIL_CUT if last and there != segment_name(other) else Verdict.NUMBER_WRONG)
 
@@ -70,7 +80,9 @@ def segment_is_no_file(world: World, dice: Random) -> Want:
     """A directory, a pipe or a link to nowhere stands in the place of a segment: a verifier that waits or falls over says nothing."""
     _, name, first, _ = _segment(world, dice)
     world.remove(name)
-    make = dice.choice((lambda path: path.mkdir(), os.mkfifo, lambda path: path.symlink_to("nowhere"), lambda path: path.symlink_to(path.name)))
+    make = dice.choice(
+        (lambda path: path.mkdir(), os.mkfifo, lambda path: path.symlink_to("nowhere"), lambda path: path.symlink_to(path.name))
+    )
     make(world.log / name)
     return found(first, Verdict.UNREADABLE)
 
@@ -81,7 +93,9 @@ def segment_links_elsewhere(world: World, dice: Random) -> Want:
     _, name, first, after = _segment(world, dice)
     at = dice.randrange(first, after)
     there = world.root / "elsewhere"
-    there.write_bytes(b"".join([*world.lines[first:at], world.lines[at].replace(b'"mono_us":', b'"mono_us":1', 1), *world.lines[at + 1 : after]]))
+    there.write_bytes(
+        b"".join([*world.lines[first:at], world.lines[at].replace(b'"mono_us":', b'"mono_us":1', 1), *world.lines[at + 1 : after]])
+    )
     world.remove(name)
     (world.log / name).symlink_to(there)
     return found(at, Verdict.HASH_WRONG)
@@ -102,7 +116,9 @@ def head_names_another(world: World, dice: Random) -> Want:
     at = dice.choice((world.base.size - 1, dice.randrange(world.base.size)))
     event = event_of(world.lines[at])
     right = {"chain_id": event["chain_id"], "hash": world.lines[at][-67:-3].decode(), "seq": at}
-    name, value = dice.choice((("chain_id", dice.randbytes(16).hex()), ("hash", dice.randbytes(32).hex()), ("seq", world.base.size + dice.randrange(10**6))))
+    name, value = dice.choice(
+        (("chain_id", dice.randbytes(16).hex()), ("hash", dice.randbytes(32).hex()), ("seq", world.base.size + dice.randrange(10**6)))
+    )
     world.write(HEAD, canonical(right | {name: value}) + b"\n")
     return found(world.base.size, Verdict.TAIL_CUT) if name == "seq" else found(at, Verdict.CHAIN_BROKEN)
 
@@ -111,15 +127,18 @@ def head_names_another(world: World, dice: Random) -> Want:
 def head_spoilt(world: World, dice: Random) -> Want:
     """head.json is not in its form: empty, cut, in other spaces, with numbers in other forms, with more in it."""
     raw = world.read(HEAD)
-    spoilt = (b"", raw[: dice.randrange(len(raw))], raw + b"\n", b" " + raw, raw.replace(b'"seq":', b'"seq":0'), b"[]\n", b"\xff\xfe", raw.replace(b"}", b',"x":1}'),
-              raw.replace(b'"seq":', b'"seq":-'), b"[" * 5_000, raw.replace(b"}", b".0}"), raw.replace(b"\n", b"\r\n"), dice.randbytes(100))  # fmt: skip
+    spoilt = (
+        b"", raw[: dice.randrange(len(raw))], raw + b"\n", b" " + raw, b"[]\n", b"\xff\xfe", b"[" * 5_000, dice.randbytes(100),
+        raw.replace(b'"seq":', b'"seq":0'), raw.replace(b'"seq":', b'"seq":-'), raw.replace(b"}", b',"x":1}'), raw.replace(b"}", b".0}"),
+        raw.replace(b"\n", b"\r\n"),
+    )  # fmt: skip
     world.write(HEAD, dice.choice(spoilt))
-    return found(None, Verdict.MALFORMED)
+    return found(world.base.size, Verdict.MALFORMED)
 
 
 @tamper("copies", Look.PARTIAL_POLICY, Blind(Look.FILE))
 def copied_segment_rewritten(world: World, dice: Random) -> Want:
-    """systemd #35595, logs of remote hosts are not sealed: a copied segment was rewritten; alone it has nobody's signature, in the log it has."""
+    """As in systemd #35595, remote logs unsealed: a copied segment was rewritten, which only its log shows: a file has no signature."""
     at = dice.randrange(len(world.base.starts))
     first, after = world.base.starts[at], (*world.base.starts, world.base.size)[at + 1]
     changed_at = dice.randrange(first, after)
@@ -142,7 +161,7 @@ def _put_away(world: World, dice: Random) -> int:
 
 @tamper("copies", Look.PARTIAL)
 def rest_of_a_log_rewritten(world: World, dice: Random) -> Want:
-    """systemd #35595: the oldest segments were put away, and the rest was rewritten with new hashes: the tree has the old ones in it."""
+    """As in systemd #35595: the oldest segments were put away, and the rest rewritten with new hashes: the tree has the old ones."""
     first = _put_away(world, dice)
     at = dice.randrange(first, world.base.size)
     lines = world.lines
@@ -152,7 +171,11 @@ def rest_of_a_log_rewritten(world: World, dice: Random) -> Want:
         if start < first:
             world.remove(segment_name(start))
     stated = next(each for each in range(first, world.base.size) if b'"seal"' in lines[each])
-    wrong = [size for size in (*(end + 1 for end in world.base.ends if end > stated), world.base.cosigned, world.base.size) if size > max(at, stated)]
+    wrong = [
+        size
+        for size in (*(end + 1 for end in world.base.ends if end > stated), world.base.cosigned, world.base.size)
+        if size > max(at, stated)
+    ]
     return found(min(wrong) - 1, Verdict.SEAL_WRONG)
 
 
@@ -166,7 +189,9 @@ def tree_note_changed(world: World, dice: Random) -> Want:
     peak = raw.index(b'["') + 2 + 67 * dice.randrange(first.bit_count()) + dice.randrange(64)
     other = dice.choice([digit for digit in b"0123456789abcdef" if digit != raw[peak]])
     world.write(name, raw[:peak] + bytes((other,)) + raw[peak + 1 :])
-    wrong = [size for size in (*(end + 1 for end in world.base.ends if end > stated), world.base.cosigned, world.base.size) if size > stated]
+    wrong = [
+        size for size in (*(end + 1 for end in world.base.ends if end > stated), world.base.cosigned, world.base.size) if size > stated
+    ]
     return found(min(wrong) - 1, Verdict.SEAL_WRONG)
 
 
@@ -175,7 +200,16 @@ def tree_note_spoilt(world: World, dice: Random) -> Want:
     """The note of the tree before what is left is missing, empty or another segment's: nothing says what came before."""
     name = tree_name(_put_away(world, dice))
     first = int(name[6:26])
-    spoilt = (None, b"", b"{}\n", b"\xff", b"[" * 5_000, world.read(name).replace(b'"size":', b'"size":1'), world.read(name).replace(b'["', b'["00', 1), b"null")
+    spoilt = (
+        None,
+        b"",
+        b"{}\n",
+        b"\xff",
+        b"[" * 5_000,
+        world.read(name).replace(b'"size":', b'"size":1'),
+        world.read(name).replace(b'["', b'["00', 1),
+        b"null",
+    )
     chosen = dice.choice(spoilt)
     world.remove(name) if chosen is None else world.write(name, chosen)
     return found(first, Verdict.UNSEALED)
@@ -195,12 +229,9 @@ def hole_in_the_rest_of_a_log(world: World, dice: Random) -> Want:
 
 @tamper("signature")
 def signed_file_is_no_file(world: World, dice: Random) -> Want:
-    """A directory or a pipe stands in the place of a seal: a verifier that waits or falls over says nothing."""
-    number, name, end = epoch(world, dice)
-    assert name == f"{SEALS}/{seal_name(number)}"
+    """A pipe stands in the place of a seal or a checkpoint: a verifier that waits or falls over says nothing."""
+    _, name, end = epoch(world, dice)
+    name, seq = dice.choice(((name, end), (CHECKPOINT, max(world.base.ends[-1] + 1, world.base.cosigned)), (COSIGNED, 0)))
     world.remove(name)
     os.mkfifo(world.log / name)
-    return found(end, Verdict.SEAL_WRONG)
-
-
-__all__ = ["CHECKPOINT", "COSIGNED"]
+    return found(seq, Verdict.SEAL_WRONG)

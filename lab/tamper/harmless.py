@@ -8,6 +8,7 @@ from audit.tlog import note
 from audit.tlog.sealer import seal_name
 from core.crypto.primitives import SigningKey
 from lab.tamper.base import COSIGNED_S
+from lab.tamper.material import chance
 from lab.tamper.world import NOTHING, Look, Want, World, tamper
 
 
@@ -15,8 +16,12 @@ from lab.tamper.world import NOTHING, Look, Want, World, tamper
 def garbage_beside(world: World, dice: Random) -> Want:
     """Files that are none of the log's lie in its directory: drafts of a crash, an editor's copies, names that only look like segments."""
     first = dice.choice(world.base.starts)
-    names = (".head.json", ".checkpoint", "core", f"audit-{first:020d}.jsonl.bak", f"audit-{first}.jsonl", f"audit-{first:020d}.json", "Audit-" + "0" * 20 + ".jsonl",
-             f".audit-{first:020d}.jsonl", f"audit-{first:020d}.jsonl~", f"{SEALS}/lost+found", f"{SEALS}/{seal_name(0)}.old", "audit-" + "9" * 21 + ".jsonl")  # fmt: skip
+    like = f"audit-{first:020d}"
+    names = (
+        ".head.json", ".checkpoint", "core", f"{like}.jsonl.bak", f"{like}.json", f".{like}.jsonl", f"{like}.jsonl~",
+        f"audit-{first}.jsonl",
+        "Audit-" + "0" * 20 + ".jsonl", "audit-" + "9" * 21 + ".jsonl", f"{SEALS}/lost+found", f"{SEALS}/{seal_name(0)}.old",
+    )  # fmt: skip
     for name in dice.sample(names, 3):
         world.write(name, dice.choice((b"", dice.randbytes(300), world.lines[0], b"z" * 100_000)))
     (world.log / "directory").mkdir()
@@ -35,7 +40,7 @@ def copies_beside(world: World, dice: Random) -> Want:
 @tamper("harmless")
 def memory_of_evidence_changed(world: World, dice: Random) -> Want:
     """recent.json was changed or removed: it helps the writer to start, and says nothing of the log (A-44)."""
-    world.remove(RECENT) if dice.random() < 0.3 else world.write(RECENT, dice.randbytes(dice.randrange(100)))  # noqa: PLR2004 - a third
+    world.remove(RECENT) if chance(dice, 0.3) else world.write(RECENT, dice.randbytes(dice.randrange(100)))
     return NOTHING
 
 
@@ -43,7 +48,7 @@ def memory_of_evidence_changed(world: World, dice: Random) -> Want:
 def tree_notes_changed_under_a_whole_log(world: World, dice: Random) -> Want:
     """A note of a tree was changed or removed, and the whole log is there: the tree is counted from its first event (A-61)."""
     name = tree_name(dice.choice(world.base.starts))
-    world.remove(name) if dice.random() < 0.3 else world.write(name, dice.randbytes(dice.randrange(100)))  # noqa: PLR2004 - a third
+    world.remove(name) if chance(dice, 0.3) else world.write(name, dice.randbytes(dice.randrange(100)))
     return NOTHING
 
 
@@ -70,7 +75,9 @@ def signatures_of_strangers(world: World, dice: Random) -> Want:
 @tamper("harmless")
 def seal_of_no_epoch(world: World, dice: Random) -> Want:
     """A file lies among the seals for an epoch that has not ended: nothing that is signed rests on it."""
-    world.write(f"{SEALS}/{seal_name(len(world.base.ends) + dice.randrange(100))}", dice.choice((b"", world.read(CHECKPOINT), dice.randbytes(99))))
+    world.write(
+        f"{SEALS}/{seal_name(len(world.base.ends) + dice.randrange(100))}", dice.choice((b"", world.read(CHECKPOINT), dice.randbytes(99)))
+    )
     return NOTHING
 
 

@@ -7,11 +7,13 @@ from typing import Final
 
 from audit.verdict import Verdict
 from lab.tamper.base import event_of
+from lab.tamper.material import chance
 from lab.tamper.world import Want, World, canonical, found, framed, resealed, tamper
 
-NUMBERS: Final = (lambda n: f"{n}.0", lambda n: f"{n}e0", lambda n: f"{n}E+0", lambda _: "-0", lambda _: str(2**53), lambda _: str(2**53 + 1),
-                  lambda _: "1e3", lambda _: str(2**64 + 7), lambda n: f"0{n}", lambda n: f"+{n}", lambda _: "NaN", lambda _: "1e999",
-                  lambda n: f"{n}.", lambda n: f"0x{n:x}", lambda _: "null", lambda _: "true", lambda _: "[]", lambda n: f'"{n}"')  # fmt: skip
+NUMBERS: Final = (
+    "{}.0", "{}e0", "{}E+0", "{}.", "0{}", "+{}", "0x{}", '"{}"', "-0", "1e3", "1e999", "NaN", "null", "true", "[]",
+    "9007199254740992", "9007199254740993", "18446744073709551623",
+)  # fmt: skip
 LINE_MAX: Final = 8_192
 BYTES: Final = 256
 FORMED: Final = (Verdict.MALFORMED,)
@@ -63,7 +65,7 @@ def hash_changed(world: World, dice: Random) -> Want:
     at = place(world, dice)
     frame, _, told = world.lines[at].rpartition(b':"')
     digit = dice.randrange(64)
-    if dice.random() < 0.5 and told[:64].upper() != told[:64]:  # noqa: PLR2004 - one half each
+    if chance(dice, 0.5) and told[:64].upper() != told[:64]:
         world.change(at, frame + b':"' + told[:64].upper() + told[64:])
         return found(at, Verdict.MALFORMED)
     other = dice.choice([each for each in b"0123456789abcdef" if each != told[digit]])
@@ -77,7 +79,7 @@ def number_in_another_form(world: World, dice: Random) -> Want:
     at = place(world, dice)
     numbers = list(re.finditer(r"(?<=:)\d+(?=[,}])", _text(world, at)))
     text, number, form = _text(world, at), dice.choice(numbers), dice.choice(NUMBERS)
-    world.change(at, framed((text[: number.start()] + form(int(number[0])) + text[number.end() :]).encode()))
+    world.change(at, framed((text[: number.start()] + form.format(number[0]) + text[number.end() :]).encode()))
     return found(at, *FORMED)
 
 
@@ -96,7 +98,7 @@ def members_reordered(world: World, dice: Random) -> Want:
     """Members were put in another order, or spaces between them: the same value in other bytes has another hash."""
     at = place(world, dice)
     members = list(event_of(world.lines[at]).items())
-    if dice.random() < 0.5:  # noqa: PLR2004 - one half each
+    if chance(dice, 0.5):
         first = dice.randrange(len(members) - 1)
         members[first], members[first + 1] = members[first + 1], members[first]
         made = json.dumps(dict(members), separators=(",", ":"))
@@ -115,7 +117,7 @@ def member_doubled(world: World, dice: Random) -> Want:
     name, value = dice.choice(list(event_of(world.lines[at]).items()))
     other = json.dumps({name: dice.choice((value, "x", 7))}, separators=(",", ":"), sort_keys=True)[1:-1]
     text = _text(world, at)
-    world.change(at, framed((f"{{{other},{text[1:]}" if dice.random() < 0.5 else f"{text[:-1]},{other}}}").encode()))  # noqa: PLR2004 - one half each
+    world.change(at, framed((f"{{{other},{text[1:]}" if chance(dice, 0.5) else f"{text[:-1]},{other}}}").encode()))
     return found(at, *FORMED)
 
 
@@ -144,7 +146,13 @@ def line_huge(world: World, dice: Random) -> Want:
     """A line was made longer than any event, up to a megabyte: who reads lines whole runs out of memory."""
     at = place(world, dice)
     filling = dice.choice((LINE_MAX, 2 * LINE_MAX - 20, 1_000_000))
-    made = dice.choice((framed((_text(world, at)[:-1] + f',"zz":"{"z" * filling}"}}').encode()), b"z" * filling + b"\n", world.lines[at][:-1] + b" " * filling + b"\n"))
+    made = dice.choice(
+        (
+            framed((_text(world, at)[:-1] + f',"zz":"{"z" * filling}"}}').encode()),
+            b"z" * filling + b"\n",
+            world.lines[at][:-1] + b" " * filling + b"\n",
+        )
+    )
     world.change(at, made)
     return found(at, *FORMED)
 
@@ -153,7 +161,7 @@ def line_huge(world: World, dice: Random) -> Want:
 def line_end_changed(world: World, dice: Random) -> Want:
     """Line ends became CR LF, in one line or all, as an editor or a file transfer makes them: the bytes are not those that were hashed."""
     at = place(world, dice)
-    if dice.random() < 0.2:  # noqa: PLR2004 - a fifth
+    if chance(dice, 0.2):
         world.put([line[:-1] + b"\r\n" for line in world.lines])
         return found(0, *FORMED)
     world.change(at, world.lines[at][:-1] + b"\r\n")
@@ -164,8 +172,11 @@ def line_end_changed(world: World, dice: Random) -> Want:
 def garbage_between(world: World, dice: Random) -> Want:
     """A line that is no event was put between others: zeros after a power loss, a comment, an event without its hash."""
     at = place(world, dice)
-    garbage = dice.choice((b"\n", bytes(512) + b"\n", b"# nothing to see\n", b"{}\n", canonical(event_of(world.lines[at])) + b"\n", b"\xef\xbb\xbf",
-                           dice.randbytes(dice.randrange(1, 60)).replace(b"\n", b"") + b"\n", b"[]\n", b'{"event":{},"hash":"' + b"0" * 64 + b'"}\n'))  # fmt: skip
+    noise, bare = dice.randbytes(dice.randrange(1, 60)).replace(b"\n", b""), canonical(event_of(world.lines[at]))
+    hollow = b'{"event":{},"hash":"%s"}' % (b"0" * 64)
+    garbage = dice.choice((b"", bytes(512), b"# nothing to see", b"{}", b"[]", bare, noise, hollow)) + b"\n"
+    if chance(dice, 0.1):
+        garbage = b"\xef\xbb\xbf"  # a byte order mark, as an editor puts it
     world.change(at, garbage + world.lines[at])
     return found(at, Verdict.MALFORMED, Verdict.HASH_WRONG)
 
@@ -176,7 +187,7 @@ def member_added(world: World, dice: Random) -> Want:
     at = place(world, dice)
     event = event_of(world.lines[at])
     inner = [name for name, value in event.items() if isinstance(value, dict)]
-    if inner and dice.random() < 0.5:  # noqa: PLR2004 - one half each
+    if inner and chance(dice, 0.5):
         name = dice.choice(inner)
         world.change(at, resealed(world.lines[at], **{name: event[name] | {"note": "x"}}))
     else:
@@ -200,9 +211,9 @@ def value_not_allowed(world: World, dice: Random) -> Want:
     """A value became one that its schema does not allow: another outcome, class, severity or schema, a time with an offset."""
     at = place(world, dice)
     changes: tuple[tuple[str, object], ...] = (
-        ("outcome", "unknown!"), ("event_class", "rumour"), ("severity", 7), ("schema", "jvp.audit/9.9.9"), ("time", "2026-11-18T10:00:00.000000+01:00"),
-        ("reason_code", "NO_REASON"), ("event_type", "SESSION_DREAMT"), ("role", "king"), ("chain_id", "xyz"), ("node_id", ""), ("mono_us", -1),
-        ("event_id", "1"), ("prev_hash", "0" * 63), ("boot_id", "G" * 16),
+        ("outcome", "unknown!"), ("event_class", "rumour"), ("severity", 7), ("schema", "jvp.audit/9.9.9"), ("role", "king"),
+        ("reason_code", "NO_REASON"), ("event_type", "SESSION_DREAMT"), ("chain_id", "xyz"), ("node_id", ""), ("mono_us", -1),
+        ("event_id", "1"), ("prev_hash", "0" * 63), ("boot_id", "G" * 16), ("time", "2026-11-18T10:00:00.000000+01:00"),
     )  # fmt: skip
     world.change(at, resealed(world.lines[at], **dict((dice.choice(changes),))))
     return found(at, *FORMED)

@@ -35,6 +35,11 @@ class Clock:
         return Moment(WALL + self.ns, self.ns)
 
 
+def chance(dice: Random, share: float) -> bool:
+    """Return True in so many of all cases, from 0 to 1."""
+    return dice.random() < share
+
+
 def session(handle: int, jumps: int) -> list[Fact]:
     """Return a session from its handshake to its end, with so many jumps, each refused once before."""
     facts = [_step(Event.SESSION_CHANGED, Reason.HANDSHAKE_PROVEN, 0, P, P), _step(Event.SESSION_CHANGED, Reason.BIRTH_ASKED, 1, P, P)]
@@ -72,10 +77,10 @@ def lost(handle: int, times: int) -> list[Fact]:
 
 def told(dice: Random, stories: int, first: int) -> list[Fact]:
     """Return so many stories, one through the other, each in its order; `first` is the first handle, so that none comes twice."""
-    rows = [session(first + number, dice.randrange(3)) for number in range(stories)]
-    if dice.random() < 0.7:  # noqa: PLR2004 - most logs speak of keys
+    rows = [session(first + number, dice.randrange(2)) for number in range(stories)]
+    if chance(dice, 0.7):  # most logs speak of keys
         rows.append(keys(first + stories))
-    if dice.random() < 0.5:  # noqa: PLR2004 - half of them of a loss
+    if chance(dice, 0.5):  # half of them of a loss
         rows.append(lost(first + stories + 1, dice.randrange(1, 50)))
     facts = []
     while rows := [row for row in rows if row]:

@@ -1,4 +1,4 @@
-"""Classes in which history is rewritten by somebody who may have the keys of now: systemd's failures, and what older keys have sealed (A-64 to A-66)."""
+"""Classes in which history is rewritten by somebody who may have the keys of now; systemd's failures among them (A-64 to A-66)."""
 
 from random import Random
 
@@ -8,6 +8,7 @@ from audit.verdict import Verdict
 from lab.tamper.base import event_of
 from lab.tamper.chain import changed
 from lab.tamper.lines import place
+from lab.tamper.material import chance
 from lab.tamper.world import Want, World, canonical, found, framed, resealed, tamper
 
 
@@ -34,12 +35,9 @@ def rewritten_with_new_hashes(world: World, dice: Random) -> Want:
 @tamper("rewritten")
 def dropped_and_renumbered(world: World, dice: Random) -> Want:
     """An event was taken out and all after it numbered and hashed anew: no gap shows, but the tree is another."""
-    plain = [at for at in range(1, world.base.size) if b'"EPOCH_SEALED"' not in world.lines[at] and b'"LOG_' not in world.lines[at]]
-    at = dice.choice(plain)
+    at = dice.choice([at for at, line in enumerate(world.lines) if b'"event_type":"SESSION_' in line])  # a key's life would be broken too
     world.rewrite([*world.lines[:at], *world.lines[at + 1 :]], at)
-    ends = [end - 1 for end in world.base.ends if end > at]
-    exact = [size - 1 for size in (world.base.cosigned, world.base.size - 1) if at < size < world.base.size]
-    wrong = [*ends, *(size for size in exact if size == world.base.cosigned - 1)]
+    wrong = [end - 1 for end in world.base.ends if end > at] + [world.base.cosigned - 1] * (world.base.cosigned > at)
     return found(min(wrong), Verdict.SEAL_WRONG) if wrong else found(world.base.size - 1, Verdict.TAIL_CUT)
 
 
@@ -73,7 +71,7 @@ def cut_and_continued(world: World, dice: Random) -> Want:
     old, _, end = epoch(world, dice)
     begins = world.base.ends[old - 1] + 1 if old else 0
     at = dice.randrange(max(begins, 1), end + 1)
-    rest = [world.lines[end], *(line for line in world.lines[end + 1 :] if dice.random() < 0.7)]  # noqa: PLR2004 - most
+    rest = [world.lines[end], *(line for line in world.lines[end + 1 :] if chance(dice, 0.7))]
     world.rewrite([*world.lines[:at], *rest] if at < end else [*world.lines[:at], resealed(world.lines[end], mono_us=1), *rest[1:]], at)
     world.remove(COSIGNED)
     world.seal(everything=True)
@@ -116,8 +114,8 @@ def epoch_left_out(world: World, dice: Random) -> Want:
 
 @tamper("unsealed")
 def unsealed_log(world: World, dice: Random) -> Want:
-    """systemd #15425, an unsealed file verifies as good: all that was signed was taken away, and the events rewritten or not."""
-    if dice.random() < 0.5:  # noqa: PLR2004 - one half each
+    """As in systemd #15425, an unsealed file verifies as good: all that was signed was taken away, and the events rewritten or not."""
+    if chance(dice, 0.5):
         rewritten(world, dice, place(world, dice))
     for name in [CHECKPOINT, COSIGNED, *(f"{SEALS}/{path.name}" for path in (world.log / SEALS).iterdir())]:
         world.remove(name)
@@ -126,7 +124,7 @@ def unsealed_log(world: World, dice: Random) -> Want:
 
 @tamper("unsealed")
 def unsealed_from_the_start(world: World, dice: Random) -> Want:
-    """systemd #15425: a log without a single seal or key was made of these events, as a program would that never heard of sealing."""
+    """As in systemd #15425: a log without a single seal or key was made of these events, as a program would that never heard of sealing."""
     lines = []
     for line in world.lines[: dice.randrange(2, world.base.size)]:
         event = event_of(line)

@@ -9,6 +9,7 @@ from audit.tlog.sealer import seal_name
 from audit.verdict import Verdict
 from core.crypto.primitives import SigningKey
 from lab.tamper.base import event_of
+from lab.tamper.material import chance
 from lab.tamper.rewritten import epoch
 from lab.tamper.world import Want, World, found, resealed, tamper
 
@@ -27,7 +28,10 @@ def seal_of_another(world: World, dice: Random) -> Want:
     old, name, end = epoch(world, dice)
     others = [number for number in range(len(world.base.ends)) if number != old]
     there = world.base.root / "other" / "log" / SEALS
-    world.write(name, world.read(f"{SEALS}/{seal_name(dice.choice(others))}") if dice.random() < 0.5 else dice.choice(sorted(there.iterdir())).read_bytes())  # noqa: PLR2004, E501 - one half each
+    world.write(
+        name,
+        world.read(f"{SEALS}/{seal_name(dice.choice(others))}") if chance(dice, 0.5) else dice.choice(sorted(there.iterdir())).read_bytes(),
+    )
     return found(end, Verdict.SEAL_WRONG)
 
 
@@ -37,13 +41,13 @@ def seal_damaged(world: World, dice: Random) -> Want:
     _, name, end = epoch(world, dice)
     seal = world.read(name)
     at = dice.randrange(len(seal))
-    world.write(name, seal[:at] if dice.random() < 0.2 else seal[:at] + bytes((seal[at] ^ dice.randrange(1, 256),)) + seal[at + 1 :])  # noqa: PLR2004 - a fifth
+    world.write(name, seal[:at] if chance(dice, 0.2) else seal[:at] + bytes((seal[at] ^ dice.randrange(1, 256),)) + seal[at + 1 :])
     return found(end, Verdict.SEAL_WRONG)
 
 
 @tamper("signature")
 def seal_signed_by_half(world: World, dice: Random) -> Want:
-    """A seal has one of its two signatures: the log's key alone, which is there for ever, must not vouch for an old epoch, nor an epoch's."""
+    """A seal has one of its two signatures: neither the log's key, which is there for ever, nor an epoch's vouches alone."""
     _, name, end = epoch(world, dice)
     signed = note.parse(world.read(name))
     world.write(name, signed._replace(signatures=(dice.choice(signed.signatures),)).raw)
@@ -63,19 +67,20 @@ def seal_signed_by_another(world: World, dice: Random) -> Want:
 def checkpoint_removed(world: World, dice: Random) -> Want:
     """The checkpoint was removed, with or without head.json set back: the newest events are nobody's."""
     world.remove(CHECKPOINT)
-    if dice.random() < 0.5:  # noqa: PLR2004 - one half each
+    if chance(dice, 0.5):
         world.head(world.lines[: dice.randrange(1, world.base.size)])
     return found(max(world.base.ends[-1] + 1, world.base.cosigned), Verdict.UNSEALED)
 
 
 @tamper("signature")
 def checkpoint_of_before(world: World, dice: Random) -> Want:
-    """An older genuine checkpoint was put back: what came after it may be anything."""
-    sources = [*(f"{SEALS}/{seal_name(number)}" for number in range(len(world.base.ends))), COSIGNED]
-    world.write(CHECKPOINT, world.read(dice.choice(sources)))
-    last = max(world.base.ends[-1] + 1, world.base.cosigned)
-    size = Checkpoint.of(note.parse(world.read(CHECKPOINT))).size
-    return found(max(last, size), Verdict.UNSEALED)
+    """An older genuine checkpoint, or a seal, was put in the checkpoint's place: what came after it may be anything."""
+    if chance(dice, 0.5):
+        world.write(CHECKPOINT, world.read(COSIGNED))
+        return found(max(world.base.ends[-1] + 1, world.base.cosigned), Verdict.UNSEALED)
+    _, name, end = epoch(world, dice)
+    world.write(CHECKPOINT, world.read(name))
+    return found(end, Verdict.SEAL_WRONG)  # behind its EPOCH_SEALED the next key signs
 
 
 @tamper("signature")
@@ -97,7 +102,9 @@ def checkpoint_says_another(world: World, dice: Random) -> Want:
 def checkpoint_forged(world: World, dice: Random) -> Want:
     """The checkpoint was signed anew by a stranger, by one of its two keys, or by an older one's seal: it has to be the keys of now."""
     now, stranger = world.base.now, SigningKey(dice.randbytes(32))
-    keys = dice.choice(((now.log,), (now.signing,), (now.log, stranger), (stranger, now.signing), (stranger, stranger), (now.log, now.following().signing)))
+    keys = dice.choice(
+        ((now.log,), (now.signing,), (now.log, stranger), (stranger, now.signing), (stranger, stranger), (now.log, now.following().signing))
+    )
     world.write(CHECKPOINT, world.note(world.base.size, *keys))
     return found(world.base.size - 1, Verdict.SEAL_WRONG)
 
@@ -107,7 +114,15 @@ def checkpoint_spoilt(world: World, dice: Random) -> Want:
     """The checkpoint became no note at all: cut, empty, not UTF-8, or a thousand signatures long."""
     raw = world.read(CHECKPOINT)
     line = raw.splitlines(keepends=True)[-1]
-    spoilt = (b"", raw[: dice.randrange(len(raw))], b"\xff" + raw, raw.replace(b"\n", b"\r\n"), raw + line * 64, raw.replace(b"==\n", b"=\n"), raw + b"x")
+    spoilt = (
+        b"",
+        raw[: dice.randrange(len(raw))],
+        b"\xff" + raw,
+        raw.replace(b"\n", b"\r\n"),
+        raw + line * 64,
+        raw.replace(b"=\n", b"\n"),
+        raw + b"x",
+    )
     world.write(CHECKPOINT, dice.choice(spoilt))
     return found(max(world.base.ends[-1] + 1, world.base.cosigned), Verdict.SEAL_WRONG)
 

@@ -1,4 +1,4 @@
-"""Classes in which the events cannot be true, whatever hashes and signatures say: their makers have the log and every key of now (A-54 to A-56)."""
+"""Classes in which the events cannot be true; their makers have the log and every key of now (A-54 to A-56)."""
 
 from random import Random
 
@@ -31,8 +31,9 @@ def evidence_repeated(world: World, dice: Random) -> Want:
 @tamper("story")
 def transition_that_no_row_allows(world: World, dice: Random) -> Want:
     """A session was made to go where no row of the table leads: back to PENDING, or on from TERMINATED."""
-    at = dice.choice([each for each in _of(world, "SESSION_CHANGED", "SESSION_MOVED", "SESSION_ENDED", "SESSION_BORN")
-                      if event_of(world.lines[each])["state"]["from"] != "PENDING" or event_of(world.lines[each])["reason_code"] == "HANDSHAKE_COMPLETED"])  # fmt: skip
+    events = [event_of(line) for line in world.lines]
+    moves = [event for event in events if event["event_type"] in {"SESSION_CHANGED", "SESSION_BORN", "SESSION_MOVED", "SESSION_ENDED"}]
+    at = dice.choice([event["seq"] for event in moves if event["state"]["to"] != "PENDING"])
     state = event_of(world.lines[at])["state"]
     wrong = dice.choice(({"from": "TERMINATED"}, {"to": "PENDING"}, {"from": "TERMINATED", "to": "ATTACHED"}))
     world.change(at, resealed(world.lines[at], state=state | wrong))
@@ -53,11 +54,10 @@ def session_born_twice(world: World, dice: Random) -> Want:
 @tamper("story")
 def session_moved_after_its_end(world: World, dice: Random) -> Want:
     """A session that has ended was moved once more: somebody would have used it after it was closed."""
-    ended = dice.choice(_of(world, "SESSION_ENDED"))
-    event = event_of(world.lines[ended])
-    moved = event_of(world.lines[dice.choice(_of(world, "SESSION_BORN"))])
+    ended = dice.choice([each for each in _of(world, "SESSION_ENDED") if each + 1 < world.base.size])
+    event, born = event_of(world.lines[ended]), dice.choice(_of(world, "SESSION_BORN"))
     at = dice.randrange(ended + 1, world.base.size)
-    made = resealed(world.lines[moved["seq"]], session=event["session"], boot_id=dice.randbytes(8).hex(),
+    made = resealed(world.lines[born], session=event["session"], boot_id=dice.randbytes(8).hex(),
                     event_id=f"{dice.randbytes(8).hex()}-{dice.getrandbits(64):016x}")  # fmt: skip
     return _insert(world, at, made)
 
@@ -69,7 +69,9 @@ def key_in_a_wrong_step(world: World, dice: Random) -> Want:
     event = event_of(world.lines[at])
     if event["event_type"] != "KEY_CHANGED":
         return transition_that_no_row_allows(world, dice)
-    state = dice.choice(({"from": "DEACTIVATED", "to": "ACTIVE"}, {"from": "DESTROYED", "to": "PRE_ACTIVE"}, {"from": "COMPROMISED", "to": "RETIRING"}))
+    state = dice.choice(
+        ({"from": "DEACTIVATED", "to": "ACTIVE"}, {"from": "DESTROYED", "to": "PRE_ACTIVE"}, {"from": "COMPROMISED", "to": "RETIRING"})
+    )
     world.change(at, resealed(world.lines[at], state=event["state"] | state))
     world.rewrite(world.lines, at)
     world.seal()

@@ -1,4 +1,4 @@
-"""Classes that only an auditor's policy, a kept checkpoint or witnesses show: whose log it is, and whether there is another history (A-67)."""
+"""Classes that a policy, a kept checkpoint or witnesses show: whose log it is, and whether there is another history (A-67)."""
 
 from random import Random
 
@@ -9,14 +9,15 @@ from audit.tlog.note import LOG, Verifier
 from audit.tlog.sealer import seal_name
 from audit.verdict import Verdict
 from core.crypto.primitives import SigningKey
-from lab.tamper.base import COSIGNED_S, WITNESSES, cosign, lines_in, policy_of
+from lab.tamper.base import COSIGNED_S, KEPT, WITNESSES, cosign, lines_in, policy_of
+from lab.tamper.material import chance
 from lab.tamper.rewritten import rewritten
 from lab.tamper.world import Blind, Look, Want, World, found, tamper
 
 
 @tamper("key", Look.POLICY, Blind(Look.PLAIN))
 def wrong_verification_key(world: World, dice: Random) -> Want:
-    """systemd #11524, a wrong key verifies: the auditor's policy has another key, by one bit or more, and the log must not pass with it."""
+    """As in systemd #11524, a wrong key verifies: the policy has another key, by one bit or more, and the log must not pass."""
     public = bytearray(world.base.key.public)
     public[dice.randrange(32)] ^= 1 << dice.randrange(8)
     other = dice.choice((bytes(public), dice.randbytes(32), world.base.now.public))
@@ -28,7 +29,7 @@ def wrong_verification_key(world: World, dice: Random) -> Want:
 def log_of_another_key(world: World, dice: Random) -> Want:
     """A whole sound log by other keys stands in the place of this one: it verifies, and is somebody else's."""
     world.take(world.base.root / "other" / "log")
-    if dice.random() < 0.5:  # noqa: PLR2004 - one half each: its origin is the other's, or the policy has that with this key
+    if chance(dice, 0.5):  # its origin is the other's, or the policy has that with this key
         origin = Checkpoint.of(note.parse(world.read(CHECKPOINT))).origin
         world.policy = policy_of(Verifier(origin, LOG, world.base.key.public))
     return found(0, Verdict.SEAL_WRONG)
@@ -38,14 +39,14 @@ def log_of_another_key(world: World, dice: Random) -> Want:
 def cosignatures_removed(world: World, dice: Random) -> Want:
     """The cosigned checkpoint is gone: the log would be whatever its operator says."""
     world.remove(COSIGNED)
-    if dice.random() < 0.5:  # noqa: PLR2004 - one half each
+    if chance(dice, 0.5):
         world.write(COSIGNED + ".old", b"")
     return found(0, Verdict.UNWITNESSED)
 
 
 @tamper("witness", Look.POLICY, Blind(Look.PLAIN))
 def cosignatures_too_few(world: World, dice: Random) -> Want:
-    """One witness of two is gone, stands there twice, or is a stranger with a witness's name: the quorum is two of those that one knows."""
+    """One witness of two is gone, stands there twice, or is a stranger by that name: the quorum is two of those that one knows."""
     signed = note.parse(world.read(COSIGNED))
     *ours, one, _ = signed.signatures
     stranger = note.cosign(signed.text, "w2", SigningKey(dice.randbytes(32)), COSIGNED_S)
@@ -53,9 +54,20 @@ def cosignatures_too_few(world: World, dice: Random) -> Want:
     return found(world.base.cosigned - 1, Verdict.UNWITNESSED)
 
 
+@tamper("witness")
+def cosigned_spoilt(world: World, dice: Random) -> Want:
+    """The cosigned checkpoint became no note at all: who asks for no witnesses is told too that somebody was there."""
+    raw = world.read(COSIGNED)
+    world.write(
+        COSIGNED,
+        dice.choice((b"", raw[: dice.randrange(len(raw))], b"\xff" + raw, raw.replace(b"\n", b"\r\n"), raw + b"x", dice.randbytes(90))),
+    )
+    return found(0, Verdict.SEAL_WRONG)
+
+
 @tamper("witness", Look.POLICY)
 def cosignature_forged(world: World, dice: Random) -> Want:
-    """A cosignature's time or signature was changed, or a stranger signed under a witness's id: a line of a known witness has to be right."""
+    """A cosignature's time or signature was changed: a line of a known witness has to be right."""
     signed = note.parse(world.read(COSIGNED))
     *ours, line, last = signed.signatures
     raw = bytearray(line.raw)
@@ -66,7 +78,7 @@ def cosignature_forged(world: World, dice: Random) -> Want:
 
 @tamper("witness", Look.FRESH, Blind(Look.POLICY))
 def cosigned_long_ago(world: World, dice: Random) -> Want:
-    """The cosigned checkpoint is an old one: a log that was put back to it passes for the newest, unless one asks for fresh cosignatures."""
+    """The cosigned checkpoint is an old one: a log that was put back to it passes for the newest, unless one asks for fresh ones."""
     world.since_s = COSIGNED_S + dice.randint(1, 10**6)
     return found(world.base.cosigned - 1, Verdict.UNWITNESSED)
 
@@ -103,20 +115,37 @@ def put_back_but_for_the_cosigned(world: World, dice: Random) -> Want:
     return found(len(lines_in(world.log)), Verdict.TAIL_CUT)
 
 
-@tamper("rollback", Look.KEPT, Blind(Look.PLAIN))
+def _cut_back(world: World, size: int) -> None:
+    """Leave the first events, with what was signed for them, and a head.json that fits."""
+    world.put(world.lines[:size])
+    world.head()
+    for number, end in enumerate(world.base.ends):
+        if end >= size:
+            world.remove(f"{SEALS}/{seal_name(number)}")
+
+
+@tamper("rollback", Look.KEPT, Blind(Look.POLICY))
+def cut_back_to_what_was_cosigned(world: World, dice: Random) -> Want:
+    """The log was cut after the last cosigned event, and that checkpoint made the newest: everybody has signed what is left."""
+    _cut_back(world, world.base.cosigned)
+    world.write(CHECKPOINT, world.read(COSIGNED))
+    world.known = dice.choice((world.base.root / KEPT, world.base.log / CHECKPOINT))
+    return found(world.base.cosigned, Verdict.TAIL_CUT)
+
+
+@tamper("rollback")
 def cut_back_to_the_end_of_an_epoch(world: World, dice: Random) -> Want:
-    """The log was cut right after an old seal, which serves as checkpoint: all that is left is signed by all its keys."""
+    """The log was cut right after an old seal, which serves as checkpoint, or there is none: a seal is no checkpoint of what comes next."""
     number = dice.randrange(len(world.base.ends))
     end = world.base.ends[number]
-    seal = f"{SEALS}/{seal_name(number)}"
-    world.put(world.lines[: end + 1])
-    world.head()
-    world.write(CHECKPOINT, world.read(seal))
-    for later in range(number + 1, len(world.base.ends)):
-        world.remove(f"{SEALS}/{seal_name(later)}")
+    _cut_back(world, end + 1)
     if world.base.cosigned > end + 1:
         world.remove(COSIGNED)
-    return found(end + 1, Verdict.TAIL_CUT)
+    if chance(dice, 0.5):
+        world.remove(CHECKPOINT)
+        return found(end + 1, Verdict.UNSEALED)
+    world.write(CHECKPOINT, world.read(f"{SEALS}/{seal_name(number)}"))
+    return found(end, Verdict.SEAL_WRONG)
 
 
 @tamper("split", Look.KEPT, Blind(Look.PLAIN))
@@ -124,8 +153,8 @@ def another_history(world: World, dice: Random) -> Want:
     """Split view: the log was put back, and went on by its own writer and keys to another history, which the auditor is shown."""
     world.take(world.base.root / "split" / "log")
     size = len(lines_in(world.log))
-    world.known = dice.choice((world.base.root / "kept", world.base.log / CHECKPOINT))
-    known = world.base.kept if world.known.name == "kept" else world.base.size
+    world.known = dice.choice((world.base.root / KEPT, world.base.log / CHECKPOINT))
+    known = world.base.kept if world.known.name == KEPT else world.base.size
     return found(known - 1, Verdict.SEAL_WRONG) if known <= size else found(size, Verdict.TAIL_CUT)
 
 
@@ -164,7 +193,7 @@ def cosigned_of_the_other_history(world: World, dice: Random) -> Want:
 
 @tamper("split", Look.KEPT, Blind(Look.PLAIN))
 def newest_epoch_rewritten_with_its_key(world: World, dice: Random) -> Want:
-    """The newest epoch, behind the last cosignature, was rewritten and signed by its own key: only who kept a checkpoint of it sees that."""
+    """The newest epoch, behind what was cosigned, was rewritten and signed by its own key: only who kept a checkpoint of it sees that."""
     at = dice.randrange(max(world.base.ends[-1] + 1, world.base.cosigned), world.base.kept)
     rewritten(world, dice, at)
     world.seal()

@@ -1,5 +1,6 @@
 """One case: a copy of a base that somebody changes, their tools, and what an auditor must find then."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -11,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, NamedTuple
 
-from audit.files import CHECKPOINT, COSIGNED, HEAD, SEALS, segment_name
+from audit.files import CHECKPOINT, HEAD, LOCK, SEALS, segment_name
 from audit.tlog import note, policy
 from audit.tlog.checkpoint import Checkpoint
 from audit.tlog.merkle import Frontier, leaf
@@ -71,6 +72,7 @@ class World:
     known: Path | None = None
     since_s: int = COSIGNED_S + 1
     file: str = ""  # of Look.FILE
+    locked: bool = False  # whether somebody holds the writer's lock
     lines: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -88,6 +90,7 @@ class World:
         """Put a copy of another log in the place of this one."""
         shutil.rmtree(self.log, ignore_errors=True)
         shutil.copytree(log, self.log, copy_function=os.link)
+        self.write(LOCK, b"")  # a lock on a link would be one on the base's
 
     def read(self, name: str) -> bytes:
         """Return what a file of the log holds."""
@@ -151,6 +154,12 @@ class World:
 
     def look(self, look: Look) -> Result:
         """Verify as an auditor does who has this."""
+        with (self.log / LOCK).open("ab") as lock:
+            if self.locked:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            return self._judged(look)
+
+    def _judged(self, look: Look) -> Result:
         if look is Look.FILE:
             return verify(self.log / self.file)
         known = (self.known or self.base.root / KEPT) if look is Look.KEPT else None
@@ -213,7 +222,7 @@ def tamper(area: str, look: Look = Look.PLAIN, blind: Blind | None = None) -> Ca
     """Make a function a class of the corpus; its docstring says what somebody did, and after a colon why it matters."""
 
     def made(act: Act) -> Act:
-        name = str(act.__name__)  # type: ignore[attr-defined]  # a function has one
+        name = str(act.__name__)
         CLASSES[name] = Tamper(name, area, str(act.__doc__), act, look, blind)
         return act
 

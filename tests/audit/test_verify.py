@@ -156,12 +156,12 @@ def head_with(log: Path, **changes: object) -> None:
     ("damage", "verdict", "seq"),
     [
         (lambda log: (log / HEAD).unlink(), Verdict.TAIL_CUT, 23),
-        (lambda log: (log / HEAD).write_bytes(b"{}\n"), Verdict.MALFORMED, None),
+        (lambda log: (log / HEAD).write_bytes(b"{}\n"), Verdict.MALFORMED, 23),
         (lambda log: head_with(log, seq=30), Verdict.TAIL_CUT, 23),
         (lambda log: head_with(log, seq=21), Verdict.CHAIN_BROKEN, 21),
         (lambda log: head_with(log, hash="0" * 64), Verdict.CHAIN_BROKEN, 22),
         (lambda log: head_with(log, chain_id="0" * 32), Verdict.CHAIN_BROKEN, 22),
-        (lambda log: segments_in(log)[0].unlink(), Verdict.TAIL_CUT, None),
+        (lambda log: segments_in(log)[0].unlink(), Verdict.TAIL_CUT, 0),
         (lambda log: (log / segment_name(24)).write_bytes(b""), Verdict.NUMBER_WRONG, 23),
     ],
 )
