@@ -104,14 +104,22 @@ def run(kind: Tamper, made: Bases, cases: range) -> Outcome:
     for number in cases:
         with made.case(kind.name, number) as (world, dice):
             want = kind.act(world, dice)
-            result = world.look(kind.look)
-            outcome.take(result)
             outcome.positions.add(f"{world.base.root.name}/{want.seq}")
-            blind = world.look(kind.blind.look) if kind.blind else None
-        why = missed(want, result) or (wrongly_seen(kind.blind, blind) if kind.blind and blind else "")
+            why = judged(kind, world, want, outcome)
         if why:
             outcome.miss(why, f"python -m lab.tamper --seed {made.seed} --class {kind.name} --case {number}")
     return outcome
+
+
+def judged(kind: Tamper, world: World, want: Want, outcome: Outcome) -> str:
+    """Verify what an attacker has left; return what is wrong with what was found, or nothing."""
+    try:
+        result = world.look(kind.look)
+        blind = world.look(kind.blind.look) if kind.blind else None
+    except Exception as error:  # noqa: BLE001 - a verifier that falls over has missed it, whatever it stumbled on
+        return f"the verifier raised {error!r}"
+    outcome.take(result)
+    return missed(want, result) or (wrongly_seen(kind.blind, blind) if kind.blind and blind else "")
 
 
 def run_clean(made: Bases, cases: range) -> Outcome:

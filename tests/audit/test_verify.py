@@ -1,6 +1,7 @@
 """The verifier: what is sound is verified, whatever else is found, named, and placed."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -177,6 +178,15 @@ def test_an_empty_segment_where_the_next_event_goes_is_no_fault(scratch: Path) -
     """A-53: a crash between making a segment and writing to it would be reported as an attack."""
     (scratch / segment_name(23)).write_bytes(b"")
     assert verify(scratch).verdict is Verdict.VERIFIED
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("nowhere")], ids=["pipe", "directory", "link"])
+def test_a_segment_that_is_no_file_is_not_waited_for(scratch: Path, make: Callable[[Path], object]) -> None:
+    """A-53: a verifier that waits on a pipe for ever, or falls over, would say nothing."""
+    segments_in(scratch)[0].unlink()
+    make(scratch / segment_name(0))
+    result = verify(scratch)
+    assert (result.verdict, result.fault and result.fault.seq) == (Verdict.UNREADABLE, 0)
 
 
 def test_what_is_no_log_is_said_to_be_none(tmp_path: Path) -> None:
