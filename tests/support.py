@@ -110,6 +110,11 @@ def _go() -> str | None:
     return _runs(["go", "version"])
 
 
+def _rsyslog() -> str | None:
+    lacks = [driver for driver in ("lmnsd_ossl", "lmnsd_gtls") if not any(Path("/usr/lib").glob(f"*/rsyslog/{driver}.so"))]
+    return _runs(["/usr/sbin/rsyslogd", "-v"]) or (f"no {' and '.join(lacks)} (rsyslog-openssl, rsyslog-gnutls)" if lacks else None)
+
+
 PROBES: dict[str, Callable[[], str | None]] = {
     "root": _root,
     "userns": _userns,
@@ -118,4 +123,5 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "nft": _nft,
     "opensearch": _opensearch,
     "go": _go,
+    "rsyslog": _rsyslog,
 }

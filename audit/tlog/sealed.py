@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from errno import ENOENT
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -10,7 +11,7 @@ from audit.errors import NoteMalformed, QuorumMissing, SignatureWrong
 from audit.files import CHECKPOINT, COSIGNED, SEALS
 from audit.tlog import note
 from audit.tlog.checkpoint import Checkpoint, read_signed
-from audit.tlog.merkle import Frontier, leaf
+from audit.tlog.merkle import Frontier
 from audit.tlog.note import LOG, Note, Verifier
 from audit.tlog.policy import Policy
 from audit.tlog.sealer import origin_of, seal_name
@@ -29,11 +30,16 @@ class Unsealed(Exception):
 
 
 class Wanted(NamedTuple):
-    """What an auditor brings: a policy, since when witnesses must have cosigned (seconds of POSIX time), a checkpoint kept from before."""
+    """What an auditor brings.
+
+    A policy, since when witnesses must have cosigned (seconds of POSIX time), a checkpoint that was kept, and whether what it is of was
+    verified when it was kept.
+    """
 
     policy: Policy | None = None
     since_s: int = 0
     known: Path | None = None
+    go_on: bool = False
 
 
 class Found(NamedTuple):
@@ -55,7 +61,7 @@ class Sealing:
         """Begin with the tree before the first event that comes. Unsealed when what was kept is no checkpoint; OSError."""
         self._directory, self._tree, self._policy, self._since_s = directory, tree, wanted.policy, wanted.since_s
         self._live, self._first, self._partial = live, tree.size, tree.size > 0
-        self._pending: list[bytes] = []
+        self._pending: list[str] = []
         self._judged: list[Found] = []
         self._owed: Mapping[str, Any] | None = None  # an EPOCH_SEALED whose seal the writer is about to make
         self._epoch = 0
@@ -69,20 +75,22 @@ class Sealing:
                 self._awaited += filter(None, (_read(directory, name),))
             except Unsealed as error:
                 self._spoilt = self._spoilt or error
+        self._sizes = frozenset(signed.says.size for signed in self._awaited)
 
     def take(self, event: Mapping[str, Any], told: str) -> None:
         """Take an event that follows the one before, with its hash. Unsealed."""
         if self._owed:  # by now its seal is there: before that nothing else is recorded (A-65)
             owed, self._owed = self._owed, None
             self._heard(owed, owed=True)
-        self._pending.append(leaf(bytes.fromhex(told)))
+        self._pending.append(told)
         if len(self._pending) == BATCH:
             self._flush()
         if "seal" in event:
             self._heard(event)
-        for signed in self._awaited:
-            if signed.says.size == event["seq"] + 1 and (self._key or not self._partial):
-                self._judge(signed, event["chain_id"])
+        if event["seq"] + 1 in self._sizes and (self._key or not self._partial):
+            for signed in self._awaited:
+                if signed.says.size == event["seq"] + 1:
+                    self._judge(signed, event["chain_id"])
 
     def end(self, head: Head | None) -> None:
         """Require that all is signed for, and that the policy is met; of a log that is being written, up to the checkpoint. Unsealed."""
@@ -108,6 +116,11 @@ class Sealing:
         if self._policy is not None and self._policy.quorum != "none" and head is not None and not self.witnessed:
             missing = f"no checkpoint that witnesses have cosigned: {COSIGNED} is missing"
             raise Unsealed(Verdict.UNWITNESSED, missing, COSIGNED, self._first)
+
+    @property
+    def signed(self) -> bytes:
+        """The newest checkpoint that was judged; nothing before there is one."""
+        return max(self._judged, key=lambda found: found.says.size).note.raw if self._judged else b""
 
     def _heard(self, event: Mapping[str, Any], *, owed: bool = False) -> None:
         """Learn keys: the first that the log states, the same again after a restart, or the next one under the seal of the one before."""
@@ -167,7 +180,7 @@ class Sealing:
         self._judged.append(signed)
 
     def _flush(self) -> None:
-        self._tree.extend(self._pending)
+        self._tree.extend([sha256(b"\0" + bytes.fromhex(told)).digest() for told in self._pending])  # leaves (A-60)
         self._pending = []
 
 

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any, Final
 
 from audit.event import Builder
-from audit.files import CHECKPOINT, COSIGNED, create_key, segments_in
+from audit.files import CHECKPOINT, COSIGNED, RESERVE, create_key, segments_in
 from audit.journal import Journal, open_journal
 from audit.pseudonym import Pseudonyms
 from audit.record import RECORD_BYTES
@@ -169,7 +169,7 @@ def lines_in(log: Path) -> list[bytes]:
 
 def _copied(root: Path, there: Path) -> Path:
     """Copy log and key file."""
-    shutil.copytree(root / "log", there / "log")
+    shutil.copytree(root / "log", there / "log", ignore=shutil.ignore_patterns(RESERVE))
     shutil.copy(root / "audit.key", there / "audit.key")
     return there
 

@@ -115,6 +115,13 @@ def put_back_but_for_the_cosigned(world: World, dice: Random) -> Want:
     return found(len(lines_in(world.log)), Verdict.TAIL_CUT)
 
 
+@tamper("rollback", Look.GO_ON)
+def rewritten_since_it_was_kept(world: World, dice: Random) -> Want:
+    """What came after the kept checkpoint was rewritten with new hashes: who goes on from there reads that, and only that."""
+    rewritten(world, dice, dice.randrange(world.base.kept, world.base.size))
+    return found(world.base.size - 1, Verdict.SEAL_WRONG)
+
+
 def _cut_back(world: World, size: int) -> None:
     """Leave the first events, with what was signed for them, and a head.json that fits."""
     world.put(world.lines[:size])

@@ -34,6 +34,7 @@ class Look(Enum):
     POLICY = auto()  # the log's key, and two of three witnesses
     FRESH = auto()  # and the time since when they must have cosigned
     KEPT = auto()  # a checkpoint that they kept
+    GO_ON = auto()  # the same, and they go on from there
     PARTIAL = auto()  # nothing; the oldest segments may have been put away
     PARTIAL_POLICY = auto()
     FILE = auto()  # one segment alone: `World.file`
@@ -162,9 +163,9 @@ class World:
     def _judged(self, look: Look) -> Result:
         if look is Look.FILE:
             return verify(self.log / self.file)
-        known = (self.known or self.base.root / KEPT) if look is Look.KEPT else None
+        known = (self.known or self.base.root / KEPT) if look in {Look.KEPT, Look.GO_ON} else None
         asked = policy.parse(self.policy.encode()) if look in {Look.POLICY, Look.FRESH, Look.PARTIAL_POLICY} else None
-        wanted = Wanted(asked, self.since_s if look is Look.FRESH else 0, known)
+        wanted = Wanted(asked, self.since_s if look is Look.FRESH else 0, known, go_on=look is Look.GO_ON)
         return verify(self.log, partial=look in {Look.PARTIAL, Look.PARTIAL_POLICY}, wanted=wanted)
 
 

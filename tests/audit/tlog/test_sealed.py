@@ -128,10 +128,10 @@ def test_a_seal_that_is_gone_is_not_about_to_be_made(held: Path) -> None:
     assert found(held) == (Verdict.UNSEALED, ends(held)[1])
 
 
-@pytest.mark.parametrize("at", [0, 20, 38])
+@pytest.mark.parametrize("at", [0, 20, -1])
 def test_a_lock_forgives_no_rewritten_log_without_a_checkpoint(held: Path, at: int) -> None:
     """[A-66] Who holds the lock could rewrite the newest epoch without any key, and the log would pass as one that is being written."""
-    rewritten(held, at)
+    rewritten(held, at % len(lines_of(held)))
     (held / CHECKPOINT).unlink()
     assert found(held)[0] is not Verdict.VERIFIED
 

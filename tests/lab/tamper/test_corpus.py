@@ -1,7 +1,7 @@
 """The corpus of tampering: nothing is missed, nothing else raises an alarm, and a verifier that lacks a check does not get through."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -61,25 +61,17 @@ def nothing(*_: object, **__: object) -> None:
     """A check that is not made."""
 
 
-class Forgetful(set[str]):
-    """A memory of evidence that forgets."""
-
-    def add(self, _: str) -> None:
-        """Forget it."""
-
-
-def any_form(data: bytes) -> Any:  # noqa: ANN401 - as a JSON parser does
+def any_form(data: bytes, valid: Callable[[Any], None]) -> Any:  # noqa: ANN401 - as a JSON parser does
     """Read JSON in any form."""
-    try:
-        return orjson.loads(data)
-    except orjson.JSONDecodeError as error:
-        raise canonical.LineMalformed(str(error)) from error
+    event = orjson.loads(data)
+    valid(event)
+    return event
 
 
-def told_or_not(line: bytes) -> canonical.Line:
+def told_or_not(line: bytes) -> tuple[bytes, bytes]:
     """Take a line apart, and believe the hash beside it."""
-    event = canonical.split(line).event
-    return canonical.Line(event, digest(event))
+    event, _ = canonical.framed(line)
+    return event, digest(event).encode()
 
 
 def any_key(self: Sealing, log: note.Verifier) -> None:
@@ -88,12 +80,12 @@ def any_key(self: Sealing, log: note.Verifier) -> None:
 
 
 REMOVED: dict[str, tuple[object, str, object, str]] = {
-    "the hash beside an event": (verify, "split", told_or_not, "hash_changed"),
-    "the one form of an event": (verify, "parse", any_form, "members_reordered"),
+    "the hash beside an event": (verify, "framed", told_or_not, "hash_changed"),
+    "the one form of an event": (verify, "parse_valid", any_form, "members_reordered"),
     "the schema": (verify, "check", nothing, "member_added"),
     "the link to the event before": (verify._Walk, "_link", nothing, "event_forged"),
-    "the number of an event": (verify._Walk, "_expected", nothing, "event_dropped"),
-    "evidence once": (verify, "set", Forgetful, "evidence_repeated"),
+    "the number of the first event": (verify._Walk, "_expected", nothing, "segment_removed"),
+    "evidence once": (verify._Walk, "_first_time", nothing, "evidence_repeated"),
     "the end and head.json": (verify, "_tail", nothing, "head_removed"),
     "no writer, no unsigned end": (verify, "writer_is_there", lambda _: True, "events_appended"),
     "a writer, a torn line": (verify, "writer_is_there", lambda _: False, "written_at_this_moment"),
@@ -130,7 +122,7 @@ def test_a_verifier_that_lacks_a_check_is_found_out(made: Bases, monkeypatch: py
     if where is Lives:
         monkeypatch.setattr("audit.machine.OF_KEYS", {})
     else:
-        monkeypatch.setattr(where, what, instead, raising=what != "set")
+        monkeypatch.setattr(where, what, instead)
     assert run(classes()[name], made, range(12)).missed
 
 
@@ -145,17 +137,17 @@ def test_an_epochs_own_key_has_to_sign(made: Bases, monkeypatch: pytest.MonkeyPa
 
 def test_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever runs the corpus would not be told what was missed, and how to see it again."""
-    asked = ["--seed", "11", "--class", "event_dropped", "--positions", "3", "--json"]
+    asked = ["--seed", "11", "--class", "event_forged", "--positions", "3", "--json"]
     assert main(asked) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["tamperings"], told["missed"], told["false_alarms"]) == (3, 0, 0)
     assert main(["--list"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(classes())
-    monkeypatch.setattr(verify._Walk, "_expected", nothing)
+    monkeypatch.setattr(verify._Walk, "_link", nothing)
     assert main(asked) == 1
     said = capsys.readouterr().err
-    assert "NUMBER_WRONG at" in said
-    assert "again: python -m lab.tamper --seed 11 --class event_dropped --case 0" in said
+    assert "CHAIN_BROKEN at" in said
+    assert "again: python -m lab.tamper --seed 11 --class event_forged --case 0" in said
     assert main([*asked[:4], "--case", "0"]) == 1
     assert "1 tamperings of 1 classes: 1 missed" in capsys.readouterr().out
 
