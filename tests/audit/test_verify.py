@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from audit.canonical import LINE_BYTES_MAX, canonical
+from audit.canonical import LINE_BYTES_MAX, canonical, line_of
+from audit.chain import digest
 from audit.files import HEAD, LOCK, read_head, segment_name, segments_in, write_head
 from audit.record import pack
 from audit.verdict import Verdict
@@ -178,6 +179,15 @@ def test_an_empty_segment_where_the_next_event_goes_is_no_fault(scratch: Path) -
     """A-53: a crash between making a segment and writing to it would be reported as an attack."""
     (scratch / segment_name(23)).write_bytes(b"")
     assert verify(scratch).verdict is Verdict.VERIFIED
+
+
+@pytest.mark.parametrize("depth", [9, 250, 260, 1_000, 1_300])
+def test_a_deep_line_is_malformed(scratch: Path, lines: list[bytes], depth: int) -> None:
+    """A-20: a line could make the verifier fall over, and nobody learn where."""
+    event = lines[3][len(b'{"event":') : lines[3].index(b',"hash":"')]
+    deep = event[:-1] + b',"zz":' + b'{"a":' * depth + b"{}" + b"}" * (depth + 1)
+    result = verify(spoiled(scratch, [*lines[:3], line_of(deep, digest(deep)), *lines[4:]]))
+    assert (result.verdict, result.fault and result.fault.seq) == (Verdict.MALFORMED, 3)
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("nowhere")], ids=["pipe", "directory", "link"])
