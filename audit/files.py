@@ -3,6 +3,7 @@
 import fcntl
 import os
 import re
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -55,8 +56,7 @@ def segments_in(directory: Path) -> list[Path]:
 def read_head(directory: Path) -> Head | None:
     """Return what head.json says, or None when there is none. LineMalformed when it is not exactly a head in canonical form."""
     try:
-        with (directory / HEAD).open("rb") as file:
-            data = file.read(HEAD_BYTES_MAX)
+        data = read_small(directory / HEAD, HEAD_BYTES_MAX)
     except FileNotFoundError:
         return None
     try:
@@ -69,6 +69,12 @@ def read_head(directory: Path) -> Head | None:
     if not formed or data != canonical(value) + b"\n":
         raise LineMalformed(f"{HEAD}: not a head in canonical form")
     return head
+
+
+def read_small(path: Path, limit: int) -> bytes:
+    """Return what a file holds, at most so many bytes of it; nothing of a pipe, on which one would wait for ever. OSError."""
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+        return file.read(limit) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
 
 
 def write_head(directory: Path, head: Head) -> None:

@@ -41,11 +41,12 @@ class Raw(NamedTuple):
 class Broken(Exception):
     """The first fault, on its way out."""
 
-    def __init__(self, verdict: Verdict, found: str) -> None:
-        """Keep both."""
+    def __init__(self, verdict: Verdict, found: str, seq: int | None = None) -> None:
+        """Keep all three; `seq` where it is not the event at hand."""
         super().__init__(found)
         self.verdict = verdict
         self.found = found
+        self.seq = seq
 
 
 def verify(path: Path, progress: Progress | None = None, *, partial: bool = False, wanted: Wanted = NOTHING) -> Result:
@@ -58,31 +59,40 @@ def verify(path: Path, progress: Progress | None = None, *, partial: bool = Fals
     result = Result(str(path))
     try:
         whole = path.is_dir()
-        if whole:
-            result.live = writer_is_there(path)
-            result.durable = read_head(path)  # before the segments: the log only grows
+        spoilt = _look(result, path) if whole else None
         files = segments_in(path) if whole else [path]
         if not files:
-            result.fault = Fault(*_nothing(result.durable, path))
+            result.fault = Fault(*_nothing(result.durable, path), None if partial or result.durable is None else 0)
+            return result
+        result.fault = _unfit(path, files, wanted)
+        if result.fault:
             return result
         if whole and wanted.go_on and wanted.known:
             files = _from_known(files, wanted.known)
             partial = partial or first_of(files[0]) > 0
-        sealing = Sealing(path, _tree_before(path, files[0]) if partial else Frontier(), wanted) if whole else None
+        sealing = Sealing(path, _tree_before(path, files[0]) if partial else Frontier(), wanted, live=result.live) if whole else None
         _Walk(result, sealing, partial=partial or not whole).go(_lines(files, progress))
         if result.fault is None and whole:
-            result.fault = _tail(result)
+            result.fault = _tail(result, spoilt)
         if sealing:
             _sealed(result, sealing)
     except Unsealed as error:
-        result.fault = Fault(error.verdict, error.found, file=error.file)
+        result.fault = Fault(error.verdict, error.found, error.seq, error.file)
     except OSError as error:
         result.fault = Fault(Verdict.UNREADABLE, f"{error.filename or path}: {error.strerror}")
-    except LineMalformed as error:
-        result.fault = Fault(Verdict.MALFORMED, str(error), file=HEAD)
     except NoteMalformed as error:
         result.fault = Fault(Verdict.SEAL_WRONG, str(error))
     return result
+
+
+def _look(result: Result, path: Path) -> LineMalformed | None:
+    """See whether a writer is there and what head.json says, before the segments: the log only grows. Return what is wrong with it."""
+    result.live = writer_is_there(path)
+    try:
+        result.durable = read_head(path)
+    except LineMalformed as error:
+        return error
+    return None
 
 
 class _Walk:
@@ -105,7 +115,8 @@ class _Walk:
             except Broken as broken:
                 if broken.verdict is Verdict.TAIL_CUT and result.live:
                     break  # the writer is about to complete it
-                result.fault = Fault(broken.verdict, broken.found, self._expected(raw), raw.file, raw.number)
+                seq = self._expected(raw) if broken.seq is None else broken.seq
+                result.fault = Fault(broken.verdict, broken.found, seq, raw.file, raw.number)
                 break
         result.head, result.tables_differ = self._head, self._machines.tables_differ
         for (event_type, reason), times in self._seen.items():
@@ -141,7 +152,7 @@ class _Walk:
             try:
                 self._sealing.take(event, told)
             except Unsealed as error:
-                raise Broken(error.verdict, error.found) from None
+                raise Broken(error.verdict, error.found, error.seq) from None
         if self._head is None:
             self._result.first_seq = seq
         self._head = Head(event["chain_id"], seq, told)
@@ -231,13 +242,26 @@ def _nothing(durable: Head | None, path: Path) -> tuple[Verdict, str]:
     return Verdict.TAIL_CUT, f"{HEAD} says that event {durable.seq} was durable, but there is no segment"
 
 
+def _unfit(path: Path, files: list[Path], wanted: Wanted) -> Fault | None:
+    """Return what makes it impossible to verify these files: a pipe among them, which might never end, or a wish that they cannot meet."""
+    if files == [path]:
+        if wanted == NOTHING:
+            return None
+        return Fault(Verdict.UNSEALED, f"{path} is one file, for which nobody has signed: what is wanted can be asked of its log only")
+    for file in files:
+        if not file.is_file():
+            named = SEGMENT.fullmatch(file.name)
+            return Fault(Verdict.UNREADABLE, f"{file} is no file, or a link to none", int(named[1]) if named else None, file.name)
+    return None
+
+
 def _tree_before(directory: Path, first: Path) -> Frontier:
     """Return the tree before the first event that is here: empty, or as a note says it, which the seals will show."""
     named = SEGMENT.fullmatch(first.name)
     size = int(named[1]) if named else 0
     tree = read_tree(directory, size) if size else Frontier()
     if tree is None:
-        raise Unsealed(Verdict.UNSEALED, f"nothing says which tree came before event {size}", tree_name(size))
+        raise Unsealed(Verdict.UNSEALED, f"nothing says which tree came before event {size}", tree_name(size), size)
     return tree
 
 
@@ -245,17 +269,19 @@ def _sealed(result: Result, sealing: Sealing) -> None:
     """Add who has signed for how much, and what lacks."""
     try:
         if result.fault is None:
-            sealing.end(result.head, live=result.live)
+            sealing.end(result.head)
     except Unsealed as error:
-        result.fault = Fault(error.verdict, error.found, sealing.sealed, error.file)
+        result.fault = Fault(error.verdict, error.found, error.seq, error.file)
     result.sealed, result.witnessed, result.signed = sealing.sealed, sealing.witnessed, sealing.signed
     result.key = sealing.log.vkey if sealing.log else ""
 
 
-def _tail(result: Result) -> Fault | None:
-    """Compare the end of the log with head.json (A-53)."""
+def _tail(result: Result, spoilt: LineMalformed | None) -> Fault | None:
+    """Compare the end of the log with head.json (A-53), which may be spoilt: events that are wrong say more, so that is told only here."""
     head, durable = result.head, result.durable
     last = -1 if head is None else head.seq
+    if spoilt:
+        return Fault(Verdict.MALFORMED, str(spoilt), last + 1, HEAD)
     if durable is None:
         return (
             None

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from audit.errors import NoteMalformed
+from audit.files import read_small
 from audit.tlog import note
 from audit.tlog.merkle import HASH_BYTES, PROOF_HASHES_MAX
 from audit.tlog.note import Note, decoded
@@ -46,8 +47,7 @@ class Signed(NamedTuple):
 def read_signed(path: Path) -> Signed | None:
     """Return the checkpoint in a file, or None where there is none. NoteMalformed, which names the file; OSError."""
     try:
-        with path.open("rb") as file:
-            read = note.parse(file.read(note.NOTE_BYTES_MAX + 1))
+        read = note.parse(read_small(path, note.NOTE_BYTES_MAX + 1))
         return Signed(read, Checkpoint.of(read))
     except FileNotFoundError:
         return None

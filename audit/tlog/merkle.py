@@ -30,9 +30,9 @@ class Frontier:
     __slots__ = ("_peaks", "size")
 
     def __init__(self, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
-        """Begin with the empty tree, or with one of this size and these peaks. ProofWrong when it has not as many."""
-        if len(peaks) != size.bit_count() or size < 0:
-            raise ProofWrong(f"a tree of {size} leaves has {size.bit_count()} peaks, not {len(peaks)}")
+        """Begin with the empty tree, or with one of this size and these peaks, 32 bytes each. ProofWrong when it has not as many."""
+        if len(peaks) != size.bit_count() or size < 0 or any(len(peak) != HASH_BYTES for peak in peaks):
+            raise ProofWrong(f"a tree of {size} leaves has {size.bit_count()} peaks of {HASH_BYTES} bytes, not {len(peaks)} or others")
         rest = iter(peaks)
         self.size = size
         self._peaks = [next(rest) if size >> level & 1 else None for level in reversed(range(size.bit_length()))][::-1]

@@ -1,13 +1,15 @@
 """The verifier: what is sound is verified, whatever else is found, named, and placed."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
-from audit.canonical import LINE_BYTES_MAX, canonical
+from audit.canonical import LINE_BYTES_MAX, canonical, line_of
+from audit.chain import digest
 from audit.files import HEAD, LOCK, read_head, segment_name, segments_in, write_head
 from audit.record import pack
 from audit.verdict import Verdict
@@ -156,12 +158,12 @@ def head_with(log: Path, **changes: object) -> None:
     ("damage", "verdict", "seq"),
     [
         (lambda log: (log / HEAD).unlink(), Verdict.TAIL_CUT, 23),
-        (lambda log: (log / HEAD).write_bytes(b"{}\n"), Verdict.MALFORMED, None),
+        (lambda log: (log / HEAD).write_bytes(b"{}\n"), Verdict.MALFORMED, 23),
         (lambda log: head_with(log, seq=30), Verdict.TAIL_CUT, 23),
         (lambda log: head_with(log, seq=21), Verdict.CHAIN_BROKEN, 21),
         (lambda log: head_with(log, hash="0" * 64), Verdict.CHAIN_BROKEN, 22),
         (lambda log: head_with(log, chain_id="0" * 32), Verdict.CHAIN_BROKEN, 22),
-        (lambda log: segments_in(log)[0].unlink(), Verdict.TAIL_CUT, None),
+        (lambda log: segments_in(log)[0].unlink(), Verdict.TAIL_CUT, 0),
         (lambda log: (log / segment_name(24)).write_bytes(b""), Verdict.NUMBER_WRONG, 23),
     ],
 )
@@ -177,6 +179,24 @@ def test_an_empty_segment_where_the_next_event_goes_is_no_fault(scratch: Path) -
     """A-53: a crash between making a segment and writing to it would be reported as an attack."""
     (scratch / segment_name(23)).write_bytes(b"")
     assert verify(scratch).verdict is Verdict.VERIFIED
+
+
+@pytest.mark.parametrize("depth", [9, 250, 260, 1_000, 1_300])
+def test_a_deep_line_is_malformed(scratch: Path, lines: list[bytes], depth: int) -> None:
+    """A-20: a line could make the verifier fall over, and nobody learn where."""
+    event = lines[3][len(b'{"event":') : lines[3].index(b',"hash":"')]
+    deep = event[:-1] + b',"zz":' + b'{"a":' * depth + b"{}" + b"}" * (depth + 1)
+    result = verify(spoiled(scratch, [*lines[:3], line_of(deep, digest(deep)), *lines[4:]]))
+    assert (result.verdict, result.fault and result.fault.seq) == (Verdict.MALFORMED, 3)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("nowhere")], ids=["pipe", "directory", "link"])
+def test_a_segment_that_is_no_file_is_not_waited_for(scratch: Path, make: Callable[[Path], object]) -> None:
+    """A-53: a verifier that waits on a pipe for ever, or falls over, would say nothing."""
+    segments_in(scratch)[0].unlink()
+    make(scratch / segment_name(0))
+    result = verify(scratch)
+    assert (result.verdict, result.fault and result.fault.seq) == (Verdict.UNREADABLE, 0)
 
 
 def test_what_is_no_log_is_said_to_be_none(tmp_path: Path) -> None:
