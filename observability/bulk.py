@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
 from opensearchpy.exceptions import ConnectionError as NoConnection
@@ -15,6 +16,7 @@ from observability.tail import Line
 
 ID_CHARS: Final = 22  # base64url of 132 bits
 _CHAIN: Final = re.compile(r"[0-9a-f]{32}")
+_STAMP: Final = re.compile(rb'"@timestamp":"([^"]+)"')
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 
 
@@ -73,6 +75,15 @@ def document(line: Line) -> Document:
     name = document_id(chain_id, seq, event_hash)
     front = b'{"create":{"_id":"%b"}}\n{"@timestamp":"%b","event_hash":"%b",' % (name.encode(), time.encode(), event_hash.encode())
     return Document(line, name, front + event_bytes[1:] + b"\n")
+
+
+def recorded_s(document: Document) -> float | None:
+    """Return when an event was recorded, seconds since 1970; None when its time has the form of one and is none."""
+    found = _STAMP.search(document.body)
+    try:
+        return datetime.fromisoformat(found[1].decode()).timestamp() if found else None
+    except ValueError:
+        return None
 
 
 def send(client: Bulk, stream: str, documents: Sequence[Document]) -> Reply:

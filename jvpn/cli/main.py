@@ -12,7 +12,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from jvpn import interrupt
-from jvpn.cli import audit, checks, doctor, exporting, keys, serving, shipping, signing, state, tree, trust, witness
+from jvpn.cli import audit, checks, doctor, exporting, keys, metrics, serving, shipping, signing, state, tree, trust, witness
 from jvpn.cli.output import Exit, complain, say
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.errors import Unavailable
@@ -87,6 +87,8 @@ COMMANDS: Final[tuple[Row, ...]] = (
     ("close", state.close, ("jvpn close 0f6c01a5be2d4b6f8a7c3d2e1f0a9b8c --config gateway.toml",)),
     ("ship", shipping.ship, ("jvpn ship --config shipper.toml --install", "jvpn ship --config shipper.toml",
                              "jvpn ship --config shipper.toml --once --json")),
+    ("metrics", metrics.metrics, ("jvpn metrics --gateway /run/jvpn/metrics.sock", "jvpn metrics --shipper /var/lib/jvpn/ship --once",
+                                  "jvpn metrics --rules")),
     ("selftest", checks.selftest, ("jvpn selftest", "jvpn selftest --full", "jvpn selftest --vectors testvectors_v1 --json")),
     ("doctor", doctor.doctor, ("jvpn doctor", "jvpn doctor --config /etc/jvpn/gateway.toml --json")),
 )

@@ -20,6 +20,7 @@ REQUEST_BYTES: Final = 4_096
 ASKERS_MAX: Final = 64  # at once; one more ends the oldest, so that one who asks nothing keeps nobody out
 BACKLOG: Final = 8  # whoever comes then waits to connect
 NAME: Final = "control.sock"
+FIGURES: Final = {"order": "figures"}
 OWNER, GROUP = 0o600, 0o660  # who may open a socket
 WAIT_S: Final = 5
 WAIT: Final = struct.pack("@ll", WAIT_S, 0)  # struct timeval

@@ -6,22 +6,22 @@ Times are seconds since 1970. What the configuration does not have (documents, a
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from core.reasons import Carrier
 from core.session.desk import Desk
 from core.session.states import State
+from jvpn.shell.control import FIGURES
 from jvpn.shell.driver import Driver
 from jvpn.shell.stores.base import SECOND_NS, Health
 from jvpn.shell.transports.base import Transport
 
-ORDER: Final = {"order": "figures"}
 Named = Mapping[str, int]
 
 
 def answer(request: Mapping[str, Any], told: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """Answer the one order that the socket of figures knows [O-29]."""
-    return told() if request == ORDER else {"error": "unknown order; known is figures"}
+    return told() if request == FIGURES else {"error": "unknown order; known is figures"}
 
 
 def sessions(desk: Desk) -> dict[str, Named]:
