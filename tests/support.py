@@ -110,6 +110,10 @@ def _go() -> str | None:
     return _runs(["go", "version"])
 
 
+def _prometheus() -> str | None:
+    return _runs(["promtool", "--version"]) or _runs(["prometheus", "--version"])
+
+
 PROBES: dict[str, Callable[[], str | None]] = {
     "root": _root,
     "userns": _userns,
@@ -118,4 +122,5 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "nft": _nft,
     "opensearch": _opensearch,
     "go": _go,
+    "prometheus": _prometheus,
 }
