@@ -59,7 +59,7 @@ def test_each_is_there_once() -> None:
 
 
 def test_labels_come_from_closed_sets_and_series_are_bounded() -> None:
-    """[O-29] A device, a session or an address would be a label: anybody who sees a dashboard could follow a person, and memory runs full."""
+    """[O-29] A device, a session or an address would be a label: who sees a dashboard could follow people, and memory runs full."""
     assert {name for row in table() for _, name in row.labels} - {LOGS} <= sets().keys()
     assert {label for row in table() for label, _ in row.labels} <= {
         "source", "state", "carrier", "reason", "direction", "document", "status", "log"}  # fmt: skip

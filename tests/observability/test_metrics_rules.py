@@ -59,7 +59,7 @@ def test_each_alert_says_what_to_do_and_is_tested_from_both_sides(name: str) -> 
     text = alert(name)
     assert re.search(r"labels: \{ severity: (info|warning|critical) \}", text)
     assert re.search(r'^ {10}summary: "\S.+"$', text, re.MULTILINE)
-    assert re.search(r'^ {10}runbook: "\S.+\."$', text, re.MULTILINE)
+    assert re.search(r'^ {10}runbook: "\S.+[.?]"$', text, re.MULTILINE)
     assert 'instance="fires"' in case(name)
     assert 'instance="near"' in case(name)
     assert "exp_samples: [{ labels: '{instance=\"fires\"}', value: " in case(name)
