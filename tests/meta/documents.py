@@ -30,6 +30,7 @@ LINK = re.compile(r"\]\((?P<target>[^)#]+)(?:#[^)]*)?\)")
 JVPN = re.compile(r"^(?:\S*/python\S* -I -m )?(?:\S*/)?jvpn(?= )")
 KINDS = {"sh", "python", "toml", "ini", "mermaid", "text"}
 CLUSTER = "with a cluster"
+GROUPS = (["audit"], ["keygen"], ["keys"], ["witness"])
 SECONDS = 60
 
 
@@ -133,9 +134,9 @@ def _known(command: str) -> int:
         if not re.fullmatch(r"[a-z]+", word) or not _bash(f"jvpn {shlex.join([*name, word])} --help", ROOT, None):
             break
         name.append(word)
-        if name not in (["audit"], ["keygen"], ["keys"]):
+        if name not in GROUPS:
             break
-    if not name or name in (["audit"], ["keygen"], ["keys"]):
+    if not name or name in GROUPS:
         raise Wrong(f"no such command: {command}")
     text = _bash(f"jvpn {shlex.join(name)} --help", ROOT, 0)
     if unknown := [word for word in words if word.startswith("--") and not re.search(rf"{word}\b", text)]:

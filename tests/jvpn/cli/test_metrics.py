@@ -117,7 +117,7 @@ def test_a_prometheus_sees_what_the_status_says(jvpn: Jvpn, tmp_path: Path) -> N
             assert asked.values("jvpn_witness_answers_total", "status")["200"] == 1
             names_of_nobody(jvpn, config, place)
             assert [each.end(signal.SIGTERM).status for each in (device, gateway)] == [0, 0]
-            until(lambda: asked.values("jvpn_source_up", "source") == {"gateway": 0, "shipper": 1}, telling)
+            until(lambda: asked.values("jvpn_source_up", "source") == {"gateway": 0, "shipper": 1, "witness": 1}, telling)
             rules = [rule for group in asked.get("rules")["groups"] for rule in group["rules"]]
             assert {rule["health"] for rule in rules} == {"ok"}, [rule["lastError"] for rule in rules if "lastError" in rule]
             assert asked.value("ALERTS{alertname='JvpnSourceAway'}") == 1
