@@ -20,7 +20,7 @@ def test_a_stale_document_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr(docgen, "ROOT", tmp_path)
     monkeypatch.setattr(reference, "FOLDER", tmp_path / "docs")
     assert reference.main(["--check"]) == 1
-    assert capsys.readouterr().out.splitlines() == ["stale: docs/config.md", "stale: docs/cli.md"]
+    assert capsys.readouterr().out.splitlines() == ["stale: docs/config.md", "stale: docs/metrics.md", "stale: docs/cli.md"]
     assert reference.main([]) == 0
     assert reference.main(["--check"]) == 0
     (tmp_path / "docs" / "cli.md").write_text("old")
@@ -41,3 +41,11 @@ def test_the_least_that_is_shown_is_enough(tmp_path: Path, name: str) -> None:
         "shipper": load_shipper,
     }[name](path)
     assert loaded
+
+
+def test_every_metric_and_alert_is_explained() -> None:
+    """Somebody woken by an alert would look for it, and not find what it asks for."""
+    (text,) = [text for path, text in reference.artefacts() if path.name == "metrics.md"]
+    assert not [row.name for row in table() if f"| `{row.name}` |" not in text]
+    alerts = re.findall(r"- alert: (\w+)", RULES.read_text(encoding="utf-8"))
+    assert re.findall(r"^\| (Jvpn\w+) \| (?:info|warning|critical) \| `[^`]+`(?:, for \w+)? \|$", text, re.MULTILINE) == alerts
