@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env services demo demo-siem test check proofs faults format format-check lint types imports bandit docs docs-check lock fuzz timing bench-core mutants coverage clean
+.PHONY: help env services demo demo-siem test check proofs faults format format-check lint types imports bandit docs docs-check boards lock fuzz timing bench-core bench-audit detections mutants coverage clean
 
 export PYTHON
 BIN := .venv/bin
@@ -53,16 +53,26 @@ bandit: env
 docs: env ## regenerate what is generated from the registry
 	@$(BIN)/python -m lab.registry
 	@$(BIN)/python -m lab.reference
+	@$(BIN)/python -m lab.ocsf
+	@$(BIN)/python -m lab.grafana.make
 
 docs-check: env
 	@$(BIN)/python -m lab.registry --check
 	@$(BIN)/python -m lab.reference --check
+	@$(BIN)/python -m lab.ocsf --check
+	@$(BIN)/python -m lab.grafana.make --check
+
+boards: services env ## draw every Grafana board from logs in a real OpenSearch; writes docs/evidence/boards; ARGS="LOG ..." for other logs
+	@$(BIN)/python -m tests.observability.grafana.draw $(ARGS)
 
 timing: env ## time the functions on secrets, a million calls a run (about ten minutes); writes docs/evidence/timing.*
 	@$(BIN)/python -m lab.timing --long
 
 bench-core: env ## the core on one processor, against its bars (some minutes); writes docs/evidence/bench-core.*
 	@$(BIN)/python -m lab.bench.core $(ARGS)
+
+bench-audit: env ## sealing and verifying the audit log, against their bars (some minutes); writes docs/evidence/bench-audit.*
+	@$(BIN)/python -m lab.bench.audit $(ARGS)
 
 mutants: env ## mutation testing of the core, hours; can be stopped and taken up again; ARGS="--plan NAME --minutes N"
 	@$(BIN)/python -m lab.mutants $(ARGS)
@@ -72,6 +82,9 @@ coverage: env ## lines and branches of the core that its own tests take; fails b
 
 fuzz: env ## the long form: ten million inputs to parsers and engines; can be stopped and taken up again; writes docs/evidence/fuzz.*
 	@$(BIN)/python -m lab.fuzz --runs 10000000 --resume --evidence $(ARGS)
+
+detections: services env ## three executors of the detections over 100,000 labelled events; minutes; writes docs/evidence/detections.*
+	@$(BIN)/python -m lab.detections --evidence $(ARGS)
 
 lock: env ## pin all dependencies again, with hashes; UPGRADE=--upgrade takes newer ones
 	@$(LOCK) --output-file requirements/runtime.txt >/dev/null

@@ -1,5 +1,6 @@
 """The one byte form of events and lines: RFC 8785, restricted to ASCII keys, strings, objects and integers (clauses A-11, A-20)."""
 
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -13,7 +14,9 @@ HASH_CHARS: Final = 64
 OPENING: Final = b'{"event":'
 MIDDLE: Final = b',"hash":"'
 CLOSING: Final = b'"}\n'
-TAIL_BYTES: Final = len(MIDDLE) + HASH_CHARS + len(CLOSING)
+OPENING_BYTES, MIDDLE_BYTES, CLOSING_BYTES = len(OPENING), len(MIDDLE), len(CLOSING)
+TAIL_BYTES: Final = MIDDLE_BYTES + HASH_CHARS + CLOSING_BYTES
+WHOLE_FLOATS: Final = (b".0,", b".0}")  # how 1.0 ends, in its canonical form
 HEX: Final = frozenset(b"0123456789abcdef")
 
 
@@ -36,13 +39,18 @@ def line_of(event: bytes, digest: str) -> bytes:
 
 def split(line: bytes) -> Line:
     """Take a line apart. LineMalformed unless it is framed exactly as `line_of` frames it; the event's bytes are not yet read."""
-    middle = len(line) - TAIL_BYTES
-    if middle < len(OPENING) or not (line.startswith(OPENING) and line.startswith(MIDDLE, middle) and line.endswith(CLOSING)):
-        raise LineMalformed('the line is not {"event":...,"hash":"..."} with a newline')
-    digest = line[middle + len(MIDDLE) : -len(CLOSING)]
-    if not HEX.issuperset(digest):
+    event, told = framed(line)
+    if not HEX.issuperset(told):
         raise LineMalformed("the hash is not 64 lower-case hex digits")
-    return Line(line[len(OPENING) : middle], digest.decode())
+    return Line(event, told.decode())
+
+
+def framed(line: bytes) -> tuple[bytes, bytes]:
+    """Return the event's bytes and the 64 bytes that stand where its hash must; LineMalformed for another frame."""
+    middle = len(line) - TAIL_BYTES
+    if middle < OPENING_BYTES or not (line.startswith(OPENING) and line.startswith(MIDDLE, middle) and line.endswith(CLOSING)):
+        raise LineMalformed('the line is not {"event":...,"hash":"..."} with a newline')
+    return line[OPENING_BYTES:middle], line[middle + MIDDLE_BYTES : -CLOSING_BYTES]
 
 
 def parse(data: bytes) -> dict[str, Any]:
@@ -56,6 +64,22 @@ def parse(data: bytes) -> dict[str, Any]:
     if canonical(value) != data:
         raise LineMalformed("JSON, but not in canonical form")
     return value
+
+
+def parse_valid(data: bytes, valid: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    """Return what `parse` returns, of bytes that have to be valid too: `valid` raises unless they fit a schema.
+
+    The schemas leave strings, objects and whole numbers, but 1.0 is a whole number to them; so what could be one is looked at.
+    """
+    try:
+        value: Any = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise LineMalformed(f"not JSON: {error}") from error
+    if not isinstance(value, dict) or any(end in data for end in WHOLE_FLOATS) or canonical(value) != data:
+        value = parse(data)  # which says what is wrong, if anything is
+    event: dict[str, Any] = value
+    valid(event)
+    return event
 
 
 def _exact(value: dict[str, Any], depth: int) -> bool:

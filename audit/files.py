@@ -19,6 +19,7 @@ CHECKPOINT: Final = "checkpoint"
 COSIGNED: Final = "cosigned"
 SEALS: Final = "seals"
 LOCK: Final = "writer.lock"
+RESERVE: Final = "reserve"
 FILE_MODE: Final = 0o600
 PUBLIC_MODE: Final = 0o644  # of what is published
 DIRECTORY_MODE: Final = 0o700
@@ -122,6 +123,21 @@ def replace_key(path: Path, data: bytes) -> None:
         with suppress(OSError):  # it has no name any more: nothing that is needed can be lost, and nothing else can be done
             old.write(bytes(size))
             os.fsync(old.fileno())
+
+
+def reserve(directory: Path, size: int) -> bool:
+    """Take room on the disk that can be given up later (A-45); return whether it is there."""
+    path = directory / RESERVE
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        finally:
+            os.close(descriptor)
+    except OSError:  # it may have got a part of it
+        path.unlink(missing_ok=True)
+        return False
+    return True
 
 
 def sync_directory(directory: Path) -> None:

@@ -21,6 +21,7 @@ from core.reasons import Event, Reason
 
 EPOCH_NS: Final = 900_000_000_000  # a quarter of an hour: what a stolen signing key can rewrite
 RETRY_NS: Final = 250_000_000  # while the log cannot be written
+NOTICE_NS: Final = 1_000_000_000  # between notices of loss, and attempts to have the reserve again, on a full disk
 LOST_CODE: Final = Event.TELEMETRY_LOST.to_bytes(2, "little")
 EVIDENCE_WAITING_MAX: Final = 256  # records that wait for a writable log; the writer takes no more from the outbox meanwhile
 
@@ -41,9 +42,10 @@ class Journal:
         self._waiting: deque[bytes] = deque()
         self._lost = {Reason.TELEMETRY_OVERFLOW: 0, Reason.TELEMETRY_UNWRITABLE: 0}
         self._retry_ns: int | None = None
+        self._notice_ns = self._room_ns = 0  # on a full disk: when a loss may be told, and room be looked for
         self.trouble = ""  # why the log could not be written the last time; empty: it could
         self._acknowledged = 0
-        batch = _Batch(log.head or start, builder, clock())
+        batch = Batch(log.head or start, builder, clock())
         self._epoch_over_ns = batch.moment.mono_ns + epoch_ns
         stated: dict[str, object] = {"genesis": genesis(), "seal": sealer.stated()}
         if log.head is None:
@@ -95,30 +97,41 @@ class Journal:
         if self._retry_ns is not None and moment.mono_ns < self._retry_ns:
             self._lose(telemetry)
             return
+        self._look_for_room(moment.mono_ns)
+        if self._log.tight:  # what room there is, is for evidence, and for how much is lost
+            self._lose(telemetry)
+            telemetry = ()
         try:
             self._settle()
             batch, over = self._batch(telemetry, moment)
             if batch.lines:
                 self._log.append(b"".join(batch.lines), batch.head, batch.hashes, self._recent)
         except OSError as error:
-            self._retry_ns, self.trouble = moment.mono_ns + RETRY_NS, error.strerror or type(error).__name__
             self._lose(telemetry)
+            if self._log.make_room(error):
+                self._room_ns = moment.mono_ns + NOTICE_NS
+                self.write((), ())
+                return
+            self._retry_ns, self.trouble = moment.mono_ns + RETRY_NS, error.strerror or type(error).__name__
             return
         self._retry_ns, self.trouble = None, ""
         if over:
             self._owed, self._epoch_over_ns = True, moment.mono_ns + self._epoch_ns
             with suppress(OSError):  # then the next batch does it first
                 self._settle()
-        self._lost = dict.fromkeys(self._lost, 0)
+        self._lost = {reason: count - batch.told.get(reason, 0) for reason, count in self._lost.items()}
         self._remember(batch.keys)
         self._acknowledged = max(self._acknowledged, *map(outbox_id_of, self._waiting), 0)
         self._waiting.clear()
 
-    def _batch(self, telemetry: Sequence[bytes], moment: Moment) -> tuple["_Batch", bool]:
+    def _batch(self, telemetry: Sequence[bytes], moment: Moment) -> tuple["Batch", bool]:
         """Return what is to be written now, and whether the epoch ends with it."""
-        batch = _Batch(self._log.head, self._builder, moment)
+        batch = Batch(self._log.head, self._builder, moment)
+        tell = not self._log.tight or self._waiting or moment.mono_ns >= self._notice_ns
         for reason, count in self._lost.items():
-            if count:
+            if count and tell:
+                batch.told[reason] = count
+                self._notice_ns = moment.mono_ns + NOTICE_NS
                 batch.writer(Event.TELEMETRY_LOST, reason, count=min(count, INTEGER_MAX))
         for record in telemetry:
             batch.telemetry(record)
@@ -128,9 +141,15 @@ class Journal:
             batch.writer(Event.EPOCH_SEALED, Reason.EPOCH_OVER, seal=self._sealer.following())
         return batch, over
 
+    def _look_for_room(self, now_ns: int) -> None:
+        """While the disk is full, see whether the reserve can be had again (A-45)."""
+        if self._log.tight and now_ns >= self._room_ns:
+            self._room_ns = now_ns + NOTICE_NS
+            self._log.take_room()
+
     def close(self) -> bool:
         """Record what waits and that the writer stops (A-43). Return whether that succeeded."""
-        self._retry_ns = None
+        self._retry_ns, self._notice_ns = None, 0
         self.write((), ())
         if self._waiting or self.lost:
             return False
@@ -140,7 +159,7 @@ class Journal:
                 (Event.EPOCH_SEALED, Reason.EPOCH_CLOSED, {"seal": self._sealer.following()}),
                 (Event.LOG_CLOSED, Reason.LOG_STOPPED, {}),
             ):
-                batch = _Batch(self._log.head, self._builder, self._clock())
+                batch = Batch(self._log.head, self._builder, self._clock())
                 batch.writer(event, reason, **content)
                 self._log.append(b"".join(batch.lines), batch.head, batch.hashes, self._recent)
                 self._owed = event is Event.EPOCH_SEALED
@@ -169,16 +188,18 @@ class Journal:
             self._recent.popitem(last=False)
 
 
-class _Batch:
+class Batch:
     """Lines that follow a head, made but not written. `keys` are those of the evidence among them."""
 
     def __init__(self, after: Head | None, builder: Builder, moment: Moment) -> None:
+        """Begin behind an event, or the place before a genesis."""
         if after is None:
             raise ValueError("a batch follows an event or the place before a genesis")
         self.head = after
         self.lines: list[bytes] = []
         self.hashes: list[bytes] = []
         self.keys: dict[str, None] = {}
+        self.told: dict[Reason, int] = {}  # how much is said to be lost
         self._builder = builder
         self.moment = moment
 
@@ -188,9 +209,9 @@ class _Batch:
             self.writer(Event.TELEMETRY_LOST, Reason.TELEMETRY_OVERFLOW, count=lost)
             return
         try:
-            self._add(self._of_record(record, "telemetry"))
+            self.add(self._of_record(record, "telemetry"))
         except (RecordMalformed, EventRefused) as error:
-            self._add(self._refused(record, error))
+            self.add(self._refused(record, error))
 
     def evidence(self, record: bytes, known: OrderedDict[str, None]) -> None:
         """Add a record from the outbox unless it is in the log already (A-40)."""
@@ -201,14 +222,14 @@ class _Batch:
             event = self._refused(record, error)
             key = event["offending"]["record"]
         if key not in known and key not in self.keys:
-            self._add(event)
+            self.add(event)
             self.keys[key] = None
 
     def writer(self, event: Event, reason: Reason, **content: object) -> None:
         """Add an event about the log itself."""
         made = self._builder.of_writer(event, reason, self.head, self.moment, **content)
         check(made)
-        self._add(made)
+        self.add(made)
 
     def _of_record(self, record: bytes, channel: str) -> dict[str, Any]:
         stamped = unpack(record)
@@ -223,7 +244,8 @@ class _Batch:
         check(event)
         return event
 
-    def _add(self, event: dict[str, Any]) -> None:
+    def add(self, event: dict[str, Any]) -> None:
+        """Add a valid event, made for this place."""
         data = canonical(event)
         found = digest(data)
         self.lines.append(line_of(data, found))

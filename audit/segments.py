@@ -1,5 +1,6 @@
 """The log as its one writer sees it: append whole batches durably or not at all, in segments (clauses A-30 to A-34)."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterable, Sequence
@@ -9,18 +10,20 @@ from typing import Final, Self
 
 from audit.chain import Head
 from audit.errors import LogBusy, LogGone
-from audit.files import DIRECTORY_MODE, FILE_MODE, LOCK, segment_name, sync_directory, write_all, write_head
+from audit.files import DIRECTORY_MODE, FILE_MODE, LOCK, RESERVE, reserve, segment_name, sync_directory, write_all, write_head
 from audit.recovery import note_tree, recover, remember
 from audit.tlog.merkle import leaf
 
 SEGMENT_BYTES: Final = 16 * 2**20  # a new segment begins with the batch after this size
+RESERVE_BYTES: Final = 2**20  # room for more than a thousand events
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Log:
     """An open log.
 
     `head` is its last durable event, None before the first; `tree` the tree over all that is durable; `evidence` the keys found at its
-    end; `cut_bytes` was torn.
+    end; `cut_bytes` was torn. `tight`: the disk was full, and the room that was held for that is given up.
     """
 
     def __init__(self, directory: Path, segment_bytes: int = SEGMENT_BYTES) -> None:
@@ -48,6 +51,21 @@ class Log:
         except BaseException:
             self.close()
             raise
+        self.tight = False
+        self._reserved = reserve(directory, RESERVE_BYTES)
+
+    def make_room(self, error: OSError) -> bool:
+        """Give up the reserve when the disk is full (A-45); return whether trying again is worth it. OSError."""
+        if error.errno not in FULL or not self._reserved:
+            return False
+        (self._directory / RESERVE).unlink(missing_ok=True)
+        self._reserved, self.tight = False, True
+        return True
+
+    def take_room(self) -> None:
+        """Hold a reserve again, if the disk has that much."""
+        self._reserved = self._reserved or reserve(self._directory, RESERVE_BYTES)
+        self.tight = self.tight and not self._reserved
 
     def append(self, lines: bytes, head: Head, hashes: Sequence[bytes], evidence: Iterable[str] = ()) -> None:
         """Append lines that end with `head`, and make them durable (A-32). OSError, LogGone: then nothing was appended.

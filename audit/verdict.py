@@ -69,6 +69,8 @@ class Result:
     cut_bytes: int = 0
     sealed: int = 0
     witnessed: int = 0
+    signed: bytes = b""
+    """The newest checkpoint that was judged, as it stands in its file."""
     key: str = ""
     """The key that names the log, as it stands in a policy."""
 

@@ -4,32 +4,36 @@ It needs the files and nothing else, changes nothing, and stops at the first fau
 with new hashes is sound in itself: compare `head` with one that was kept elsewhere (the SIEM has every hash).
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from audit.canonical import LINE_BYTES_MAX, parse, split
+from audit.canonical import LINE_BYTES_MAX, framed, parse_valid, split
 from audit.chain import BEFORE_GENESIS, Head, digest
-from audit.errors import EventRefused, LineMalformed
-from audit.files import HEAD, SEGMENT, read_head, segments_in, tree_name, writer_is_there
+from audit.errors import EventRefused, LineMalformed, NoteMalformed
+from audit.files import HEAD, SEGMENT, first_of, read_head, segments_in, tree_name, writer_is_there
 from audit.machine import Machines
 from audit.recovery import read_tree
 from audit.schema import check
+from audit.tlog.checkpoint import read_signed
 from audit.tlog.merkle import Frontier
 from audit.tlog.sealed import Sealing, Unsealed, Wanted
 from audit.verdict import Fault, Result, Verdict
 
 PROGRESS_LINES: Final = 4_096
 NOTHING: Final = Wanted()
+SEALS_IN: Final = b'","seal":{"epoch":'
+NOWHERE: Final = Head("", -1, "")
 Progress = Callable[[int, int], None]  # bytes read, bytes in all
 
 
 class Raw(NamedTuple):
-    """A line as it stands: file name, number from 1, bytes; the first event's number by the file's name; whether it is the last file."""
+    """A line as it stands: bytes, number from 1, file name; the first event's number by the file's name; whether it is the last file."""
 
-    file: str
-    number: int
     data: bytes
+    number: int
+    file: str
     first: int | None
     last_file: bool
 
@@ -61,6 +65,9 @@ def verify(path: Path, progress: Progress | None = None, *, partial: bool = Fals
         if not files:
             result.fault = Fault(*_nothing(result.durable, path))
             return result
+        if whole and wanted.go_on and wanted.known:
+            files = _from_known(files, wanted.known)
+            partial = partial or first_of(files[0]) > 0
         sealing = Sealing(path, _tree_before(path, files[0]) if partial else Frontier(), wanted) if whole else None
         _Walk(result, sealing, partial=partial or not whole).go(_lines(files, progress))
         if result.fault is None and whole:
@@ -73,6 +80,8 @@ def verify(path: Path, progress: Progress | None = None, *, partial: bool = Fals
         result.fault = Fault(Verdict.UNREADABLE, f"{error.filename or path}: {error.strerror}")
     except LineMalformed as error:
         result.fault = Fault(Verdict.MALFORMED, str(error), file=HEAD)
+    except NoteMalformed as error:
+        result.fault = Fault(Verdict.SEAL_WRONG, str(error))
     return result
 
 
@@ -84,41 +93,48 @@ class _Walk:
         self._partial = partial
         self._machines = Machines()
         self._evidence: set[str] = set()
+        self._seen: Counter[tuple[str, str]] = Counter()
+        self._head: Head | None = None
 
     def go(self, lines: Iterator[Raw]) -> None:
         """Take line after line until the end or the first fault."""
+        result, durable = self._result, self._result.durable or NOWHERE
         for raw in lines:
             try:
-                self._take(raw)
+                self._take(raw, durable)
             except Broken as broken:
-                if broken.verdict is Verdict.TAIL_CUT and self._result.live:
+                if broken.verdict is Verdict.TAIL_CUT and result.live:
                     break  # the writer is about to complete it
-                self._result.fault = Fault(broken.verdict, broken.found, self._expected(raw), raw.file, raw.number)
+                result.fault = Fault(broken.verdict, broken.found, self._expected(raw), raw.file, raw.number)
                 break
-        self._result.tables_differ = self._machines.tables_differ
+        result.head, result.tables_differ = self._head, self._machines.tables_differ
+        for (event_type, reason), times in self._seen.items():
+            result.by_type[event_type] += times
+            result.by_reason[reason] += times
 
     def _expected(self, raw: Raw) -> int | None:
         """Return the number that the event on this line must have."""
-        if self._result.head is not None:
-            return self._result.head.seq + 1
+        if self._head is not None:
+            return self._head.seq + 1
         return raw.first if self._partial else 0
 
-    def _take(self, raw: Raw) -> None:
-        expected = self._expected(raw)
+    def _take(self, raw: Raw, durable: Head) -> None:
+        expected = self._head.seq + 1 if self._head else self._expected(raw)
         if not raw.data:  # a crash leaves an empty segment where the next event goes
             if raw.first not in (None, expected):
                 raise Broken(Verdict.NUMBER_WRONG, f"an empty segment, by its name for event {raw.first}")
             return
-        event, told = self._read(raw)
-        if raw.number == 1 and raw.first not in (None, expected if expected is not None else event["seq"]):
+        event, told = _read(raw)
+        seq, event_class = event["seq"], event["event_class"]
+        if raw.number == 1 and raw.first not in (None, expected if expected is not None else seq):
             raise Broken(Verdict.NUMBER_WRONG, f"the file's name says that it begins with {raw.first}")
-        if expected not in (None, event["seq"]):
-            raise Broken(Verdict.NUMBER_WRONG, f"seq {event['seq']} where {expected} must be")
-        self._link(event, told)
-        if event["event_class"] == "evidence":  # A-54
-            if event["event_id"] in self._evidence:
-                raise Broken(Verdict.NUMBER_WRONG, f"evidence {event['event_id']} is here for the second time")
-            self._evidence.add(event["event_id"])
+        if expected not in (None, seq):
+            raise Broken(Verdict.NUMBER_WRONG, f"seq {seq} where {expected} must be")
+        self._link(event)
+        if seq == durable.seq and (event["chain_id"], told) != (durable.chain_id, durable.hash):
+            raise Broken(Verdict.CHAIN_BROKEN, f"{HEAD} names {durable.hash} of chain {durable.chain_id} for this event, here is {told}")
+        if event_class == "evidence":
+            self._first_time(event["event_id"])
         if contradiction := self._machines.judge(event):
             raise Broken(Verdict.CONTRADICTION, contradiction)
         if self._sealing:
@@ -126,48 +142,53 @@ class _Walk:
                 self._sealing.take(event, told)
             except Unsealed as error:
                 raise Broken(error.verdict, error.found) from None
-        self._count(event, told)
+        if self._head is None:
+            self._result.first_seq = seq
+        self._head = Head(event["chain_id"], seq, told)
+        self._seen[event["event_type"], event["reason_code"]] += 1
+        if event_class == "integrity":
+            self._count(event)
 
-    def _read(self, raw: Raw) -> tuple[dict[str, Any], str]:
-        """Return event and hash of a line that is sound in itself (A-51)."""
-        if raw.last_file and not raw.data.endswith(b"\n") and len(raw.data) < LINE_BYTES_MAX:
-            raise Broken(Verdict.TAIL_CUT, f"an incomplete line of {len(raw.data)} bytes")
-        try:
-            data, told = split(raw.data)
-            if (found := digest(data)) != told:
-                raise Broken(Verdict.HASH_WRONG, f"the event's bytes have the hash {found}, the line says {told}")
-            event = parse(data)
-            check(event)
-        except (LineMalformed, EventRefused) as error:
-            raise Broken(Verdict.MALFORMED, str(error)) from error
-        return event, told
+    def _first_time(self, event_id: str) -> None:
+        """Evidence is here once (A-54)."""
+        if event_id in self._evidence:
+            raise Broken(Verdict.NUMBER_WRONG, f"evidence {event_id} is here for the second time")
+        self._evidence.add(event_id)
 
-    def _link(self, event: dict[str, Any], told: str) -> None:
+    def _link(self, event: dict[str, Any]) -> None:
         """Check that the event follows the one before it (A-22, A-52)."""
-        result, head = self._result, self._result.head
+        head = self._head
         if (event["seq"] == 0) != (event["event_type"] == "LOG_OPENED"):
             raise Broken(Verdict.CHAIN_BROKEN, f"{event['event_type']} at seq {event['seq']}: LOG_OPENED is the first event, and only that")
         if event["seq"] == 0 and event["prev_hash"] != BEFORE_GENESIS:
             raise Broken(Verdict.CHAIN_BROKEN, "the first event names one before it")
-        if head is not None and event["chain_id"] != head.chain_id:
+        if head is None:
+            return
+        if event["chain_id"] != head.chain_id:
             raise Broken(Verdict.CHAIN_BROKEN, f"chain {event['chain_id']} where {head.chain_id} must be")
-        if head is not None and event["prev_hash"] != head.hash:
+        if event["prev_hash"] != head.hash:
             raise Broken(Verdict.CHAIN_BROKEN, f"prev_hash is {event['prev_hash']}, the event before has {head.hash}")
-        durable = result.durable
-        if durable is not None and event["seq"] == durable.seq and (event["chain_id"], told) != (durable.chain_id, durable.hash):
-            raise Broken(Verdict.CHAIN_BROKEN, f"{HEAD} names {durable.hash} of chain {durable.chain_id} for this event, here is {told}")
 
-    def _count(self, event: dict[str, Any], told: str) -> None:
-        result = self._result
-        if result.first_seq is None:
-            result.first_seq = event["seq"]
-        result.head = Head(event["chain_id"], event["seq"], told)
-        result.by_type[event["event_type"]] += 1
-        result.by_reason[event["reason_code"]] += 1
+    def _count(self, event: dict[str, Any]) -> None:
         if event["event_type"] == "TELEMETRY_LOST":
-            result.telemetry_lost += event["count"]
+            self._result.telemetry_lost += event["count"]
         elif event["event_type"] == "LOG_RESUMED":
-            result.cut_bytes += event["metrics"]["cut_bytes"]
+            self._result.cut_bytes += event["metrics"]["cut_bytes"]
+
+
+def _read(raw: Raw) -> tuple[dict[str, Any], str]:
+    """Return event and hash of a line that is sound in itself (A-51)."""
+    if raw.last_file and not raw.data.endswith(b"\n") and len(raw.data) < LINE_BYTES_MAX:
+        raise Broken(Verdict.TAIL_CUT, f"an incomplete line of {len(raw.data)} bytes")
+    try:
+        data, told = framed(raw.data)
+        found = digest(data)
+        if found.encode() != told:
+            split(raw.data)  # a hash that is none is another fault
+            raise Broken(Verdict.HASH_WRONG, f"the event's bytes have the hash {found}, the line says {told.decode()}")
+        return parse_valid(data, check), found
+    except (LineMalformed, EventRefused) as error:
+        raise Broken(Verdict.MALFORMED, str(error)) from error
 
 
 def _lines(files: list[Path], progress: Progress | None) -> Iterator[Raw]:
@@ -177,18 +198,31 @@ def _lines(files: list[Path], progress: Progress | None) -> Iterator[Raw]:
     for path in files:
         named = SEGMENT.fullmatch(path.name)
         first = int(named[1]) if named else None
+        last_file = path is files[-1]
         with path.open("rb") as file:
             number = 0
             if path.stat().st_size == 0:
-                yield Raw(path.name, 0, b"", first, path is files[-1])
+                yield Raw(b"", 0, path.name, first, last_file)
             while data := file.readline(LINE_BYTES_MAX):
                 number += 1
                 done += len(data)
                 if progress is not None and number % PROGRESS_LINES == 0:
                     progress(done, total)
-                yield Raw(path.name, number, data, first, path is files[-1])
+                yield Raw(data, number, path.name, first, last_file)
     if progress is not None:
         progress(done, total)
+
+
+def _from_known(files: list[Path], known: Path) -> list[Path]:
+    """Return the segments from the one on that states the key under which the known checkpoint was signed (A-72).
+
+    What is read here proves nothing; it says where to begin, and that the known checkpoint is met shows that this was right.
+    """
+    signed = read_signed(known)
+    for number in reversed(range(len(files))):
+        if signed and first_of(files[number]) < signed.says.size and SEALS_IN in files[number].read_bytes():
+            return files[number:]
+    return files
 
 
 def _nothing(durable: Head | None, path: Path) -> tuple[Verdict, str]:
@@ -214,7 +248,7 @@ def _sealed(result: Result, sealing: Sealing) -> None:
             sealing.end(result.head, live=result.live)
     except Unsealed as error:
         result.fault = Fault(error.verdict, error.found, sealing.sealed, error.file)
-    result.sealed, result.witnessed = sealing.sealed, sealing.witnessed
+    result.sealed, result.witnessed, result.signed = sealing.sealed, sealing.witnessed, sealing.signed
     result.key = sealing.log.vkey if sealing.log else ""
 
 

@@ -1,9 +1,10 @@
-"""Write docs/reference/config.md, cli.md and metrics.md, or check that they are fresh.
+"""Write config.md, cli.md, projections.md, detections.md and metrics.md in docs/reference, or check that they are fresh.
 
 python -m lab.reference            writes the files
 python -m lab.reference --check    exit status 1 and the names of stale files
 
-The first comes from `schemas/config/`, the second from what `--help` says, the third from the table of metrics and the rules.
+The first comes from `schemas/config/`, the second from what `--help` says, the third from `schemas/projections.toml`, the fourth from
+`observability/detections/`, the fifth from `observability/prometheus/`.
 """
 
 import json
@@ -18,13 +19,15 @@ from typer.testing import CliRunner
 
 from jvpn.cli.main import app
 from jvpn.shell.checked import allowed_by, schema_of
+from lab import projected
+from lab.detections.page import page
 from lab.docgen import refresh
 from observability.metrics import LOGS, OURS, RULES, SOURCES, Row, most_series, sets, table
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDER: Final = ROOT / "docs" / "reference"
 COLUMNS: Final = "100"
-FILES: Final = ("gateway", "client", "shipper", "devices")
+FILES: Final = ("gateway", "client", "shipper", "output", "devices")
 
 CONFIG: Final = """# Configuration files
 
@@ -62,8 +65,10 @@ number of series is bounded. Of a set marked *all* each member is there, with 0 
 def artefacts() -> Iterator[tuple[Path, str]]:
     """Yield each generated file and its text."""
     yield FOLDER / "config.md", "\n".join([CONFIG, *(_file(name) for name in FILES)])
-    yield FOLDER / "metrics.md", _metrics()
     yield FOLDER / "cli.md", "\n".join([CLI, *(_help(words) for words in commands())])
+    yield FOLDER / "projections.md", projected.document()
+    yield FOLDER / "detections.md", page()
+    yield FOLDER / "metrics.md", _metrics()
 
 
 def commands() -> list[list[str]]:

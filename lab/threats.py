@@ -70,6 +70,7 @@ def threats_list(threats: list[dict[str, Any]]) -> str:
             "",
             f"* prevented by {', '.join(each['mitigation'])}: {', '.join(f'`{path}`' for path in each['code'])}",
             f"* shown by [{Path(each['abuse']).stem}](../{each['abuse']}); in the records: {'; '.join(each['expected'])}",
+            f"* detected by {', '.join(each['detections'])}" if each["detections"] else f"* not detected: {each['undetected']}",
             f"* remains: {each['remains']}",
             "",
         ]

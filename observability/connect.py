@@ -47,7 +47,7 @@ def connect(cluster: Cluster) -> OpenSearch:
     if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
         raise SettingError(f"url {cluster.url!r} is not of the form http(s)://host[:port][/prefix]")
     secure = parts.scheme == "https"
-    if cluster.credentials_file and not secure and not _loopback(host):
+    if cluster.credentials_file and not secure and not loopback(host):
         raise SettingError(f"url {cluster.url!r}: credentials are not sent in the clear to another machine; use https")
     settings: dict[str, Any] = {
         "hosts": [{"host": host, "port": port or (443 if secure else 9200), "url_prefix": parts.path.strip("/"), "use_ssl": secure}],
@@ -106,22 +106,29 @@ def _no_password() -> str:
     raise SettingError("the key is encrypted; this process has nobody to ask for its password")
 
 
-def _credentials(path: Path) -> tuple[str, str]:
+def owners_text(path: Path, what: str) -> str:
+    """Return the one line of a file with a secret, which only its owner can read. Raises ``SettingError``, which names ``what`` it is."""
     try:
         mode = path.stat().st_mode
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8").removesuffix("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"credentials file {path}: {error}") from None
+        raise SettingError(f"{what} file {path}: {error}") from None
     if not stat.S_ISREG(mode) or mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise SettingError(f"credentials file {path} must be a file that only its owner can read (chmod 600)")
-    user, colon, password = text.removesuffix("\n").partition(":")
-    if not (user and colon and password) or "\n" in text.removesuffix("\n"):
-        raise SettingError(f"credentials file {path} is not one line user:password")
-    return user, password
+        raise SettingError(f"{what} file {path} must be a file that only its owner can read (chmod 600)")
+    return text
 
 
-def _loopback(host: str) -> bool:
+def loopback(host: str) -> bool:
+    """Return whether a host is this machine itself."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _credentials(path: Path) -> tuple[str, str]:
+    text = owners_text(path, "credentials")
+    user, colon, password = text.partition(":")
+    if not (user and colon and password) or "\n" in text:
+        raise SettingError(f"credentials file {path} is not one line user:password")
+    return user, password

@@ -43,6 +43,19 @@ class Client(Bulk, Protocol):
         """Calls about indices and streams."""
 
 
+class Deliverer(Protocol):
+    """What brings batches to their destination, whatever that is."""
+
+    breaker: Breaker
+
+    def deliver(self, batch: Sequence[Entry], counters: Counters, changed: Callable[[], None]) -> bool:
+        """Settle every entry of ``batch``; return False when told to stop meanwhile. ``changed`` is called after each answer."""
+
+
+Making = Callable[[Quarantine, Callable[[float], bool], Breaker], Deliverer]
+"""Makes what delivers: from where refused events go, how to wait, and when to."""
+
+
 class Delivery:
     """Sends, judges, waits and sends again. ``wait(seconds)`` sleeps and returns whether to stop."""
 

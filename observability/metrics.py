@@ -71,6 +71,7 @@ def sets() -> Mapping[str, tuple[str, ...]]:
         "document": ("root", "keyset", "revocations"),
         "circuit": tuple(each.value for each in Circuit),
         "http_status": tuple(map(str, STATUSES)),
+        "result": ("read", "created", "duplicate", "quarantined"),
         "source": SOURCES,
     })  # fmt: skip
 

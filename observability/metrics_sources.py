@@ -9,8 +9,10 @@ from typing import Any, Final
 import orjson
 
 from audit.tlog.witness import States
-from observability.metrics import SourceAway
+from observability.breaker import Circuit
+from observability.metrics import SourceAway, sets
 
+CLOSED: Final = Circuit.CLOSED.value
 FILE_BYTES_MAX: Final = 1 << 16
 
 
@@ -28,10 +30,12 @@ def shipper(state: Path) -> dict[str, Any]:
     try:
         settled = _json(state / "cursor.json").get("counters", {})
     except FileNotFoundError:
-        settled = dict.fromkeys(("read", "created", "duplicate", "quarantined", "retried"), 0)
+        settled = {}
     except OSError as error:
         raise SourceAway(f"{error.filename}: {error.strerror}") from error
-    return status | {"told_at": told_at, "settled": settled}
+    remembered = {name: settled.get(name, 0) for name in sets()["result"]}
+    circuit = status.get("circuit")
+    return status | {"told_at": told_at, "settled": remembered, "repeated": settled.get("retried", 0), "open": circuit != CLOSED}
 
 
 def witness(answered: Mapping[int, int], states: States) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -21,7 +22,7 @@ from observability.breaker import Breaker
 from observability.bulk import Unfit, document, recorded_s
 from observability.connect import Cluster, connect
 from observability.cursor import Counters, Cursor, State, StateError
-from observability.delivery import Client, Delivery, Entry
+from observability.delivery import Client, Delivery, Entry, Making
 from observability.quarantine import Quarantine
 from observability.tail import START, LogError, Position, Tail, segments
 
@@ -32,8 +33,10 @@ STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShipperConfig:
-    """``log``: the directory of the audit log. ``state``: a directory of this shipper only (one for each log and cluster).
+class LoopConfig:
+    """``log``: the directory of the audit log. ``state``: a directory of this shipper only (one for each log and destination).
+
+    ``stream``: what the destination is called in the status file.
 
     A batch is sent at ``batch_events``, ``batch_bytes`` of body, or ``batch_seconds`` after its first event, whatever comes first.
     ``follow``: go on until SIGTERM; without it, return at the end of what is durable now.
@@ -41,7 +44,6 @@ class ShipperConfig:
 
     log: Path
     state: Path
-    cluster: Cluster
     stream: str = "jvpn-audit"
     batch_events: int = 500
     batch_bytes: int = 1 << 20
@@ -49,23 +51,42 @@ class ShipperConfig:
     follow: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShipperConfig(LoopConfig):
+    """Into a cluster; ``stream`` is the name of the data stream there."""
+
+    cluster: Cluster
+
+
 def run(config: ShipperConfig) -> Counters:
+    """Ship into a cluster; see ``ship``. Raises ``SettingError`` besides."""
+    client = connect(config.cluster)
+    try:
+        return ship(config, to_cluster(client, config))
+    finally:
+        client.close()
+
+
+def ship(config: LoopConfig, making: Making) -> Counters:
     """Ship until SIGTERM or SIGINT (or to the log's end, see ``follow``); return the counters as the saved cursor has them.
 
-    Must be called in the main thread. Raises ``SettingError``, ``StateError`` or ``LogError`` when a person is needed; an absent log,
-    an absent cluster and refusals of the cluster are no errors: they are waited for, and ``status.json`` says so.
+    Must be called in the main thread. Raises ``StateError`` or ``LogError`` when a person is needed; an absent log, an absent destination
+    and its refusals are no errors: they are waited for, and ``status.json`` says so.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
-        client = connect(config.cluster)
         state = State(config.state)
         try:
-            return Shipper(config, client, state, Signals()).run()
+            return Shipper(config, making, state, Signals()).run()
         finally:
             state.close()
-            client.close()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def to_cluster(client: Client, config: LoopConfig) -> Making:
+    """Return what makes the delivery into a cluster's stream."""
+    return partial(Delivery, client, config.stream, most=config.batch_events)
 
 
 class Signals:
@@ -85,7 +106,7 @@ class Shipper:
     """The loop: collect a batch, deliver it, remember that. ``wait(seconds)`` sleeps and returns whether to stop."""
 
     def __init__(
-        self, config: ShipperConfig, client: Client, state: State, wait: Callable[[float], bool], breaker: Breaker | None = None
+        self, config: LoopConfig, making: Making, state: State, wait: Callable[[float], bool], breaker: Breaker | None = None
     ) -> None:
         """Load the cursor and check that the log is the one it speaks of. Raises ``StateError`` or ``LogError``."""
         self._config = config
@@ -98,7 +119,7 @@ class Shipper:
             self._quarantine = Quarantine(state.quarantine, self._cursor.quarantine_bytes)
         except OSError as error:
             raise StateError(f"{state.quarantine} cannot be used: {error.strerror}") from None
-        self._delivery = Delivery(client, config.stream, self._quarantine, wait, breaker or Breaker(), config.batch_events)
+        self._delivery = making(self._quarantine, wait, breaker or Breaker())
         self._batch: Sequence[Entry] = ()  # on its way
         self._told = 0.0  # when the status was told last, monotonic
         self._ahead: Entry | None = None  # taken from the log, too large for the batch before

@@ -114,6 +114,11 @@ def _prometheus() -> str | None:
     return _runs(["promtool", "--version"]) or _runs(["prometheus", "--version"])
 
 
+def _rsyslog() -> str | None:
+    lacks = [driver for driver in ("lmnsd_ossl", "lmnsd_gtls") if not any(Path("/usr/lib").glob(f"*/rsyslog/{driver}.so"))]
+    return _runs(["/usr/sbin/rsyslogd", "-v"]) or (f"no {' and '.join(lacks)} (rsyslog-openssl, rsyslog-gnutls)" if lacks else None)
+
+
 PROBES: dict[str, Callable[[], str | None]] = {
     "root": _root,
     "userns": _userns,
@@ -123,4 +128,5 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "opensearch": _opensearch,
     "go": _go,
     "prometheus": _prometheus,
+    "rsyslog": _rsyslog,
 }

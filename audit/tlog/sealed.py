@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from errno import ENOENT
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -10,7 +11,7 @@ from audit.errors import NoteMalformed, QuorumMissing, SignatureWrong
 from audit.files import CHECKPOINT, COSIGNED, SEALS
 from audit.tlog import note
 from audit.tlog.checkpoint import Checkpoint, read_signed
-from audit.tlog.merkle import Frontier, leaf
+from audit.tlog.merkle import Frontier
 from audit.tlog.note import LOG, Note, Verifier
 from audit.tlog.policy import Policy
 from audit.tlog.sealer import origin_of, seal_name
@@ -29,11 +30,16 @@ class Unsealed(Exception):
 
 
 class Wanted(NamedTuple):
-    """What an auditor brings: a policy, since when witnesses must have cosigned (seconds of POSIX time), a checkpoint kept from before."""
+    """What an auditor brings.
+
+    A policy, since when witnesses must have cosigned (seconds of POSIX time), a checkpoint that was kept, and whether what it is of was
+    verified when it was kept.
+    """
 
     policy: Policy | None = None
     since_s: int = 0
     known: Path | None = None
+    go_on: bool = False
 
 
 class Found(NamedTuple):
@@ -54,7 +60,7 @@ class Sealing:
     def __init__(self, directory: Path, tree: Frontier, wanted: Wanted) -> None:
         """Begin with the tree before the first event that comes. Unsealed when a file that is there is no checkpoint; OSError."""
         self._directory, self._tree, self._policy, self._since_s = directory, tree, wanted.policy, wanted.since_s
-        self._pending: list[bytes] = []
+        self._pending: list[str] = []
         self._judged: list[Found] = []
         self._epoch, self._partial = 0, tree.size > 0
         self.log: Verifier | None = None
@@ -63,17 +69,19 @@ class Sealing:
         self._awaited = [
             each for each in (_read(directory, CHECKPOINT), _read(directory, COSIGNED), wanted.known and _kept(wanted.known)) if each
         ]
+        self._sizes = frozenset(signed.says.size for signed in self._awaited)
 
     def take(self, event: Mapping[str, Any], told: str) -> None:
         """Take an event that follows the one before, with its hash. Unsealed."""
-        self._pending.append(leaf(bytes.fromhex(told)))
+        self._pending.append(told)
         if len(self._pending) == BATCH:
             self._flush()
         if "seal" in event:
             self._heard(event)
-        for signed in self._awaited:
-            if signed.says.size == event["seq"] + 1 and (self._key or not self._partial):
-                self._judge(signed, event["chain_id"])
+        if event["seq"] + 1 in self._sizes and (self._key or not self._partial):
+            for signed in self._awaited:
+                if signed.says.size == event["seq"] + 1:
+                    self._judge(signed, event["chain_id"])
 
     def end(self, head: Head | None, *, live: bool) -> None:
         """Require that all is signed for, and that the policy is met; of a log that is being written, up to the checkpoint. Unsealed."""
@@ -93,6 +101,11 @@ class Sealing:
             raise Unsealed(Verdict.SEAL_WRONG, f"the policy has another key for {origin_of(head.chain_id)}, or none")
         if self._policy.quorum != "none" and not self.witnessed:
             raise Unsealed(Verdict.UNWITNESSED, f"no checkpoint that witnesses have cosigned: {COSIGNED} is missing", COSIGNED)
+
+    @property
+    def signed(self) -> bytes:
+        """The newest checkpoint that was judged; nothing before there is one."""
+        return max(self._judged, key=lambda found: found.says.size).note.raw if self._judged else b""
 
     def _heard(self, event: Mapping[str, Any]) -> None:
         """Learn keys: the first that the log states, the same again after a restart, or the next one under the seal of the one before."""
@@ -141,7 +154,7 @@ class Sealing:
         self._judged.append(signed)
 
     def _flush(self) -> None:
-        self._tree.extend(self._pending)
+        self._tree.extend([sha256(b"\0" + bytes.fromhex(told)).digest() for told in self._pending])  # leaves (A-60)
         self._pending = []
 
 

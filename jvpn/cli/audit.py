@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from audit.files import segments_in
+from audit.files import replace, segments_in
 from audit.show import Wanted as Shown
 from audit.show import events, one_line
 from audit.tlog.sealed import Wanted
@@ -42,6 +42,10 @@ def verify(
             "--known", metavar="FILE", help="A checkpoint of this log that was kept before: it must go on from there.", show_default=False
         ),
     ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option("--state", metavar="FILE", help="Go on from the checkpoint that the last sound run put here.", show_default=False),
+    ] = None,
     fresh: Annotated[
         int | None, typer.Option("--fresh", metavar="SECONDS", help="With --policy: witnesses must have cosigned since then.", min=1)
     ] = None,
@@ -53,16 +57,24 @@ def verify(
     Every event is valid, unchanged and in its place, and the events do not contradict the tables of the state machines. Needs the files
     and nothing else, and changes nothing. A directory must begin with its genesis, reach its head.json, and be signed for by the keys
     that it names; --policy says which key it must be, and who must have cosigned. A file may be any piece of a log, which nobody has signed
-    for. It stops at the first fault and says where that is.
+    for. It stops at the first fault and says where that is. With --state a later run begins in the segment where the last one ended, and
+    sees whether the log goes on from there; keep that file where whoever has the log cannot write.
     """
-    if log.is_file() and (policy or known):
-        raise Misconfigured(f"{log} is one file, for which nobody has signed: --policy and --known want the log's directory")
+    if log.is_file() and (policy or known or state):
+        raise Misconfigured(f"{log} is one file, for which nobody has signed: --policy, --known and --state want the log's directory")
+    if known and state:
+        raise Misconfigured("--known and --state: one of them says from where the log must go on")
+    going_on = state is not None and state.exists()
     if fresh and not policy:
         raise Misconfigured("--fresh wants --policy: it says who the witnesses are")
-    wanted = Wanted(load_policy(policy) if policy else None, wall() // SECOND - fresh if fresh else 0, known)
+    wanted = Wanted(
+        load_policy(policy) if policy else None, wall() // SECOND - fresh if fresh else 0, state if going_on else known, going_on
+    )
     with Progress(console=Console(stderr=True), transient=True, disable=json or not Console(stderr=True).is_terminal) as shown:
         task = shown.add_task("verifying")
         result = verify_log(log, lambda done, total: shown.update(task, completed=done, total=total), partial=partial, wanted=wanted)
+    if state and result.verdict is Verdict.VERIFIED and result.signed:
+        replace(state.absolute().parent, state.name, result.signed)
     if json:
         answer(result.as_json())
     else:

@@ -1,5 +1,6 @@
 """The command `jvpn`: what there is, and what becomes of every error."""
 
+import inspect
 import os
 import sys
 import traceback
@@ -12,7 +13,24 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from jvpn import interrupt
-from jvpn.cli import audit, checks, doctor, exporting, keys, metrics, serving, shipping, signing, state, tree, trust, witness
+from jvpn.cli import (
+    audit,
+    checks,
+    detect,
+    doctor,
+    exporting,
+    grafana,
+    keys,
+    metrics,
+    projecting,
+    serving,
+    shipping,
+    signing,
+    state,
+    tree,
+    trust,
+    witness,
+)
 from jvpn.cli.output import Exit, complain, say
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.errors import Unavailable
@@ -65,6 +83,9 @@ AUDIT: Final[tuple[Row, ...]] = (
     ("show", audit.show, ("jvpn audit show audit/ --severity medium",
                             "jvpn audit show audit/ --type SESSION_MOVED --since 2026-11-22 --json")),
     ("report", audit.report, ("jvpn audit report /var/lib/jvpn/audit --out report.html",)),
+    ("export", projecting.export, ("jvpn audit export /var/lib/jvpn/audit --format ocsf --out events.jsonl",
+                                   "jvpn audit export audit/ --format ocsf --record-integrity",
+                                   "jvpn audit export audit/ --format own --out lines.jsonl --json")),
     ("policy", tree.make_policy, ("jvpn audit policy /var/lib/jvpn/audit > policy",)),
     ("publish", tree.publish, ("jvpn audit publish /var/lib/jvpn/audit --out tree/",
                                "jvpn audit publish audit/ --out tree/ --policy policy --follow")),
@@ -76,6 +97,12 @@ WITNESS: Final[tuple[Row, ...]] = (
     ("serve", witness.serve, ("jvpn witness serve --key witness.key --logs policy --state witness.db",)),
     ("status", witness.status, ("jvpn witness status --state witness.db --json",)),
 )
+GRAFANA: Final[tuple[Row, ...]] = (
+    ("files", grafana.files, ("jvpn grafana files --output grafana/",)),
+    ("push", grafana.push, ("jvpn grafana push --url http://127.0.0.1:3000 --token-file token",
+                            "jvpn grafana push --url https://g.example --token-file t --ca-file ca.pem")),
+)
+DETECT: Final[tuple[Row, ...]] = (("rules", detect.list_rules, ("jvpn detect rules", "jvpn detect rules --json")),)
 COMMANDS: Final[tuple[Row, ...]] = (
     ("enroll", keys.enroll, ("jvpn enroll laptop --gateway-config /etc/jvpn/gateway.toml --out laptop/",
                              "jvpn enroll laptop --gateway-config g.toml --out laptop --endpoint 192.0.2.1")),
@@ -109,8 +136,12 @@ def _group(rows: Sequence[Row], text: str, epilog: str = "") -> typer.Typer:
 app = _group(COMMANDS, "A VPN whose session is the anchor and whose transport is volatile.", EPILOG)
 app.add_typer(_group(KEYGEN, "Make and renew key files. Secrets are never printed."), name="keygen")
 app.add_typer(_group(KEYS, "Sign, revoke, verify: signed documents about keys. Export, import, destroy keys."), name="keys")
-app.add_typer(_group(AUDIT, "Verify, read, publish and report on audit logs."), name="audit")
+_detect = _group(DETECT, inspect.getdoc(detect.detect) or "", "\b\nExample:\n  jvpn detect --log /var/lib/jvpn/audit --level medium")
+_detect.callback(invoke_without_command=True)(detect.detect)
+app.add_typer(_detect, name="detect")
+app.add_typer(_group(AUDIT, "Verify, read, export, publish and report on audit logs."), name="audit")
 app.add_typer(_group(WITNESS, "Cosign the checkpoints of others' audit logs."), name="witness")
+app.add_typer(_group(GRAFANA, "Boards and alert rules for Grafana."), name="grafana")
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so

@@ -7,6 +7,7 @@ import typer
 
 from jvpn.cli.output import Json, answer, say
 from jvpn.shell.config import load_shipper
+from jvpn.shell.outward import is_output, load_output
 from observability import oplog
 
 
@@ -17,12 +18,16 @@ def ship(
     install: Annotated[bool, typer.Option("--install", help="Put index template and data stream into the cluster, then end.")] = False,
     json: Json = False,
 ) -> None:
-    """Copy an audit log into an OpenSearch data stream until SIGTERM.
+    """Copy an audit log into OpenSearch, or to HTTP, syslog or OTLP.
 
-    Every event is there exactly once, whatever fails meanwhile. Run it with --install once before, with credentials that may do that. An
-    absent log or cluster is waited for; what the cluster refuses for good goes to quarantine in the state directory, where status.json
-    says how far it is. At the end it shows its counters.
+    Until SIGTERM. In OpenSearch every event is there exactly once, whatever fails meanwhile. Run it with --install once before, with
+    credentials that may do that. To the others, with [output] in the file, events go at least once, and jvp.event_hash tells repetitions.
+    An absent log or destination is waited for; what is refused for good goes to quarantine in the state directory, where status.json says
+    how far it is. At the end it shows its counters.
     """
+    if is_output(config):
+        _send(config, once=once, install=install, json=json)
+        return
     file = load_shipper(config)
     oplog.configure(level=file.log.level)
     from jvpn.cli import shipment  # noqa: PLC0415 - loads the SIEM library, which no other command may
@@ -32,4 +37,19 @@ def ship(
         answer({"installed": file.stream}) if json else say(f"{file.stream} is installed")
         return
     counters = shipment.ship(file, once=once)
+    _told(counters, json=json)
+
+
+def _send(config: Path, *, once: bool, install: bool, json: bool) -> None:
+    """Ship to an output."""
+    if install:
+        raise typer.BadParameter("is for OpenSearch only; an output has nothing to install", param_hint="--install")
+    file = load_output(config)
+    oplog.configure(level=file.log.level)
+    from jvpn.cli import outgoing  # noqa: PLC0415 - loads the libraries of the outputs, which no other command may
+
+    _told(outgoing.ship(file, once=once), json=json)
+
+
+def _told(counters: dict[str, int], *, json: bool) -> None:
     answer(counters) if json else say(", ".join(f"{name} {value}" for name, value in counters.items()))

@@ -45,10 +45,11 @@ def publish(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Publish a log's tree as tiles that anyone can serve, copy and prove from, and have witnesses cosign it.
+    """Publish a log's tree, cosigned by its witnesses.
 
-    Nothing of an event is in there but its hash. With --policy its witnesses are asked, and a checkpoint is published only when they are as
-    many as the policy wants. The cosigned checkpoint is put into the log too, for `jvpn audit verify --policy`.
+    It is tiles of hashes, that anyone can serve, copy and prove from. Nothing of an event is in there but its hash. With --policy its
+    witnesses are asked, and a checkpoint is published only when they are as many as the policy wants. The cosigned checkpoint is put
+    into the log too, for `jvpn audit verify --policy`.
     """
     from observability.publication import Publication, Step  # noqa: PLC0415 - the network, which no other audit command may need
 
@@ -84,9 +85,10 @@ def prove(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Prove that an event is in the log: a C2SP proof file, for whoever has the policy and nothing else.
+    """Prove that an event is in the log.
 
-    It leads from the event's hash to the published checkpoint. With --log the event goes with it; without, only its hash has to be known.
+    The C2SP proof file is for whoever has the policy and nothing else. It leads from the event's hash to the published checkpoint. With
+    --log the event goes with it; without, only its hash has to be known.
     """
     with _explained():
         proof = Tree(tree).proof(event, log)
@@ -107,9 +109,10 @@ def check(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Check a proof: is this event in the log that the policy knows, and have its witnesses seen that?
+    """Check a proof: is this event in the policy's log?
 
-    Needs neither the log nor a network. Exit status: 0; 10 not a proof; 11 not the event; 17 not what was signed; 18 too few witnesses.
+    And have its witnesses seen that? Needs neither the log nor a network. Exit status: 0; 10 not a proof; 11 not the event; 17 not what
+    was signed; 18 too few witnesses.
     """
     wanted = load_policy(policy_file)
     verdict, found, shown = Verdict.VERIFIED, "", {}
@@ -140,10 +143,12 @@ def make_policy(
         list[str] | None, typer.Option("--witness", metavar="VKEY=URL", help="A witness's key, and where it is; may be repeated.")
     ] = None,
     quorum: Annotated[int | None, typer.Option("--quorum", metavar="N", help="How many must cosign; all, when not given.", min=1)] = None,
+    json: Json = False,
 ) -> None:
-    """Show a policy for a log, to be kept where an attacker of the log cannot write.
+    """Show a policy for a log.
 
-    The log is verified before, and its key taken from it: compare that with what its operator says. Witnesses want the same file.
+    It is to be kept where an attacker of the log cannot write. The log is verified before, and its key taken from it: compare that with
+    what its operator says. Witnesses want the same file.
     """
     result = verify(log)
     if result.fault or not result.key:
@@ -159,7 +164,7 @@ def make_policy(
         policy.parse(text.encode())
     except PolicyMalformed as error:
         raise Misconfigured(str(error)) from None
-    say(text.rstrip())
+    answer({"policy": text, "log": result.key}) if json else say(text.rstrip())
 
 
 def load_policy(path: Path) -> Policy:

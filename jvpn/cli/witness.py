@@ -46,9 +46,10 @@ def serve(
     metrics: Annotated[str, typer.Option("--metrics", metavar="ADDRESS:PORT", help="Where to tell /metrics; nowhere by default.")] = "",
     allow_remote: AllowRemote = False,
 ) -> None:
-    """Cosign the checkpoints of logs that go on from the last one (C2SP tlog-witness), until SIGTERM.
+    """Cosign checkpoints of logs until SIGTERM.
 
-    Run it where who can write the log cannot. It speaks plain HTTP: for https put a proxy before it. A new log needs a restart.
+    Those that go on from the last one (C2SP tlog-witness). Run it where who can write the log cannot. It speaks plain HTTP: for https
+    put a proxy before it. A new log needs a restart.
     """
     known = load_policy(logs).logs
     if not known:
@@ -74,7 +75,10 @@ def serve(
 
 
 def status(state: StateFile, *, json: Json = False) -> None:
-    """Show what was cosigned last, and the logs that were caught with two histories. Exit status 1 when there are any."""
+    """Show what was cosigned last, and who has two histories.
+
+    Exit status 1 when there is a log that was caught with two.
+    """
     if not state.exists():
         raise Misconfigured(f"{state}: No such file or directory")
     try:

@@ -19,7 +19,12 @@ from jvpn.shell.checked import Checked, Misconfigured, schema_of, toml
 from jvpn.shell.errors import Unavailable
 
 CARRIERS: Final = {"udp": Carrier.UDP, "tcp": Carrier.TCP}
-TELLTALE: Final = {"listen": "gateway", "gateway": "client", "cluster": "shipper"}  # a table that one kind of file has: whose it is
+TELLTALE: Final = {
+    "listen": "gateway",
+    "gateway": "client",
+    "cluster": "shipper",
+    "output": "shipper",
+}  # a table that one kind of file has: whose it is
 
 Network = IPv4Network | IPv6Network
 Lookup = Callable[[str, int], Endpoint]

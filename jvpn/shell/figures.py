@@ -5,12 +5,17 @@ Times are seconds since 1970. What the configuration does not have (documents, a
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+from audit.files import CHECKPOINT
+from audit.record import RECORD_BYTES
 from core.reasons import Carrier
 from core.session.desk import Desk
 from core.session.states import State
+from jvpn.shell.audit_link import PIPE_BYTES
 from jvpn.shell.control import FIGURES
 from jvpn.shell.driver import Driver
 from jvpn.shell.stores.base import SECOND_NS, Health
@@ -66,6 +71,14 @@ def store(health: Health) -> dict[str, int | bool]:
         "evidence": health.evidence_waiting,
     }
     return told if health.failing_since is None else told | {"failing_since": health.failing_since // SECOND_NS}
+
+
+def audit(link: Mapping[str, Any], directory: Path, wall_ns: int) -> dict[str, object]:
+    """Return the counters of the way to the audit writer, how full it is, and how old the newest checkpoint is, in seconds."""
+    told = dict(link) | {"writer": link["writer"] == "running", "fill": min(1.0, link["waiting"] * RECORD_BYTES / PIPE_BYTES)}
+    with suppress(OSError):  # the log is not signed yet, or its directory is away
+        told["checkpoint_age"] = max(0.0, wall_ns / SECOND_NS - (directory / CHECKPOINT).stat().st_mtime)
+    return told
 
 
 def reload(last: Mapping[str, str | None] | None) -> dict[str, int | bool]:

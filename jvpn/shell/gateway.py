@@ -238,7 +238,7 @@ class GatewayProcess(Parts):
 
     def figures(self) -> dict[str, Any]:
         """Return what is counted, and nobody's name [O-29]."""
-        desk, link = self.engine.desk, self.link.status()
+        desk = self.engine.desk
         return {
             "started": self._started_s,
             "sessions": figures.sessions(desk),
@@ -246,7 +246,7 @@ class GatewayProcess(Parts):
             "inner": figures.inner(self.driver),
             "frames": figures.frames(self.driver.transports),
             "store": figures.store(self.store.health()),
-            "audit": link | {"writer": link["writer"] == "running"},
+            "audit": figures.audit(self.link.status(), self._config.audit.dir, wall()),
             "reload": figures.reload(self._reloaded),
             "keys": figures.states(self._keys.own(), self._keys.devices(), [self._keys.unloaded]),
             "documents": self._keys.documents(wall() // limits.SECOND),

@@ -16,15 +16,13 @@ from rich.console import Console
 
 from lab import command, evidence
 from lab.bench import memory, storm
-from lab.bench.figures import Bar, Series, in_turns
+from lab.bench.figures import Bar, Series, in_turns, row
 from lab.bench.subjects import SESSIONS, Curve, Data, Door, bars, shown
 
 NAME: Final = "bench-core"
 MEMORY_BYTES: Final = 1_500
 STORM_S: Final = 6.0
 SECOND_NS: Final = 1_000_000_000
-THOUSAND, SMALL = 1_000, 0.1  # how a figure reads
-WORDS: Final = {True: "met", False: "**not met**", None: ""}
 METHOD: Final = (
     "All of it ran on one processor. Times are medians over rounds in which everything is timed in turns, with quartiles; each ratio is",
     "taken round by round. *X25519* is one key made and four secrets shared, as one reattach costs the gateway. *All cryptography* is that",
@@ -111,7 +109,7 @@ def page(document: dict[str, Any]) -> list[str]:
         "",
         "| what | measured | quartiles | at most | |",
         "|---|---|---|---|---|",
-        *map(_row, [*document["bars"], *document["ratios"]]),
+        *map(row, [*document["bars"], *document["ratios"]]),
         "",
         "| what | time of one, ns | quartiles |",
         "|---|---|---|",
@@ -130,23 +128,6 @@ def page(document: dict[str, Any]) -> list[str]:
         "",
         *METHOD,
     ]
-
-
-def _row(bar: dict[str, Any]) -> str:
-    unit, quartiles = bar["unit"], " to ".join(_number(each, bar["unit"]) for each in bar.get("quartiles", ()))
-    most = _number(bar["at_most"], unit) if "met" in bar else ""
-    return f"| {bar['what']} | {_number(bar['value'], unit)} | {quartiles} | {most} | {WORDS[bar.get('met')]} |"
-
-
-def _time(series: dict[str, Any]) -> str:
-    low, high = series["quartiles_ns"]
-    return f"| {series['what']} | {series['median_ns']:,} | {low:,} to {high:,} |"
-
-
-def _number(value: float, unit: str) -> str:
-    if unit:
-        return f"{value:,.0f} {unit}" if value >= THOUSAND else f"{value:.2f} {unit}"
-    return f"1/{1 / value:.0f}" if 0 < value < SMALL else f"{value:.2f}"
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from time import perf_counter_ns
 from typing import Any, Final, NamedTuple
 
 ROUNDS_FOR_QUARTILES: Final = 2
+THOUSAND, SMALL = 1_000, 0.1  # how a figure reads
+WORDS: Final = {True: "met", False: "**not met**", None: ""}
 
 
 class Subject(NamedTuple):
@@ -76,6 +78,20 @@ def ratio(name: str, what: str, top: Series, bottom: Series, most: float) -> Bar
     """Return the bar for top : bottom. It is taken round by round, so that what slows a whole round down slows both."""
     each = Series(name, what, tuple(over / under for over, under in zip(top.rounds, bottom.rounds, strict=True)))
     return Bar(name, what, each.median, most, "", each.spread)
+
+
+def row(bar: dict[str, Any]) -> str:
+    """Return the line of a table for what `Bar.plain` gives."""
+    unit, quartiles = bar["unit"], " to ".join(number(each, bar["unit"]) for each in bar.get("quartiles", ()))
+    most = number(bar["at_most"], unit) if "met" in bar else ""
+    return f"| {bar['what']} | {number(bar['value'], unit)} | {quartiles} | {most} | {WORDS[bar.get('met')]} |"
+
+
+def number(value: float, unit: str) -> str:
+    """Return a figure as it reads best."""
+    if unit:
+        return f"{value:,.0f} {unit}" if value >= THOUSAND else f"{value:.2f} {unit}"
+    return f"1/{1 / value:.0f}" if 0 < value < SMALL else f"{value:.2f}"
 
 
 def in_turns(subjects: Sequence[Subject], rounds: int, calls: int, tell: Callable[[str], object] = lambda _: None) -> dict[str, Series]:

@@ -4,8 +4,8 @@ ATTACK
     Somebody fills the disk, or it fills by itself, in the middle of a line, while sessions are born and move.
 
 EXPECTED REFUSAL
-    Half a line is taken back [A-32]. Evidence stays in the outbox, unacknowledged, and is recorded once when there is room again [A-40]
-    [A-42]; telemetry is counted [A-41]. No session is stopped for it.
+    Half a line is taken back [A-32]. Evidence goes into room that was put aside [A-45]; when that is used up too, it stays in the outbox,
+    unacknowledged, and is recorded once when there is room again [A-40] [A-42]; telemetry is counted [A-41]. No session is stopped for it.
 
 EXPECTED EVIDENCE
     TELEMETRY_LOST / TELEMETRY_UNWRITABLE
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from audit.files import write_all
+from audit.files import RESERVE, write_all
 from audit.journal import RETRY_NS
 from audit.record import unpack
 from audit.verdict import Verdict
@@ -50,6 +50,7 @@ def test_evidence_waits_and_telemetry_is_counted(tmp_path: Path, monkeypatch: py
         full[0] = True
         journal.write(telemetry[1:], evidence[1:])
         assert journal.acknowledged == unpack(evidence[0]).outbox_id
+        assert not (tmp_path / "log" / RESERVE).exists(), "what was put aside is tried"
         full[0] = False
         clock.ns += RETRY_NS
         journal.write((), ())

@@ -1,6 +1,6 @@
 """What happens on a full disk, with a real disk and a real writer. Run by test_full_disk.py where a small file system is mounted.
 
-python -m tests.audit.full_disk DIRECTORY
+python -m tests.audit.full_disk DIRECTORY full|reserved
 """
 
 import sys
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import orjson
 
-from audit.files import read_head
+from audit.files import RESERVE, read_head
 from audit.record import outbox_id_of, pack
 from audit.recovery import recover
 from core.reasons import Event, Reason
@@ -30,6 +30,26 @@ def fill(path: Path) -> None:
                 continue
         except OSError:
             return
+
+
+def reserved(place: Path) -> None:
+    """Record, fill the disk but for what the writer has put aside, record on, free the disk, record all again."""
+    with Running(place / "log") as running:
+        running.telemetry(NOISE[:100])
+        running.evidence(EVIDENCE[:10])
+        running.acknowledged_up_to(outbox_id_of(EVIDENCE[9]))
+        fill(place / "filler")
+        running.telemetry(NOISE[100:200])
+        running.evidence(EVIDENCE[10:60])
+        running.acknowledged_up_to(outbox_id_of(EVIDENCE[59]))
+        assert (place / "filler").exists(), "and the disk is full all the time"
+        (place / "filler").unlink()
+        patience = time.monotonic() + PATIENCE_S
+        while not (place / "log" / RESERVE).exists() and time.monotonic() < patience:
+            running.telemetry(NOISE[200:201])
+            time.sleep(0.1)
+        running.telemetry(NOISE[200:])
+        assert running.close()[0] == 0, "the writer did not end in order"
 
 
 def main(place: Path) -> None:
@@ -58,4 +78,4 @@ def main(place: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    {"full": main, "reserved": reserved}[sys.argv[2]](Path(sys.argv[1]))

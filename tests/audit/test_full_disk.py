@@ -46,7 +46,7 @@ def small(tmp_path: Path) -> Path:
 
 def test_a_full_disk_loses_no_evidence_and_counts_the_rest(small: Path) -> None:
     """A-40 to A-42: on the day when the disk is full, evidence would be lost, acknowledged without being there, or the log be broken."""
-    done = in_a_small_file_system(small, 512, [sys.executable, "-m", "tests.audit.full_disk", str(small)])
+    done = in_a_small_file_system(small, 512, [sys.executable, "-m", "tests.audit.full_disk", str(small), "full"])
     assert done.returncode == 0, done.stderr
     log = small.with_name("small.kept") / "log"
     assert serials(log, "evidence") == serials_of(EVIDENCE[:60])
@@ -58,3 +58,16 @@ def test_a_full_disk_loses_no_evidence_and_counts_the_rest(small: Path) -> None:
     assert recorded[:100] == serials_of(NOISE[:100])
     assert events[-1]["event_type"] == "LOG_CLOSED"
     assert (verify(log).verdict, verify(log).telemetry_lost) == (Verdict.VERIFIED, sum(lost))
+
+
+def test_with_room_put_aside_evidence_is_recorded_while_the_disk_is_full(small: Path) -> None:
+    """[A-45] Who fills the disk first would be unrecorded until somebody makes room, or for ever."""
+    done = in_a_small_file_system(small, 4_096, [sys.executable, "-m", "tests.audit.full_disk", str(small), "reserved"])
+    assert done.returncode == 0, done.stderr
+    log = small.with_name("small.kept") / "log"
+    assert serials(log, "evidence") == serials_of(EVIDENCE[:60])
+    result = verify(log)
+    recorded = serials(log, "telemetry")
+    assert (result.verdict, result.telemetry_lost > 0) == (Verdict.VERIFIED, True)
+    assert recorded[:100] == serials_of(NOISE[:100])
+    assert recorded[-50:] == serials_of(NOISE[-50:])

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audit.chain import Head
-from audit.journal import RETRY_NS, Journal
+from audit.files import RESERVE
+from audit.journal import NOTICE_NS, RETRY_NS, Journal
 from audit.record import RECORD_BYTES, pack, unpack, with_outbox_id
-from audit.segments import Log
+from audit.segments import RESERVE_BYTES, Log
 from audit.verdict import Verdict
 from audit.verify import verify
 from audit.vocabulary import INTEGER_MAX, vocabulary
@@ -202,9 +203,48 @@ def test_a_loss_without_measure_is_still_a_loss(world: World) -> None:
     disk.full = True
     journal.write([loss(2**64 - 1), loss(2**64 - 1)], ())
     disk.full = False
-    clock.ns += RETRY_NS
+    clock.ns += NOTICE_NS
     journal.write([loss(2**64 - 1)], ())
     assert losses(place) == [("TELEMETRY_OVERFLOW", INTEGER_MAX)] * 2
+
+
+def test_on_a_full_disk_what_room_there_is_is_for_evidence(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """[A-45] Telemetry would use up the room that was held for evidence, or nobody learn meanwhile how much of it is lost."""
+    place, journal, _, clock = world
+    assert (place / RESERVE).stat().st_size == RESERVE_BYTES
+    monkeypatch.setattr("audit.segments.reserve", lambda *_: False)  # the disk stays as full as it is
+    failures = iter([True])
+    monkeypatch.setattr(Disk, "full", property(lambda _: next(failures, False)), raising=False)
+    journal.write(TELEMETRY[:3], EVIDENCE[:1])
+    assert (journal.troubled, journal.lost, journal.acknowledged) == (False, 0, unpack(EVIDENCE[0]).outbox_id)
+    assert not (place / RESERVE).exists()
+    journal.write(TELEMETRY[:2], ())
+    journal.write(TELEMETRY[:2], ())
+    assert (serials(place, "telemetry"), losses(place)) == ([], [("TELEMETRY_UNWRITABLE", 3)])
+    journal.write(TELEMETRY[:2], EVIDENCE[1:2])
+    clock.ns += NOTICE_NS
+    journal.write(TELEMETRY[:1], ())
+    assert losses(place) == [("TELEMETRY_UNWRITABLE", 3), ("TELEMETRY_UNWRITABLE", 6), ("TELEMETRY_UNWRITABLE", 1)]
+    monkeypatch.setattr("audit.segments.reserve", lambda *_: True)
+    clock.ns += NOTICE_NS
+    journal.write(TELEMETRY[:2], ())
+    assert serials(place, "telemetry") == serials_of(TELEMETRY[:2])
+    assert serials(place, "evidence") == serials_of(EVIDENCE[:2])
+    assert journal.close()
+    assert verify(place).telemetry_lost == 10
+
+
+@pytest.mark.parametrize("error", [errno.EIO, errno.EROFS])
+def test_for_other_troubles_the_reserve_is_not_given_up(world: World, monkeypatch: pytest.MonkeyPatch, error: int) -> None:
+    """[A-45] A disk that fails would cost the room for the day when it is full."""
+    place, journal, _, _ = world
+
+    def append(*_: object) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(journal._log, "append", append)
+    journal.write(TELEMETRY[:1], EVIDENCE[:1])
+    assert (journal.troubled, journal.waiting, (place / RESERVE).exists()) == (True, 1, True)
 
 
 BORN = fact_of(vocabulary().kinds["SESSION_BORN"], "HANDSHAKE_COMPLETED")
@@ -257,7 +297,7 @@ def test_refused_evidence_is_kept_once_over_a_restart(tmp_path: Path) -> None:
 def test_a_log_is_not_closed_over_something_unrecorded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A-43: the log would say that it ended in good order, and the evidence before its end would be missing."""
     place, journal, _, _ = world
-    answers = iter([True, False, False, False])
+    answers = iter([True, True, False, False, False])
     monkeypatch.setattr(Disk, "full", property(lambda _: next(answers)), raising=False)
     journal._waiting.append(EVIDENCE[0])
     assert not journal.close()

@@ -274,7 +274,7 @@ def test_a_segment_that_cannot_begin_changes_nothing(tmp_path: Path, monkeypatch
     log, journal = opened(tmp_path, segment_bytes=1)
     with log:
         with monkeypatch.context() as patched:
-            Failing(patched, "write", errno.ENOSPC)
+            Failing(patched, "write", errno.EIO)
             journal.write(*records(story(1)[2:3]))
         assert journal.troubled
         assert journal.close()

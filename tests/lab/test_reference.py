@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from jvpn.shell.config import load_client, load_gateway, load_shipper
+from jvpn.shell.outward import load_output
 from jvpn.shell.transports.base import endpoint
 from lab import docgen, reference
+from observability.metrics import RULES, table
 
 
 def test_the_documents_are_fresh(capsys: pytest.CaptureFixture[str]) -> None:
@@ -20,14 +22,15 @@ def test_a_stale_document_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr(docgen, "ROOT", tmp_path)
     monkeypatch.setattr(reference, "FOLDER", tmp_path / "docs")
     assert reference.main(["--check"]) == 1
-    assert capsys.readouterr().out.splitlines() == ["stale: docs/config.md", "stale: docs/metrics.md", "stale: docs/cli.md"]
+    stale = [f"stale: docs/{name}.md" for name in ("config", "cli", "projections", "detections", "metrics")]
+    assert capsys.readouterr().out.splitlines() == stale
     assert reference.main([]) == 0
     assert reference.main(["--check"]) == 0
     (tmp_path / "docs" / "cli.md").write_text("old")
     assert reference.main(["--check"]) == 1
 
 
-@pytest.mark.parametrize("name", ["gateway", "client", "shipper"])
+@pytest.mark.parametrize("name", ["gateway", "client", "shipper", "output"])
 def test_the_least_that_is_shown_is_enough(tmp_path: Path, name: str) -> None:
     """The first file that a reader copies would be refused."""
     text = (reference.FOLDER / "config.md").read_text()
@@ -39,6 +42,7 @@ def test_the_least_that_is_shown_is_enough(tmp_path: Path, name: str) -> None:
         "gateway": load_gateway,
         "client": lambda path: load_client(path, lambda _host, port: endpoint("192.0.2.1", port)),
         "shipper": load_shipper,
+        "output": load_output,
     }[name](path)
     assert loaded
 

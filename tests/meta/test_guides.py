@@ -1,4 +1,4 @@
-"""The guides for newcomers, operators and keepers of keys: what they show is run, what they name is there, and each fits a page."""
+"""The guides but that for OpenSearch: what they show is run, what they name is there, and each fits a page."""
 
 import re
 import subprocess
@@ -12,7 +12,8 @@ from jvpn.cli.output import Exit
 from tests.meta.documents import as_after_a_demo, blocks, broken_links, left_behind, run
 from tests.support import ROOT
 
-GUIDES = [ROOT / "docs" / "guides" / name for name in ("newcomer.md", "operator.md", "keys.md", "auditor.md", "metrics.md")]
+GUIDE_NAMES = ("newcomer.md", "operator.md", "keys.md", "auditor.md", "grafana.md", "outputs.md", "metrics.md")
+GUIDES = [ROOT / "docs" / "guides" / name for name in GUIDE_NAMES]
 OPERATOR = GUIDES[1]
 IN_THEIR_OWN = (OPERATOR, *GUIDES[2:])
 LINES_MAX = 150
@@ -68,4 +69,4 @@ def test_whatever_shows_commands_is_tested() -> None:
     with_commands = {
         path for path in shown if {"sh", "python", "bash", "console"} & {block.kind for block in blocks(path.read_text(encoding="utf-8"))}
     }
-    assert with_commands == {*GUIDES, ROOT / "README.md", ROOT / "docs" / "guides" / "siem.md"}
+    assert with_commands == {*GUIDES, ROOT / "README.md", *(ROOT / "docs" / "guides" / name for name in ("detections.md", "siem.md"))}

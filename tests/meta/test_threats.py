@@ -14,6 +14,7 @@ import pytest
 
 from audit.verdict import Verdict
 from audit.vocabulary import vocabulary
+from observability.detections.load import load as load_rules
 from tests.support import ROOT
 
 FOLDER = ROOT / "threat-model"
@@ -75,6 +76,8 @@ def test_the_schema_refuses() -> None:
         {"expected": []},
         {"stride": ["X"]},
         {"remains": ""},
+        {"detections": []},
+        {"undetected": "why, where it is detected?"},
         {"more": 1},
     ]
     for spoiled in changes:
@@ -115,6 +118,12 @@ def test_what_stands_against_it_exists(threat: dict[str, Any]) -> None:
     defined = "".join(path.read_text() for path in (ROOT / "docs" / "spec").glob("*.md"))
     assert not [clause for clause in threat["mitigation"] if f"**{clause}** " not in defined]
     assert not [path for path in threat["code"] if not (ROOT / path).is_file()]
+
+
+def test_what_detects_it_exists() -> None:
+    """An analyst would wait for an alert of a rule that is not there. What fires, the abuse cases judge themselves."""
+    known = load_rules().named()
+    assert not {name for threat in threats() for name in threat["detections"] if name not in known or not known[name].alerts}
 
 
 @pytest.mark.parametrize("threat", THREATS)

@@ -41,6 +41,14 @@ def test_the_contract_with_readers_is_shipped(wheel: zipfile.ZipFile) -> None:
     assert shipped == here
 
 
+def test_the_detections_are_shipped(wheel: zipfile.ZipFile) -> None:
+    """An installed `jvpn detect` would look for nothing."""
+    folder = ROOT / "observability" / "detections"
+    here = {path.relative_to(ROOT).as_posix() for path in folder.rglob("*.yml")}
+    assert here
+    assert here == {str(path) for path in names(wheel) if path.suffix == ".yml"}
+
+
 def test_only_sources_are_shipped(wheel: zipfile.ZipFile) -> None:
     """Compiled leftovers of one machine would be installed on all."""
     assert not [path for path in names(wheel) if "__pycache__" in path.parts or path.suffix in {".pyc", ".so", ".log", ".pem", ".key"}]

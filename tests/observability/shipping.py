@@ -10,7 +10,7 @@ from audit.files import segments_in
 from observability.breaker import Breaker
 from observability.connect import Cluster, connect
 from observability.cursor import Counters, State
-from observability.shipper import Shipper, ShipperConfig
+from observability.shipper import Shipper, ShipperConfig, to_cluster
 from tests.observability.stub import Stub
 from tests.observability.synthetic import Scribe, health
 
@@ -48,7 +48,7 @@ class Ship:
         config = ShipperConfig(log=self.log, state=self.state, cluster=cluster, follow=False, **settings)
         client, state = connect(cluster), State(self.state)
         try:
-            return Shipper(config, client, state, self.decide, Breaker(lambda: 1.0)).run()
+            return Shipper(config, to_cluster(client, config), state, self.decide, Breaker(lambda: 1.0)).run()
         finally:
             client.close()
             state.close()

@@ -27,17 +27,26 @@ GONE = {Event.LOG_OPENED, Event.LOG_RESUMED, Event.LOG_CLOSED, Event.TELEMETRY_L
 class Scribe:
     """Writes facts into a log directory; the clock is what the facts say. Close it, or the log has no end."""
 
-    def __init__(self, directory: Path, *, role: str = "gateway", boot: bytes = BOOT, segment_bytes: int = SEGMENT_BYTES) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        role: str = "gateway",
+        boot: bytes = BOOT,
+        segment_bytes: int = SEGMENT_BYTES,
+        node: bytes = NODE,
+        now: int = WALL,
+    ) -> None:
         """Open the log, which adds LOG_OPENED or LOG_RESUMED."""
-        self.now = WALL
+        self.now = now
         self._boot = boot
         self._outbox = 0
         self.role = role
-        builder = Builder(NODE, boot, role, Pseudonyms(KEY))
+        builder = Builder(node, boot, role, Pseudonyms(KEY))
         create_key(epochs.key_path(directory), epochs.fresh(KEY))
         self.log: Log
         self.journal: Journal
-        self.log, self.journal = open_journal(directory, NODE, boot, builder, self._clock, segment_bytes)
+        self.log, self.journal = open_journal(directory, node, boot, builder, self._clock, segment_bytes)
 
     def write(self, facts: Iterable[Fact]) -> None:
         """Append these facts, in order, as one durable batch each; a fact's instant becomes its wall time."""

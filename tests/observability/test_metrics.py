@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from observability.grafana.metrics import METRICS
 from observability.metrics import LOGS, OURS, SOURCES, STATUSES, Collector, SourceAway, most_series, read, sets, table
 from observability.metrics_sources import shipper
 from observability.witness_server import REASONS
-from tests.support import requires
+from tests.support import ROOT, requires
 
+NOT_SERVED = {"jvpn_audit_witnesses", "jvpn_audit_witness_quorum", "jvpn_audit_emit_seconds", "jvpn_shipper_missing_events"}
 LOG = ("example.org/log",)
-SERIES_MAX = 200  # of one gateway with its shipper; Prometheus bears some millions
+SERIES_MAX = 250  # of one gateway, its shipper and a witness; Prometheus bears some millions
 ROWS = [pytest.param(row, id=row.name) for row in table()]
 STATUS = {"read": 5, "created": 3, "duplicate": 0, "quarantined": 0, "pending": 2, "retried": 4, "circuit": "open", "unsettled_bytes": 900,
           "failures_in_a_row": 4, "oldest_unsettled": 1_790_000_000.5, "why": "no", "stream": "jvpn-audit"}  # fmt: skip
@@ -43,7 +45,7 @@ def series(text: str) -> list[tuple[str, float]]:
 @pytest.mark.parametrize("row", ROWS)
 def test_names_are_what_prometheus_expects(row: Any) -> None:  # noqa: ANN401 - a row, which the table's type says
     """Dashboards of others would not know a counter from a gauge, or seconds from milliseconds."""
-    assert re.fullmatch(r"jvpn_(source|gateway|shipper|witness)(_[a-z]+)+", row.name)
+    assert re.fullmatch(r"jvpn_(source|gateway|audit|shipper|witness)(_[a-z]+)+", row.name)
     assert row.name.endswith("_total") == (row.type == "counter")
     assert row.type in {"counter", "gauge"}
     assert row.source in {*SOURCES, OURS}
@@ -58,11 +60,21 @@ def test_each_is_there_once() -> None:
     assert len(names) == len(set(names)) > 50
 
 
+def test_the_boards_ask_for_what_is_served() -> None:
+    """A panel would stay empty for ever; those that nobody serves yet are named here, and in the guide."""
+    rows = {row.name: (row.type, tuple(label for label, _ in row.labels)) for row in table()}
+    asked = {each.name: (each.kind, each.labels) for each in METRICS}
+    assert asked.keys() - rows.keys() == NOT_SERVED
+    assert {name: rows[name] for name in asked.keys() & rows.keys()} == {name: asked[name] for name in asked.keys() & rows.keys()}
+    guide = (ROOT / "docs" / "guides" / "metrics.md").read_text(encoding="utf-8")
+    assert not [name for name in NOT_SERVED if name not in guide]
+
+
 def test_labels_come_from_closed_sets_and_series_are_bounded() -> None:
     """[O-29] A device, a session or an address would be a label: who sees a dashboard could follow people, and memory runs full."""
     assert {name for row in table() for _, name in row.labels} - {LOGS} <= sets().keys()
     assert {label for row in table() for label, _ in row.labels} <= {
-        "source", "state", "carrier", "reason", "direction", "document", "status", "log"}  # fmt: skip
+        "source", "state", "carrier", "reason", "direction", "document", "status", "log", "result"}  # fmt: skip
     assert all(re.fullmatch(r"[A-Za-z0-9_]+", name) for row in table() for _, kind in row.labels if kind != LOGS for name in sets()[kind])
     assert sum(most_series(row, 1) for row in table()) < SERIES_MAX
     assert max(most_series(row, 1) for row in table()) < 40
@@ -114,10 +126,11 @@ def test_a_shipper_by_its_files(tmp_path: Path) -> None:
     with pytest.raises(SourceAway, match="No such file"):
         shipper(tmp_path)
     (tmp_path / "status.json").write_bytes(orjson.dumps(STATUS))
-    assert told({"shipper": shipper(tmp_path)})["jvpn_shipper_events_created_total"] == 0, "nothing is remembered yet"
+    assert told({"shipper": shipper(tmp_path)})["jvpn_shipper_events_total{result=created}"] == 0, "nothing is remembered yet"
     (tmp_path / "cursor.json").write_bytes(orjson.dumps({"counters": STATUS | {"read": 3, "pending": 0}}))
     found = told({"shipper": shipper(tmp_path)})
-    assert (found["jvpn_shipper_events_settled_total"], found["jvpn_shipper_events_pending"]) == (3, 2)
+    assert (found["jvpn_shipper_breaker_open"], found["jvpn_source_unknown_names{source=shipper}"]) == (1, 0)
+    assert (found["jvpn_shipper_events_total{result=read}"], found["jvpn_shipper_events_pending"]) == (3, 2)
     assert {name[26:-1]: value for name, value in found.items() if "circuit" in name} == {"=closed": 0, "=open": 1, "=probing": 0}
     assert found["jvpn_shipper_oldest_unsettled_timestamp_seconds"] == 1_790_000_000.5
     assert found["jvpn_shipper_status_timestamp_seconds"] == (tmp_path / "status.json").stat().st_mtime

@@ -10,7 +10,7 @@ from observability import shipper as module
 from observability.bulk import document, recorded_s
 from observability.connect import Cluster, connect
 from observability.cursor import State
-from observability.shipper import Shipper, ShipperConfig
+from observability.shipper import Shipper, ShipperConfig, to_cluster
 from observability.tail import START, Line
 from tests.observability.shipping import Ship, lines, write_log
 from tests.observability.stub import Stub, hang_up
@@ -63,7 +63,8 @@ def test_at_rest_it_says_that_it_lives(log: Path, monkeypatch: pytest.MonkeyPatc
     with Stub() as stub:
         cluster = Cluster(url=stub.url, request_seconds=5.0)
         client = connect(cluster)
-        Shipper(ShipperConfig(log=log, state=state.directory, cluster=cluster, batch_seconds=0.0), client, state, wait).run()
+        config = ShipperConfig(log=log, state=state.directory, cluster=cluster, batch_seconds=0.0)
+        Shipper(config, to_cluster(client, config), state, wait).run()
         client.close()
     state.close()
     assert waits[1:] == [told, told]

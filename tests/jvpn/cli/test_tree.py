@@ -103,6 +103,29 @@ def test_a_checkpoint_that_was_kept_is_gone_on_from(jvpn: Jvpn, log: Path, tmp_p
     assert jvpn("audit", "verify", other, "--fresh", 60).status == 2
 
 
+def test_a_later_run_goes_on_where_the_last_one_ended(jvpn: Jvpn, tmp_path: Path) -> None:
+    """[A-72] A log of a year would be read from its first event each day; or what was changed since the last run be passed over."""
+    log, state = sealed_log(tmp_path / "log", segment_bytes=3_000), tmp_path / "state"
+    kept = shutil.copytree(log, tmp_path / "kept")
+    assert jvpn("audit", "verify", log, "--state", state).status == 0
+    assert state.read_bytes() == (log / "checkpoint").read_bytes()
+    go_on(log, 40)
+    whole, rest = jvpn("audit", "verify", log, "--json").json, jvpn("audit", "verify", log, "--state", state, "--json").json
+    assert (rest["verdict"], rest["head"], rest["sealed"]) == ("VERIFIED", whole["head"], whole["sealed"])
+    assert 0 < rest["first_seq"] < whole["events"] - rest["events"] + 1
+    newest = state.read_bytes()
+    assert newest == (log / "checkpoint").read_bytes()
+    assert jvpn("audit", "verify", log, "--state", state).status == 0, "with nothing new"
+    assert jvpn("audit", "verify", kept, "--state", state).status == 14
+    last = max(log.glob("audit-*.jsonl"))
+    last.write_bytes(last.read_bytes().replace(b"gateway", b"gatewaz", 1))
+    assert jvpn("audit", "verify", log, "--state", state).status == 11
+    assert state.read_bytes() == newest, "what was kept stays"
+    state.write_bytes(b"garbage")
+    assert jvpn("audit", "verify", kept, "--state", state).status == 17
+    assert jvpn("audit", "verify", kept, "--state", state, "--known", state).status == 2
+
+
 def test_a_witness_lists_who_has_two_histories(jvpn: Jvpn, log: Path, tmp_path: Path) -> None:
     """[A-71] A witness would know of a forged history, and its operator not."""
     state = tmp_path / "w.db"

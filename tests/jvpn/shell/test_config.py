@@ -17,17 +17,20 @@ from jvpn.shell.checked import Checked, Misconfigured, schema_of
 from jvpn.shell.config import load_client, load_gateway, load_shipper, state_of
 from jvpn.shell.errors import Unavailable
 from jvpn.shell.forms import node_id
+from jvpn.shell.outward import load_output
 from jvpn.shell.transports.base import endpoint
 
 GATEWAY = 'node = "gw-1"\nkey = "gateway.key"\ndevices = "devices.json"\nstate = "state"\n'
 PUBLIC = "3p7bfXt9wbTTW2HC7OQ1Nz+DQ8hbeGdNrfx+FG+IK08="  # RFC 7748, 6.1
 CLIENT = f'key = "device.key"\nstate = "state"\ngateway.public = "{PUBLIC}"\n'
 SHIPPER = 'state = "ship"\naudit.dir = "audit"\ncluster.url = "https://siem:9200"\n'
+OUTPUT = 'state = "ship"\naudit.dir = "audit"\noutput.kind = "syslog"\noutput.url = "tls://soc"\n'
 KNOWN = "node, key, key_passphrase, devices, state, endpoint, resolver, listen, tun, policy, trust, audit, log"
 LOADERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "gateway": (load_gateway, GATEWAY),
     "client": (load_client, CLIENT + 'gateway.udp = "192.0.2.1:1"\n'),
     "shipper": (load_shipper, SHIPPER),
+    "output": (load_output, OUTPUT),
 }
 
 
@@ -134,6 +137,9 @@ def test_a_short_lifetime_shortens_what_depends_on_it(tmp_path: Path) -> None:
         ("client", 'carriers = ["tcp"]', "gateway.tcp: missing, needed because carriers names tcp"),
         ("client", "carriers = []", "carriers: found [], allowed a list of some of: udp or tcp"),
         ("shipper", 'cluster.key_file = "k"', "cluster.certificate_file: missing, a certificate and its key belong together"),
+        ("output", 'output.key_file = "k"', "output.certificate_file: missing, a certificate and its key belong together"),
+        ("output", 'output.format = "cef"', 'output.format: found "cef", allowed ocsf or ecs or own'),
+        ("output", 'cluster.url = "http://x"', "cluster: unknown key; known are audit, state, output, batch, log"),
         ("shipper", "batch.seconds = 0", "batch.seconds: found 0, allowed 0.01 to 60"),
         ("gateway", "x = [[[", "not TOML: Invalid value (at end of document)"),
         ("gateway", f"x = {'[' * 5000}", "not TOML: nested too deeply"),
@@ -294,7 +300,7 @@ JSON = st.recursive(
 )
 
 
-@given(st.sampled_from(["gateway", "client", "shipper", "devices"]), st.data())
+@given(st.sampled_from(["gateway", "client", "shipper", "output", "devices"]), st.data())
 def test_no_value_gets_past_the_door(kind: str, data: st.DataObject) -> None:
     """Some value in some place would end in a traceback instead of an error that names it."""
     schema = schema_of(kind)
@@ -324,7 +330,7 @@ def test_bounds_are_the_core_s() -> None:
         assert dict(leaves(schema_of(kind)))["policy.health_ms"]["default"] * limits.MILLISECOND == limits.HEALTH_NS
 
 
-@pytest.mark.parametrize("kind", ["gateway", "client", "shipper"])
+@pytest.mark.parametrize("kind", ["gateway", "client", "shipper", "output"])
 def test_every_default_is_allowed(kind: str) -> None:
     """A file that says what is the default anyway would be refused."""
     for key, below in leaves(schema_of(kind)):

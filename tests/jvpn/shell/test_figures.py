@@ -1,12 +1,16 @@
 """What a gateway counts: by event and reason, summaries in full, carriers of one kind together, and nobody's name."""
 
+import os
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
+from audit.record import RECORD_BYTES
 from core.reasons import Carrier, Event, Reason
 from core.values import Fact, Instant, Record
 from jvpn.shell import figures
+from jvpn.shell.audit_link import PIPE_BYTES
 from jvpn.shell.driver import Driver
 from jvpn.shell.pump import Pump
 from jvpn.shell.stores.base import Health
@@ -26,7 +30,7 @@ def test_two_addresses_of_one_carrier_are_added_up() -> None:
     assert set(told) == set(Counters.__slots__)
 
 
-def test_a_summary_counts_for_all_that_it_sums(tmp_path: Any) -> None:  # noqa: ANN401 - a fixture of pytest
+def test_a_summary_counts_for_all_that_it_sums(tmp_path: Path) -> None:
     """[O-28] A flood of a million frames would be one refusal on the dashboard."""
     port = Pump(tmp_path / "pump.sock")
     driver = Driver(World().connected().gateway, [], port, None)
@@ -64,3 +68,13 @@ def test_keys_are_counted_and_not_named() -> None:
     told = figures.states({b"k" * 32: "ACTIVE", b"l" * 32: "ACTIVE"}, {"ACTIVE": 4}, [None])
     assert told == {"gateway": {"ACTIVE": 2}, "devices": {"ACTIVE": 4}, "offered_not_loaded": False}
     assert figures.states({}, {}, [b"m" * 32])["offered_not_loaded"] is True
+
+
+def test_how_full_the_way_to_the_log_is_and_how_old_its_signature(tmp_path: Path) -> None:
+    """A log that nobody signs any more would look like one that is; or a pipe that runs over like one at rest."""
+    link = {"waiting": PIPE_BYTES // RECORD_BYTES, "writer": "running", "lost": 0}
+    assert figures.audit(link, tmp_path, 0) == link | {"writer": True, "fill": PIPE_BYTES // RECORD_BYTES * RECORD_BYTES / PIPE_BYTES}
+    (tmp_path / "checkpoint").touch()
+    os.utime(tmp_path / "checkpoint", (1_000, 1_000))
+    told = figures.audit(link | {"writer": "missing", "waiting": 0}, tmp_path, 1_900_000_000_000)
+    assert (told["checkpoint_age"], told["writer"], told["fill"]) == (900.0, False, 0.0)

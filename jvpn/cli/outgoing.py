@@ -1,0 +1,48 @@
+"""What `ship` does for an output, with its libraries loaded: nothing else may import this module when it starts."""
+
+from dataclasses import asdict
+
+from jvpn.shell.checked import Misconfigured
+from jvpn.shell.errors import Unavailable
+from jvpn.shell.outward import OutputFile
+from observability.connect import SettingError
+from observability.cursor import StateError
+from observability.outputs.base import Destination
+from observability.outputs.run import run
+from observability.shipper import LoopConfig
+from observability.tail import LogError
+
+
+def ship(file: OutputFile, *, once: bool) -> dict[str, int]:
+    """Ship; return the counters. Misconfigured for a setting, Unavailable when a person is needed."""
+    config = LoopConfig(
+        log=file.log_dir,
+        state=file.state,
+        stream=file.kind,
+        batch_events=file.batch_events,
+        batch_bytes=file.batch_bytes,
+        batch_seconds=file.batch_seconds,
+        follow=not once,
+    )
+    try:
+        return asdict(run(config, destination(file)))
+    except SettingError as error:
+        raise Misconfigured(str(error)) from error
+    except (StateError, LogError) as error:
+        raise Unavailable(str(error)) from error
+
+
+def destination(file: OutputFile) -> Destination:
+    """Return the destination that a configuration names."""
+    return Destination(
+        kind=file.kind,
+        url=file.url,
+        form=file.form,
+        body=file.body,
+        confirm=file.confirm,
+        ca_file=file.ca_file,
+        credentials_file=file.credentials_file,
+        certificate_file=file.certificate_file,
+        key_file=file.key_file,
+        request_seconds=file.request_s,
+    )
