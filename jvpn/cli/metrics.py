@@ -26,11 +26,11 @@ def metrics(
     once: Annotated[bool, typer.Option("--once", help="Write the metrics to standard output, then end.")] = False,
     rules: Annotated[bool, typer.Option("--rules", help="Show where Prometheus finds the recording and alert rules, then end.")] = False,
 ) -> None:
-    """Tell Prometheus what a gateway and a shipper count, at /metrics, until SIGTERM.
+    """Tell Prometheus what services count.
 
-    Each scrape asks the gateway at its socket of figures, and reads the shipper's status. One that is away has jvpn_source_up 0. No series
-    names a device, a session or an address. A witness tells its own: `jvpn witness serve --metrics`. All metrics:
-    docs/reference/metrics.md.
+    At /metrics, until SIGTERM. Each scrape asks the gateway at its socket of figures, and reads the shipper's status. One that is away
+    has jvpn_source_up 0. No series names a device, a session or an address. A witness tells its own: `jvpn witness serve --metrics`. All
+    metrics: docs/reference/metrics.md.
     """
     from observability.metrics import RULES, Collector  # noqa: PLC0415 - loads the library and the server, which no service may
     from observability.metrics_server import serve  # noqa: PLC0415 - the same
