@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final, NamedTuple, Protocol
 
 from opensearchpy.exceptions import TransportError
@@ -16,6 +17,7 @@ from observability.words import said
 
 ID_CHARS: Final = 22  # base64url of 132 bits
 _CHAIN: Final = re.compile(r"[0-9a-f]{32}")
+_STAMP: Final = re.compile(rb'"@timestamp":"([^"]+)"')
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z")
 
 
@@ -83,6 +85,15 @@ def document(line: Line, prefix: str = PREFIX) -> Document:
     action = b'{"create":{"_id":"%b","_index":"%b"}}\n' % (name.encode(), target.encode())
     front = b'{"@timestamp":"%b","event_hash":"%b",' % (time.encode(), event_hash.encode())
     return Document(line, name, action + front + event_bytes[1:] + b"\n", target, kind == TELEMETRY)
+
+
+def recorded_s(document: Document) -> float | None:
+    """Return when an event was recorded, seconds since 1970; None when its time has the form of one and is none."""
+    found = _STAMP.search(document.body)
+    try:
+        return datetime.fromisoformat(found[1].decode()).timestamp() if found else None
+    except ValueError:
+        return None
 
 
 def send(client: Bulk, documents: Sequence[Document]) -> Reply:

@@ -19,7 +19,7 @@ from typing import Final
 import structlog
 
 from observability.breaker import Breaker
-from observability.bulk import Unfit, document
+from observability.bulk import Unfit, document, recorded_s
 from observability.connect import Cluster, connect
 from observability.cursor import Counters, Cursor, State, StateError
 from observability.delivery import Client, Delivery, Entry, Making
@@ -29,6 +29,7 @@ from observability.tail import START, LogError, Position, Tail, segments
 
 log = structlog.get_logger()
 POLL_SECONDS: Final = 0.05  # how often a log that had nothing new is looked at
+TELL_SECONDS: Final = 5.0  # how often the status is told while nothing happens: who reads it sees that this process lives
 STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
@@ -123,6 +124,8 @@ class Shipper:
         except Broken as error:
             raise StateError(f"{error}. Keep it, it is evidence; move it and cursor.json away to ship the log again") from None
         self._delivery = making(self._quarantine, wait, breaker or Breaker())
+        self._batch: Sequence[Entry] = ()  # on its way
+        self._told = 0.0  # when the status was told last, monotonic
         self._ahead: Entry | None = None  # taken from the log, too large for the batch before
 
     def run(self) -> Counters:
@@ -133,6 +136,7 @@ class Shipper:
             done = True
             while done and (batch := self._collect()):
                 self.counters.take(len(batch))
+                self._batch = batch
                 done = self._delivery.deliver(batch, self.counters, self._publish)
                 self._remember(batch)
                 self._publish()
@@ -167,6 +171,8 @@ class Shipper:
             entry, self._ahead = self._ahead or self._entry(), None
             if entry is None:
                 due = bool(batch) and time.monotonic() >= deadline
+                if time.monotonic() - self._told >= TELL_SECONDS:
+                    self._publish()
                 if due or not self._config.follow or self._wait(POLL_SECONDS):
                     break
                 continue
@@ -209,12 +215,13 @@ class Shipper:
 
     def _publish(self) -> None:
         """Replace the status file; others may look at it at any time."""
-        breaker = self._delivery.breaker
+        breaker, self._told = self._delivery.breaker, time.monotonic()
         status = asdict(self.counters) | {
             "circuit": breaker.circuit.value,
             "why": breaker.why,
             "failures_in_a_row": breaker.failures,
             "settled_up_to": self._cursor.position.number,
+            "oldest_unsettled": next((recorded_s(each.document) for each in self._batch if each.fate is None and each.document), None),
             "unsettled_bytes": self._tail.unread_bytes(self._cursor.position),
             "stream": self._config.stream,
         }

@@ -21,6 +21,7 @@ from jvpn.cli import (
     exporting,
     grafana,
     keys,
+    metrics,
     projecting,
     serving,
     shipping,
@@ -123,6 +124,8 @@ COMMANDS: Final[tuple[Row, ...]] = (
     ("status", state.status, ("jvpn status --config /etc/jvpn/gateway.toml", "jvpn status --socket /var/lib/jvpn/control.sock --json")),
     ("close", state.close, ("jvpn close 0f6c01a5be2d4b6f8a7c3d2e1f0a9b8c --config gateway.toml",)),
     ("ship", shipping.ship, ("jvpn ship --config shipper.toml", "jvpn ship --config shipper.toml --once --json")),
+    ("metrics", metrics.metrics, ("jvpn metrics --gateway /run/jvpn/metrics.sock", "jvpn metrics --shipper /var/lib/jvpn/ship --once",
+                                  "jvpn metrics --rules")),
     ("selftest", checks.selftest, ("jvpn selftest", "jvpn selftest --full", "jvpn selftest --vectors testvectors_v1 --json")),
     ("doctor", doctor.doctor, ("jvpn doctor", "jvpn doctor --config /etc/jvpn/gateway.toml --json")),
 )

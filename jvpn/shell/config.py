@@ -79,7 +79,10 @@ class GatewayPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
-    """A gateway. `node`: 8 bytes; `resolver`: 16 bytes, IPv4 as v4-mapped, zeros for none; `endpoint`: host without port, or empty."""
+    """A gateway. `node`: 8 bytes; `resolver`: 16 bytes, IPv4 as v4-mapped, zeros for none; `endpoint`: host without port, or empty.
+
+    `metrics_socket`: where figures can be asked for; None for nowhere.
+    """
 
     node: bytes
     key: Path
@@ -95,6 +98,7 @@ class GatewayConfig:
     trust: TrustConfig | None
     audit: AuditConfig
     log: LogConfig
+    metrics_socket: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +209,7 @@ def load_gateway(path: Path) -> GatewayConfig:
         trust=_trust(path, file),
         audit=_audit(path, file),
         log=LogConfig(level=file.value("log.level")),
+        metrics_socket=_path(path, file, "metrics.socket") if file.value("metrics.socket") is not None else None,
     )
 
 

@@ -15,7 +15,7 @@ from tests.jvpn.cli.calling import Jvpn, Process
 from tests.support import ROOT
 
 GROUPS: tuple[list[str], ...] = ([], ["keygen"], ["keys"], ["audit"], ["grafana"], ["siem"], ["witness"])
-SERVICES = (["gateway"], ["client"], ["witness", "serve"])
+SERVICES = (["gateway"], ["client"], ["metrics"], ["witness", "serve"])
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)

@@ -25,7 +25,7 @@ PUBLIC = "3p7bfXt9wbTTW2HC7OQ1Nz+DQ8hbeGdNrfx+FG+IK08="  # RFC 7748, 6.1
 CLIENT = f'key = "device.key"\nstate = "state"\ngateway.public = "{PUBLIC}"\n'
 SHIPPER = 'state = "ship"\naudit.dir = "audit"\ncluster.url = "https://siem:9200"\n'
 OUTPUT = 'state = "ship"\naudit.dir = "audit"\noutput.kind = "syslog"\noutput.url = "tls://soc"\n'
-KNOWN = "node, key, key_passphrase, devices, state, endpoint, resolver, listen, tun, policy, trust, audit, log"
+KNOWN = "node, key, key_passphrase, devices, state, endpoint, resolver, listen, tun, policy, trust, audit, metrics, log"
 LOADERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "gateway": (load_gateway, GATEWAY),
     "client": (load_client, CLIENT + 'gateway.udp = "192.0.2.1:1"\n'),
