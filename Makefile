@@ -87,9 +87,9 @@ detections: services env ## three executors of the detections over 100,000 label
 	@$(BIN)/python -m lab.detections --evidence $(ARGS)
 
 lock: env ## pin all dependencies again, with hashes; UPGRADE=--upgrade takes newer ones
-	@$(LOCK) --output-file requirements/runtime.txt >/dev/null
 	@$(LOCK) --group dev --output-file requirements/dev.txt >/dev/null
-	@$(LOCK) --group siem --output-file requirements/siem.txt >/dev/null
+	@$(LOCK) --constraint requirements/dev.txt --output-file requirements/runtime.txt >/dev/null
+	@$(LOCK) --constraint requirements/dev.txt --group siem --output-file requirements/siem.txt >/dev/null
 
 clean: ## remove what was built; the environment goes too
 	rm -rf .venv .cache build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

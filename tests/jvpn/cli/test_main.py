@@ -14,7 +14,7 @@ from lab.reference import commands, help_of
 from tests.jvpn.cli.calling import Jvpn, Process
 from tests.support import ROOT
 
-GROUPS: tuple[list[str], ...] = ([], ["keygen"], ["keys"], ["audit"], ["grafana"], ["witness"])
+GROUPS: tuple[list[str], ...] = ([], ["keygen"], ["keys"], ["audit"], ["grafana"], ["siem"], ["witness"])
 SERVICES = (["gateway"], ["client"], ["metrics"], ["witness", "serve"])
 
 

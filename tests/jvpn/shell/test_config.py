@@ -282,9 +282,9 @@ def test_two_spellings_of_one_key_are_one_too_many(tmp_path: Path) -> None:
 
 def test_a_shipper(tmp_path: Path) -> None:
     """The shipper would send another log, or to another cluster, or without the certificates that were asked for."""
-    config = load_shipper(written(tmp_path, SHIPPER + 'cluster.ca_file = "ca.pem"\ncluster.stream = "other"\nbatch.events = 7\n'))
+    config = load_shipper(written(tmp_path, SHIPPER + 'cluster.ca_file = "ca.pem"\ncluster.prefix = "other"\nbatch.events = 7\n'))
     assert (config.log_dir, config.state, config.ca_file) == (tmp_path / "audit", tmp_path / "ship", tmp_path / "ca.pem")
-    assert (config.url, config.stream, config.batch_events, config.credentials_file) == ("https://siem:9200", "other", 7, None)
+    assert (config.url, config.prefix, config.batch_events, config.credentials_file) == ("https://siem:9200", "other", 7, None)
 
 
 def test_nodes_of_names() -> None:

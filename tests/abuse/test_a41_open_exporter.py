@@ -1,4 +1,4 @@
-"""An exporter that is open to strangers, or taken over (T-39).
+"""An exporter that is open to strangers, or taken over (T-41).
 
 ATTACK
     Somebody scrapes metrics that were made open to others, to see who is connected. Somebody else takes the exporter's process over, and
