@@ -71,6 +71,8 @@ def verify(path: Path, progress: Progress | None = None, *, partial: bool = Fals
             files = _from_known(files, wanted.known)
             partial = partial or first_of(files[0]) > 0
         sealing = Sealing(path, _tree_before(path, files[0]) if partial else Frontier(), wanted, live=result.live) if whole else None
+        if whole:  # what was begun since: the checkpoints that were read just now may be of it
+            files += [each for each in segments_in(path) if each > files[-1]]
         _Walk(result, sealing, partial=partial or not whole).go(_lines(files, progress))
         if result.fault is None and whole:
             result.fault = _tail(result, spoilt)

@@ -18,7 +18,7 @@ from audit.tlog import epochs, note, policy
 from audit.tlog.checkpoint import Checkpoint
 from audit.tlog.merkle import Frontier, leaf
 from audit.tlog.note import WITNESS, Note, Verifier
-from audit.tlog.sealed import Wanted
+from audit.tlog.sealed import Sealing, Wanted
 from audit.tlog.sealer import Sealer, origin_of, seal_name
 from audit.verdict import Result, Verdict
 from audit.verify import verify
@@ -319,3 +319,18 @@ def test_a_policy_asks_for_its_key_and_its_witnesses(log: Path) -> None:
     spoilt[-10] ^= 1
     (log / COSIGNED).write_bytes(spoilt)
     assert judged(log, "none", key=key).verdict is Verdict.SEAL_WRONG, "a forged line of a known witness spoils the file"
+
+
+def test_a_log_that_goes_on_meanwhile_is_no_cut_log(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """[A-66] A writer that begins a segment while its log is verified would be taken for somebody who cut it."""
+    again, journal = opened(log, segment_bytes=1)
+    real = Sealing.__init__
+
+    def meanwhile(sealing: Sealing, *arguments: object, **words: object) -> None:
+        journal.write(*records(FACTS[40:42]))
+        journal.sign()
+        real(sealing, *arguments, **words)  # type: ignore[arg-type]  # as it was called
+
+    monkeypatch.setattr(Sealing, "__init__", meanwhile)
+    with again:
+        assert verify(log).verdict is Verdict.VERIFIED
