@@ -17,10 +17,14 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 VERSION = "3.8.0"
 COORDINATE = f"org.opensearch.distribution.integ-test-zip:opensearch:{VERSION}:zip"
 SHA256 = "196c3cf4602c394f2e40e6174ccbf2a924eae37246f08fa6bbb6b75f9fd5ff1f"
+SECURITY_VERSION = "3.4.0.0"
+SECURITY_COORDINATE = f"org.opensearch.plugin:opensearch-security:{SECURITY_VERSION}:zip"
+SECURITY_SHA256 = "fc164c084979f7f793d295b6bca56bf8bee76dafb762adef9f14fa872e0a7596"
 COPY_GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy"
 COPY_SECONDS = 1800.0
 
@@ -44,6 +48,16 @@ LEFT_OUT = frozenset(
         ("modules", "transport-grpc"),
     }
 )
+
+
+class Artefact(NamedTuple):
+    """What is copied: its coordinate, the name of the file, its SHA-256, its size in words, and the group in the repository."""
+
+    coordinate: str
+    file: str
+    sha256: str
+    size: str
+    group: str
 
 
 class FetchError(Exception):
@@ -71,8 +85,30 @@ def fetch(cache_dir: Path | None = None) -> Path:
             for leftover in store.glob(".fetch-*"):
                 shutil.rmtree(leftover)
             with tempfile.TemporaryDirectory(prefix=".fetch-", dir=store) as work:
-                archive = _copy(store / "maven", Path(work), lock)
+                node = Artefact(COORDINATE, f"opensearch-{VERSION}.zip", SHA256, "161 MB", "org/opensearch/distribution")
+                archive = _copy(node, store / "maven", Path(work), lock)
                 _unpack(archive, Path(work)).rename(home)
+    return home
+
+
+def fetch_secured(cache_dir: Path | None = None) -> Path:
+    """Return the home of the same OpenSearch with the security plug-in in it, fetching what is missing. Raises ``FetchError``.
+
+    UNSUPPORTED PAIRING: no security plug-in of this node's version can be had, so the one of 3.4.0 is told that it was built for it, and
+    its FIPS libraries are left out, as the node has newer ones. Good for real answers about TLS and roles; no evidence about a cluster.
+    """
+    plain = fetch(cache_dir)
+    store = plain.parent
+    home = store / f"opensearch-{VERSION}-security-{SECURITY_VERSION}"
+    if home.is_dir():
+        return home
+    with _locked(store / "lock") as lock:
+        if not home.is_dir():
+            with tempfile.TemporaryDirectory(prefix=".fetch-", dir=store) as work:
+                name = f"opensearch-security-{SECURITY_VERSION}.zip"
+                plugin = Artefact(SECURITY_COORDINATE, name, SECURITY_SHA256, "49 MB", "org/opensearch/plugin")
+                archive = _copy(plugin, store / "maven", Path(work), lock)
+                _paired(archive, plain, Path(work) / "home").rename(home)
     return home
 
 
@@ -114,8 +150,8 @@ def _locked(path: Path) -> Iterator[int]:
         yield file.fileno()
 
 
-def _copy(repository: Path, work: Path, lock: int) -> Path:
-    """Copy the archive into ``work`` and return its path. ``repository`` is Maven's own store: kept, a second copy needs no network."""
+def _copy(artefact: Artefact, repository: Path, work: Path, lock: int) -> Path:
+    """Copy the artefact into ``work`` and return its path. ``repository`` is Maven's own store: kept, a second copy needs no network."""
     command = [
         _maven(),
         "--batch-mode",
@@ -123,10 +159,10 @@ def _copy(repository: Path, work: Path, lock: int) -> Path:
         "--update-snapshots",  # without it Maven remembers a "not found" and does not ask again
         f"-Dmaven.repo.local={repository}",
         COPY_GOAL,
-        f"-Dartifact={COORDINATE}",
+        f"-Dartifact={artefact.coordinate}",
         f"-DoutputDirectory={work}",
     ]
-    _say("copying 161 MB with Maven (about a minute the first time)")
+    _say(f"copying {artefact.size} with Maven (about a minute the first time)")
     begin = time.monotonic()
     try:
         # The lock goes along: should this process be killed, no other one starts while its Maven still writes to the repository.
@@ -144,24 +180,24 @@ def _copy(repository: Path, work: Path, lock: int) -> Path:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise FetchError(f"Maven did not finish copying {COORDINATE} within {COPY_SECONDS:.0f} s") from None
-    archive = work / f"opensearch-{VERSION}.zip"
+        raise FetchError(f"Maven did not finish copying {artefact.coordinate} within {COPY_SECONDS:.0f} s") from None
+    archive = work / artefact.file
     if done.returncode != 0 or not archive.is_file():
         lines = done.stdout.splitlines()
         said = "\n".join([line for line in lines if line.startswith("[ERROR]")][:2] or lines[-10:])
-        raise FetchError(f"Maven could not copy {COORDINATE} (exit code {done.returncode}):\n{said}")
-    _check(archive, repository)
+        raise FetchError(f"Maven could not copy {artefact.coordinate} (exit code {done.returncode}):\n{said}")
+    _check(artefact, archive, repository)
     _say(f"copied and checked in {time.monotonic() - begin:.0f} s")
     return archive
 
 
-def _check(archive: Path, repository: Path) -> None:
+def _check(artefact: Artefact, archive: Path, repository: Path) -> None:
     with archive.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != SHA256:
+    if found != artefact.sha256:
         # Maven would hand out the same wrong copy for ever.
-        shutil.rmtree(repository / "org" / "opensearch" / "distribution", ignore_errors=True)
-        raise WrongCopyError(f"{COORDINATE} has SHA-256 {found}, expected {SHA256}; the copy was thrown away")
+        shutil.rmtree(repository / artefact.group, ignore_errors=True)
+        raise WrongCopyError(f"{artefact.coordinate} has SHA-256 {found}, expected {artefact.sha256}; the copy was thrown away")
 
 
 def _unpack(archive: Path, work: Path) -> Path:
@@ -175,6 +211,24 @@ def _unpack(archive: Path, work: Path) -> Path:
     home = target / f"opensearch-{VERSION}"
     for name in ("bin", "plugins"):  # a node that may not write here dies when either is missing
         (home / name).mkdir(exist_ok=True)
+    return home
+
+
+def _paired(archive: Path, plain: Path, home: Path) -> Path:
+    """Make a home that shares everything with the plain one, and has the plug-in beside it."""
+    plugin = home / "plugins" / "opensearch-security"
+    plugin.mkdir(parents=True)
+    (home / "bin").mkdir()
+    for name in ("agent", "lib", "modules"):
+        (home / name).symlink_to(Path("..") / plain.name / name)
+    with zipfile.ZipFile(archive) as file:
+        file.extractall(plugin)
+    for jar in plugin.glob("bc*fips*.jar"):
+        jar.unlink()
+    descriptor = plugin / "plugin-descriptor.properties"
+    lines = descriptor.read_text(encoding="utf-8").splitlines()
+    told = [f"opensearch.version={VERSION}" if line.startswith("opensearch.version=") else line for line in lines]
+    descriptor.write_text("\n".join([*told, ""]), encoding="utf-8")
     return home
 
 

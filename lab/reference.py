@@ -1,13 +1,14 @@
-"""Write config.md, cli.md, projections.md and detections.md in docs/reference, or check that they are fresh.
+"""Write config.md, cli.md, projections.md, detections.md and metrics.md in docs/reference, or check that they are fresh.
 
 python -m lab.reference            writes the files
 python -m lab.reference --check    exit status 1 and the names of stale files
 
 The first comes from `schemas/config/`, the second from what `--help` says, the third from `schemas/projections.toml`, the fourth from
-`observability/detections/`.
+`observability/detections/`, the fifth from `observability/prometheus/`.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ from jvpn.shell.checked import allowed_by, schema_of
 from lab import projected
 from lab.detections.page import page
 from lab.docgen import refresh
+from observability.metrics import LOGS, OURS, RULES, SOURCES, Row, most_series, sets, table
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 FOLDER: Final = ROOT / "docs" / "reference"
@@ -51,12 +53,22 @@ working folder is loaded. An interrupt (Ctrl-C) of another command than a servic
 """
 
 
+METRICS: Final = """# Metrics
+
+Generated from `observability/prometheus/` by `python -m lab.reference`. How to scrape them: [guides/metrics.md](../guides/metrics.md).
+
+Values of labels come from the sets at the end and from nowhere else: no device, session, address or pseudonym is among them, and the
+number of series is bounded. Of a set marked *all* each member is there, with 0 where nothing happened.
+"""
+
+
 def artefacts() -> Iterator[tuple[Path, str]]:
     """Yield each generated file and its text."""
     yield FOLDER / "config.md", "\n".join([CONFIG, *(_file(name) for name in FILES)])
     yield FOLDER / "cli.md", "\n".join([CLI, *(_help(words) for words in commands())])
     yield FOLDER / "projections.md", projected.document()
     yield FOLDER / "detections.md", page()
+    yield FOLDER / "metrics.md", _metrics()
 
 
 def commands() -> list[list[str]]:
@@ -118,6 +130,36 @@ def _least(schema: Mapping[str, Any]) -> str:
 
 def _example(schema: Mapping[str, Any]) -> object:
     return schema["examples"][0]
+
+
+def _metrics() -> str:
+    """Return the page about metrics: a table of each source, the rules, the closed sets."""
+    lines = [METRICS]
+    for source in (*SOURCES, OURS):
+        rows = [row for row in table() if row.source == source]
+        most = sum(most_series(row, 1) for row in rows)
+        lines += [f"## {source}\n", f"At most {most} series{', with one log' if source == 'witness' else ''}.\n"]
+        lines += ["| metric | type | labels | what |", "|---|---|---|---|", *map(_metric, rows), ""]
+    lines += ["## Alerts\n", "| alert | severity | when |", "|---|---|---|", *_alerts(RULES.read_text(encoding="utf-8")), ""]
+    used = sorted({name for row in table() for _, name in row.labels} - {LOGS})
+    lines += ["## Sets\n", "`log`: the origins of the logs in the witness's policy.\n", "| set | members |", "|---|---|"]
+    lines += [f"| `{name}` | {', '.join(f'`{each}`' for each in sets()[name])} |" for name in used]
+    return "\n".join(lines) + "\n"
+
+
+def _metric(row: Row) -> str:
+    labels = ", ".join(f"`{label}`: {'all ' if row.zero else ''}`{name}`" for label, name in row.labels)
+    return f"| `{row.name}` | {row.type} | {labels} | {_cell(row.help)} |"
+
+
+def _alerts(rules: str) -> Iterator[str]:
+    """Yield a row for each alert: its name, severity and expression."""
+    for name, said in re.findall(r"- alert: (\w+)\n(.*?)annotations:", rules, re.DOTALL):
+        severity = re.search(r"severity: (\w+)", said)
+        lasting = re.search(r"for: (\w+)", said)
+        asked = said.split("expr:")[1].split("        for:")[0].split("        labels:")[0].removeprefix(" >-")
+        held = f", for {lasting[1]}" if lasting else ""
+        yield f"| {name} | {severity[1] if severity else ''} | `{_cell(' '.join(asked.split()))}`{held} |"
 
 
 def _cell(text: str) -> str:

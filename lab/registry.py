@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lab import docgen, event_schemas
-from observability.template import TEMPLATE, template_text
+from observability.template import MAPPINGS, mappings_text
 
 ROOT = Path(__file__).resolve().parent.parent
 ENUMS = {"event": "Event", "reason": "Reason", "carrier": "Carrier", "cause": "Cause", "status": "Status", "close": "CloseCode"}
@@ -30,7 +30,7 @@ def artefacts(registry: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     """Yield each generated file and its text."""
     yield ROOT / "core" / "reasons.py", reasons_module(registry)
     yield from ((ROOT / "schemas" / "events" / name, text) for name, text in event_schemas.schemas(registry))
-    yield TEMPLATE, template_text(json.loads(text) for _, text in event_schemas.schemas(registry))
+    yield MAPPINGS, mappings_text(json.loads(text) for _, text in event_schemas.schemas(registry))
     yield from docgen.artefacts(registry)
 
 

@@ -1,14 +1,14 @@
 """What the cluster's answer means for each event of a bulk request. Pure: an answer in, one verdict an event out.
 
-Anything that is not plainly understood counts as ambiguous: the event may be stored or not, and is sent again under the same id.
-The cases are those of a real node (OpenSearch 3.8.0); tests/observability has each.
+Success is 201 + created, or 409, in the right place (A-92). Anything that is not plainly understood counts as ambiguous: the event may be
+stored or not, and is sent again under the same id. The cases are those of a real node (OpenSearch 3.8.0); tests/observability has each.
 """
 
 from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Any, Final, NamedTuple
 
-from observability.bulk import Reply
+from observability.bulk import Document, Reply
 
 
 class Verdict(Enum):
@@ -64,19 +64,19 @@ BODYS_FAULT: Final = frozenset(
 )
 
 
-def classify(reply: Reply, ids: Sequence[str], stream: str) -> list[Judged]:
-    """Return one verdict for each id that was sent, in order. ``stream``: name of the data stream that it was sent to."""
+def classify(reply: Reply, sent: Sequence[Document]) -> list[Judged]:
+    """Return one verdict for each document that was sent, in order."""
     if reply.status != OK:
-        return [_whole(reply, alone=len(ids) == 1)] * len(ids)
+        return [_whole(reply, alone=len(sent) == 1)] * len(sent)
     items = reply.body.get("items") if isinstance(reply.body, dict) else None
-    if not isinstance(items, list) or len(items) != len(ids):
-        return [Judged(Verdict.AMBIGUOUS, "malformed answer: not one item for each event")] * len(ids)
-    return [_item(item, name, stream, alone=len(ids) == 1) for item, name in zip(items, ids, strict=True)]
+    if not isinstance(items, list) or len(items) != len(sent):
+        return [Judged(Verdict.AMBIGUOUS, "malformed answer: not one item for each event")] * len(sent)
+    return [_item(item, one, alone=len(sent) == 1) for item, one in zip(items, sent, strict=True)]
 
 
 def _whole(reply: Reply, *, alone: bool) -> Judged:
     """Judge an answer that is about the request as a whole."""
-    said = {"status": reply.status, "error": _error(reply.body) or reply.trouble}
+    said = {"status": reply.status, "error": _error(reply.body) or reply.trouble, "words": reply.trouble}
     if reply.status in (0, TIMED_OUT) or reply.status in ANY_SERVER_ERROR:
         return Judged(Verdict.AMBIGUOUS, said)
     if reply.status == TOO_MANY:
@@ -90,18 +90,17 @@ def _whole(reply: Reply, *, alone: bool) -> Judged:
     return Judged(Verdict.BLOCKED, said)
 
 
-def _item(item: object, name: str, stream: str, *, alone: bool) -> Judged:
+def _item(item: object, sent: Document, *, alone: bool) -> Judged:
     """Judge the answer about one event."""
     said = item.get("create") if isinstance(item, dict) else None
-    if not isinstance(said, dict) or said.get("_id") != name or type(said.get("status")) is not int:
+    if not isinstance(said, dict) or said.get("_id") != sent.id or type(said.get("status")) is not int:
         return Judged(Verdict.AMBIGUOUS, "malformed item")
     status, kind = said["status"], _type(said)
-    if status == CREATED and said.get("result") == "created":
-        # Without the index template the cluster makes a plain index of this name, with guessed types, and says 201 as well.
-        in_stream = str(said.get("_index", "")).startswith(f".ds-{stream}-")
-        return Judged(Verdict.CREATED, None) if in_stream else Judged(Verdict.BLOCKED, f"{stream} is not a data stream")
-    if status == CONFLICT and kind == "version_conflict_engine_exception":
-        return Judged(Verdict.DUPLICATE, None)
+    stored_now = status == CREATED and said.get("result") == "created"
+    if stored_now or (status == CONFLICT and kind == "version_conflict_engine_exception"):
+        if elsewhere := _elsewhere(str(said.get("_index", "")), sent):
+            return Judged(Verdict.BLOCKED, elsewhere)
+        return Judged(Verdict.CREATED if stored_now else Verdict.DUPLICATE, None)
     if kind in CLUSTERS_FAULT:  # also with 429: a full disk says so, unlike overload, until somebody makes room
         return Judged(Verdict.BLOCKED, said)
     if status in (TOO_MANY, UNAVAILABLE):
@@ -111,6 +110,16 @@ def _item(item: object, name: str, stream: str, *, alone: bool) -> Judged:
     if said.get("result") == "noop" or kind == "fail_processor_exception":  # a pipeline dropped or refused this one event
         return Judged(Verdict.REFUSED if alone else Verdict.ALONE, said)
     return Judged(Verdict.BLOCKED if status in range(BAD_REQUEST, 500) else Verdict.AMBIGUOUS, said)
+
+
+def _elsewhere(index: str, sent: Document) -> str:
+    """Say what is wrong when an event lies in another index than it was sent to; the cluster says 201 to that as well.
+
+    Without its template the cluster makes a plain index of a stream's name, with guessed types; an alias leads anywhere.
+    """
+    if sent.stream:
+        return "" if index.startswith(f".ds-{sent.target}-") else f"{sent.target} is not a data stream"
+    return "" if index == sent.target else f"{sent.target} is not an index of its own: {index} answers"
 
 
 def _bad_request(said: dict[str, Any], kind: str, *, alone: bool) -> Verdict:

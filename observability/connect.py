@@ -1,4 +1,4 @@
-"""A client that does what it is told, once: no own retries, no environment, credentials from a file only; and the stream's installation."""
+"""A client that does what it is told, once: no own retries, no environment, credentials from a file only."""
 
 import logging
 import ssl
@@ -10,9 +10,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from opensearchpy import OpenSearch, Urllib3HttpConnection
-from opensearchpy.exceptions import RequestError
-
-from observability.template import index_template
 
 
 class SettingError(Exception):
@@ -66,22 +63,6 @@ def connect(cluster: Cluster) -> OpenSearch:
         raise SettingError(f"url {cluster.url!r}: certificates are given, but the url is not https")
     logging.getLogger("opensearch").setLevel(logging.ERROR)  # it warns of each failed request; the breaker says it once
     return OpenSearch(**settings)
-
-
-def install(client: OpenSearch, stream: str = "jvpn-audit", *, replicas: int = 0) -> None:
-    """Put the index template, the data stream, and the template's fields into the stream that may be there already.
-
-    Does the same thing however often it is called. Needs more rights than shipping does. Raises what ``opensearchpy`` raises.
-    """
-    template = index_template(stream, replicas=replicas)
-    client.indices.put_index_template(name=stream, body=template)
-    try:
-        client.indices.create_data_stream(name=stream)
-    except RequestError as error:
-        if error.error != "resource_already_exists_exception":
-            raise
-        # A template counts for backing indices to come; new fields are to be known to the present ones too.
-        client.indices.put_mapping(index=stream, body=template["template"]["mappings"])
 
 
 def _tls(cluster: Cluster) -> ssl.SSLContext:

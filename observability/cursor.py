@@ -9,9 +9,10 @@ from typing import Any, Final
 
 import orjson
 
+from observability.quarantine import EMPTY, End
 from observability.tail import START, Position
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 class StateError(Exception):
@@ -52,13 +53,13 @@ class Counters:
 class Cursor:
     """Everything up to ``position`` is settled.
 
-    ``line_hash``: SHA-256 of the line before it. ``quarantine_bytes``: how long the quarantine file was then.
+    ``line_hash``: SHA-256 of the line before it. ``quarantine``: the end of the quarantine file then.
     """
 
     position: Position = START
     line_hash: str = ""
     counters: Counters = field(default_factory=Counters)
-    quarantine_bytes: int = 0
+    quarantine: End = EMPTY
 
 
 class State:
@@ -89,16 +90,7 @@ class State:
 
     def load(self) -> Cursor:
         """Return the saved cursor, or a fresh one when there is none. Raises ``StateError`` when it cannot be understood."""
-        path = self.directory / "cursor.json"
-        try:
-            return _cursor(orjson.loads(path.read_bytes()))
-        except FileNotFoundError:
-            return Cursor()
-        except (OSError, ValueError, LookupError, TypeError) as error:
-            raise StateError(
-                f"{path} cannot be understood ({type(error).__name__}: {error}); move it away to ship the log again from its beginning:"
-                " what the cluster has already is recognised by its id"
-            ) from None
+        return saved(self.directory) or Cursor()
 
     def save(self, cursor: Cursor) -> None:
         """Make ``cursor`` durable. Raises ``OSError``; the old one is there then."""
@@ -106,7 +98,7 @@ class State:
             "version": VERSION,
             "position": cursor.position._asdict(),
             "line_sha256": cursor.line_hash,
-            "quarantine_bytes": cursor.quarantine_bytes,
+            "quarantine": cursor.quarantine._asdict(),
             "counters": asdict(cursor.counters),
         }
         replace_file(self.directory / "cursor.json", orjson.dumps(content) + b"\n", durable=True)
@@ -116,12 +108,27 @@ class State:
         replace_file(self.directory / "status.json", orjson.dumps(status, option=orjson.OPT_INDENT_2) + b"\n", durable=False)
 
 
-def _cursor(saved: dict[str, Any]) -> Cursor:
-    if saved["version"] != VERSION:
-        raise ValueError(f"version {saved['version']!r}")
-    cursor = Cursor(Position(**saved["position"]), saved["line_sha256"], Counters(**saved["counters"]), saved["quarantine_bytes"])
-    numbers = (*cursor.position, cursor.quarantine_bytes, *(getattr(cursor.counters, one.name) for one in fields(Counters)))
-    if any(type(number) is not int for number in numbers) or type(cursor.line_hash) is not str:
+def saved(directory: Path) -> Cursor | None:
+    """Return the cursor in a state directory, which another process may be using; None when there is none. Raises ``StateError``."""
+    path = directory / "cursor.json"
+    try:
+        return _cursor(orjson.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise StateError(
+            f"{path} cannot be understood ({type(error).__name__}: {error}); move it away, and quarantine.jsonl with it, to ship the log"
+            " again from its beginning: what the cluster has already is recognised by its id"
+        ) from None
+
+
+def _cursor(file: dict[str, Any]) -> Cursor:
+    if file["version"] != VERSION:
+        raise ValueError(f"version {file['version']!r}")
+    cursor = Cursor(Position(**file["position"]), file["line_sha256"], Counters(**file["counters"]), End(**file["quarantine"]))
+    numbers = [*cursor.position, cursor.quarantine.bytes, cursor.quarantine.records]
+    numbers += [getattr(cursor.counters, one.name) for one in fields(Counters)]
+    if any(type(number) is not int for number in numbers) or not isinstance(cursor.line_hash + cursor.quarantine.hash, str):
         raise ValueError("a value is of the wrong type")
     return cursor
 

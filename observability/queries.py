@@ -1,6 +1,6 @@
 """The numbers that people ask for, by one function for both sources, so that what a cluster says can be compared with what the log says.
 
-    summary(events_in_log(Path("/var/log/jvpn/audit"))) == summary(events_in_stream(client, "jvpn-audit"))
+    summary(events_in_log(Path("/var/log/jvpn/audit"))) == summary(events_in_stream(client, "jvpn-audit-*"))
 
 Percentiles are exact (nearest rank over all values), where a cluster's own aggregation would approximate them.
 """
@@ -121,10 +121,11 @@ def events_in_log(directory: Path) -> Iterator[dict[str, Any]]:
 
 
 def events_in_stream(client: OpenSearch, stream: str, chains: Collection[str] = ()) -> Iterator[Mapping[str, Any]]:
-    """Yield the events of a data stream (of these chains, or of all), in the order of their logs, each once.
+    """Yield the events of a data stream, an index or a pattern (of these chains, or of all), in the order of their logs, each once.
 
-    Only the fields that ``summary`` needs. An event that the stream holds twice, which a rollover between a lost answer and its repetition
-    can bring about, counts once. What was shipped less than a refresh interval ago may be missing. Raises what ``opensearchpy`` raises.
+    Only the fields that ``summary`` needs. An event of telemetry that is there twice, which a rollover between a lost answer and its
+    repetition can bring about, counts once. What was shipped less than a refresh interval ago may be missing. Raises what
+    ``opensearchpy`` raises.
     """
     pit = client.create_pit(index=stream, params={"keep_alive": KEEP_ALIVE})["pit_id"]
     body: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Copy a durable audit log into an OpenSearch data stream: every event at least once, under an id that makes it exactly once.
+"""Copy a durable audit log into OpenSearch: every event at least once, under an id that makes it exactly once.
 
     run(ShipperConfig(log=Path("/var/log/jvpn/audit"), state=Path("/var/lib/jvpn/ship"), cluster=Cluster(url="https://siem:9200", ...)))
 
@@ -19,15 +19,17 @@ from typing import Final
 import structlog
 
 from observability.breaker import Breaker
-from observability.bulk import Unfit, document
+from observability.bulk import Unfit, document, recorded_s
 from observability.connect import Cluster, connect
 from observability.cursor import Counters, Cursor, State, StateError
 from observability.delivery import Client, Delivery, Entry, Making
-from observability.quarantine import Quarantine
+from observability.names import PREFIX, Names
+from observability.quarantine import Broken, Quarantine
 from observability.tail import START, LogError, Position, Tail, segments
 
 log = structlog.get_logger()
 POLL_SECONDS: Final = 0.05  # how often a log that had nothing new is looked at
+TELL_SECONDS: Final = 5.0  # how often the status is told while nothing happens: who reads it sees that this process lives
 STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 
 
@@ -35,7 +37,7 @@ STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 class LoopConfig:
     """``log``: the directory of the audit log. ``state``: a directory of this shipper only (one for each log and destination).
 
-    ``stream``: what the destination is called in the status file.
+    ``stream``: what the destination is called in the status file. ``prefix``: the beginning of the names of indices in a cluster.
 
     A batch is sent at ``batch_events``, ``batch_bytes`` of body, or ``batch_seconds`` after its first event, whatever comes first.
     ``follow``: go on until SIGTERM; without it, return at the end of what is durable now.
@@ -43,7 +45,8 @@ class LoopConfig:
 
     log: Path
     state: Path
-    stream: str = "jvpn-audit"
+    stream: str = "opensearch"
+    prefix: str = PREFIX
     batch_events: int = 500
     batch_bytes: int = 1 << 20
     batch_seconds: float = 0.2
@@ -52,7 +55,7 @@ class LoopConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShipperConfig(LoopConfig):
-    """Into a cluster; ``stream`` is the name of the data stream there."""
+    """Into a cluster."""
 
     cluster: Cluster
 
@@ -84,8 +87,8 @@ def ship(config: LoopConfig, making: Making) -> Counters:
 
 
 def to_cluster(client: Client, config: LoopConfig) -> Making:
-    """Return what makes the delivery into a cluster's stream."""
-    return partial(Delivery, client, config.stream, most=config.batch_events)
+    """Return what makes the delivery into a cluster."""
+    return partial(Delivery, client, Names(config.prefix), most=config.batch_events)
 
 
 class Signals:
@@ -115,10 +118,14 @@ class Shipper:
         self.counters = replace(self._cursor.counters)
         self._tail = Tail(config.log, self._begin())
         try:
-            self._quarantine = Quarantine(state.quarantine, self._cursor.quarantine_bytes)
+            self._quarantine = Quarantine(state.quarantine, self._cursor.quarantine)
         except OSError as error:
             raise StateError(f"{state.quarantine} cannot be used: {error.strerror}") from None
+        except Broken as error:
+            raise StateError(f"{error}. Keep it, it is evidence; move it and cursor.json away to ship the log again") from None
         self._delivery = making(self._quarantine, wait, breaker or Breaker())
+        self._batch: Sequence[Entry] = ()  # on its way
+        self._told = 0.0  # when the status was told last, monotonic
         self._ahead: Entry | None = None  # taken from the log, too large for the batch before
 
     def run(self) -> Counters:
@@ -129,6 +136,7 @@ class Shipper:
             done = True
             while done and (batch := self._collect()):
                 self.counters.take(len(batch))
+                self._batch = batch
                 done = self._delivery.deliver(batch, self.counters, self._publish)
                 self._remember(batch)
                 self._publish()
@@ -163,6 +171,8 @@ class Shipper:
             entry, self._ahead = self._ahead or self._entry(), None
             if entry is None:
                 due = bool(batch) and time.monotonic() >= deadline
+                if time.monotonic() - self._told >= TELL_SECONDS:
+                    self._publish()
                 if due or not self._config.follow or self._wait(POLL_SECONDS):
                     break
                 continue
@@ -180,7 +190,7 @@ class Shipper:
         if line is None:
             return None
         try:
-            return Entry(line, document(line))
+            return Entry(line, document(line, self._config.prefix))
         except Unfit as unfit:
             return Entry(line, None, why=str(unfit))
 
@@ -196,7 +206,7 @@ class Shipper:
             last = entry
         if last is None:
             return
-        known = self._quarantine.settled() if last is batch[-1] else self._cursor.quarantine_bytes
+        known = self._quarantine.settled() if last is batch[-1] else self._cursor.quarantine
         self._cursor = Cursor(last.line.end, sha256(last.line.raw).hexdigest(), counters, known)
         try:
             self._state.save(self._cursor)
@@ -205,12 +215,13 @@ class Shipper:
 
     def _publish(self) -> None:
         """Replace the status file; others may look at it at any time."""
-        breaker = self._delivery.breaker
+        breaker, self._told = self._delivery.breaker, time.monotonic()
         status = asdict(self.counters) | {
             "circuit": breaker.circuit.value,
             "why": breaker.why,
             "failures_in_a_row": breaker.failures,
             "settled_up_to": self._cursor.position.number,
+            "oldest_unsettled": next((recorded_s(each.document) for each in self._batch if each.fate is None and each.document), None),
             "unsettled_bytes": self._tail.unread_bytes(self._cursor.position),
             "stream": self._config.stream,
         }

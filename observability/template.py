@@ -1,7 +1,8 @@
-"""The index template of the data stream, made from the schemas of the events: an event that passes one fits the other.
+"""The fields of a document in a cluster, made from the schemas of the events: an event that passes one fits the other.
 
 One document is one event, its fields as they are in the log, with two in front: ``@timestamp`` (the event's own time) and ``event_hash``
-(which names it in the log). Nothing else fits in (``dynamic: strict``), and nothing that is in can be changed (``append_only``).
+(which names it in the log). The cluster adds ``ingest.received``, the time at which it took the event. Nothing else fits in
+(``dynamic: strict``).
 """
 
 import json
@@ -10,45 +11,35 @@ from typing import Any, Final
 
 from audit.vocabulary import SCHEMAS
 
-TEMPLATE: Final = SCHEMAS / "opensearch" / "index-template.json"
-STREAM: Final = "jvpn-audit"
+MAPPINGS: Final = SCHEMAS / "opensearch" / "mappings.json"
 BYTES: Final = {"type": "keyword", "index": False, "doc_values": False}  # kept, not searched
 FIELDS_MAX: Final = 128
+OURS: Final = {"@timestamp": {"type": "date_nanos"}, "event_hash": {"type": "keyword"}}
+THEIRS: Final = {"ingest": {"properties": {"received": {"type": "date_nanos"}}}}
 
 
-def index_template(stream: str = STREAM, *, replicas: int = 0) -> dict[str, Any]:
-    """Return the template of this installation for the data stream ``stream``; what is installed is the file in ``schemas/opensearch/``."""
-    template: dict[str, Any] = json.loads(TEMPLATE.read_text(encoding="utf-8"))
-    template["index_patterns"] = [stream]
-    template["template"]["settings"]["index.number_of_replicas"] = replicas
-    return template
+def mappings() -> dict[str, Any]:
+    """Return the mappings of this installation: the file in ``schemas/opensearch/``, without its note."""
+    file: dict[str, Any] = json.loads(MAPPINGS.read_text(encoding="utf-8"))
+    return {name: value for name, value in file.items() if name != "_meta"}
 
 
-def template_text(schemas: Iterable[Mapping[str, Any]]) -> str:
-    """Return the text of the file that ``index_template`` reads, for the JSON Schemas of all event types."""
+def mappings_text(schemas: Iterable[Mapping[str, Any]]) -> str:
+    """Return the text of the file that ``mappings`` reads, for the JSON Schemas of all event types."""
     fields: dict[str, Any] = {}
     version = ""
     for schema in schemas:
         _merge(fields, schema["properties"])
         version = schema["properties"]["schema"]["const"]
-    properties = {"@timestamp": {"type": "date_nanos"}, "event_hash": {"type": "keyword"}} | _mapped(fields)
+    properties = OURS | _mapped(fields) | THEIRS
     properties["offending"]["properties"]["record"] = BYTES
-    template = {
-        "index_patterns": [STREAM],
-        "data_stream": {},
-        "priority": 200,
-        "template": {
-            "settings": {
-                "index.append_only.enabled": True,
-                "index.number_of_shards": 1,
-                "index.number_of_replicas": 0,
-                "index.mapping.total_fields.limit": FIELDS_MAX,
-            },
-            "mappings": {"dynamic": "strict", "date_detection": False, "properties": properties},
-        },
+    made = {
         "_meta": {"description": "Audit events of Jumping VPN. Generated from schemas/registry.toml; do not edit.", "schema": version},
+        "dynamic": "strict",
+        "date_detection": False,
+        "properties": properties,
     }
-    return json.dumps(template, indent=2) + "\n"
+    return json.dumps(made, indent=2) + "\n"
 
 
 def _merge(into: dict[str, Any], properties: Mapping[str, Any]) -> None:

@@ -1,20 +1,21 @@
 """The witness's HTTP side: `add-checkpoint`, and what it counts (clauses A-70, A-71). Who asks is not authenticated; checkpoints are.
 
-TLS is for a proxy in front: nothing here is secret, and what matters is signed.
+TLS is for a proxy in front: nothing here is secret, and what matters is signed. Metrics have an address of their own, or none.
 """
 
 import signal
-import socket
 import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import structlog
 from waitress.server import create_server
 
-from audit.tlog.witness import BODY_BYTES_MAX, CONFLICT, Answer, Witness
+from audit.tlog.witness import BODY_BYTES_MAX, CONFLICT, Answer, States, Witness
+from observability import metrics_server, metrics_sources
+from observability.metrics import Collector
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
@@ -66,17 +67,31 @@ class Application:
         return answer
 
 
-def serve(witness: Witness, host: str, port: int, logs: int, clock: Callable[[], int]) -> None:
-    """Answer until SIGTERM. OSError when it cannot listen there."""
-    listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    server = create_server(
-        Application(witness, clock), sockets=[listening], threads=THREADS, connection_limit=CONNECTIONS_MAX, channel_timeout=IDLE_SECONDS,
-        max_request_body_size=BODY_BYTES_MAX + 1, ident="jvpn-witness", clear_untrusted_proxy_headers=True,
-    )  # fmt: skip
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the server catches that and ends
-    log.info("witnessing starts", host=host, port=listening.getsockname()[1], logs=logs)
-    try:
-        server.run()
-    finally:
-        server.close()
-        log.info("witnessing ends")
+class Watched(NamedTuple):
+    """Where metrics are told, and of what: what was cosigned of the logs with these origins."""
+
+    host: str
+    port: int
+    states: States
+    logs: tuple[str, ...]
+
+
+def serve(witness: Witness, host: str, port: int, logs: int, clock: Callable[[], int], watched: Watched | None = None) -> None:
+    """Answer until SIGTERM, and tell metrics where that is wanted. OSError when it cannot listen there."""
+    application = Application(witness, clock)
+    with metrics_server.listener(host, port) as listening:
+        told: dict[str, object] = {}
+        if watched:
+            collector = Collector({"witness": lambda: metrics_sources.witness(application.answered, watched.states)}, watched.logs)
+            told["metrics_port"] = metrics_server.beside(collector.registry(), watched.host, watched.port)
+        server = create_server(
+            application, sockets=[listening], threads=THREADS, connection_limit=CONNECTIONS_MAX, channel_timeout=IDLE_SECONDS,
+            max_request_body_size=BODY_BYTES_MAX + 1, ident="jvpn-witness", clear_untrusted_proxy_headers=True,
+        )  # fmt: skip
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the server catches that and ends
+        log.info("witnessing starts", host=host, port=listening.getsockname()[1], logs=logs, **told)
+        try:
+            server.run()
+        finally:
+            server.close()
+            log.info("witnessing ends")

@@ -110,6 +110,10 @@ def _go() -> str | None:
     return _runs(["go", "version"])
 
 
+def _prometheus() -> str | None:
+    return _runs(["promtool", "--version"]) or _runs(["prometheus", "--version"])
+
+
 def _rsyslog() -> str | None:
     lacks = [driver for driver in ("lmnsd_ossl", "lmnsd_gtls") if not any(Path("/usr/lib").glob(f"*/rsyslog/{driver}.so"))]
     return _runs(["/usr/sbin/rsyslogd", "-v"]) or (f"no {' and '.join(lacks)} (rsyslog-openssl, rsyslog-gnutls)" if lacks else None)
@@ -123,5 +127,6 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "nft": _nft,
     "opensearch": _opensearch,
     "go": _go,
+    "prometheus": _prometheus,
     "rsyslog": _rsyslog,
 }

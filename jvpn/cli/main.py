@@ -21,9 +21,11 @@ from jvpn.cli import (
     exporting,
     grafana,
     keys,
+    metrics,
     projecting,
     serving,
     shipping,
+    siem,
     signing,
     state,
     tree,
@@ -96,6 +98,16 @@ WITNESS: Final[tuple[Row, ...]] = (
     ("serve", witness.serve, ("jvpn witness serve --key witness.key --logs policy --state witness.db",)),
     ("status", witness.status, ("jvpn witness status --state witness.db --json",)),
 )
+SIEM: Final[tuple[Row, ...]] = (
+    ("install", siem.install, ("jvpn siem install --config shipper.toml",
+                               "jvpn siem install --config s.toml --credentials-file admin --yes")),
+    ("check", siem.check, ("jvpn siem check --config shipper.toml --json",)),
+    ("uninstall", siem.uninstall, ("jvpn siem uninstall --config shipper.toml --yes",
+                                   "jvpn siem uninstall --config s.toml --delete-data --yes")),
+    ("retain", siem.retain, ("jvpn siem retain --config shipper.toml", "jvpn siem retain --config shipper.toml --yes")),
+    ("reconcile", siem.reconcile, ("jvpn siem reconcile --config shipper.toml",
+                                   "jvpn siem reconcile --config s.toml --resend --json")),
+)
 GRAFANA: Final[tuple[Row, ...]] = (
     ("files", grafana.files, ("jvpn grafana files --output grafana/",)),
     ("push", grafana.push, ("jvpn grafana push --url http://127.0.0.1:3000 --token-file token",
@@ -111,8 +123,9 @@ COMMANDS: Final[tuple[Row, ...]] = (
     ("client", serving.client, ("jvpn client --config laptop/client.toml", "jvpn client --config client.toml --check")),
     ("status", state.status, ("jvpn status --config /etc/jvpn/gateway.toml", "jvpn status --socket /var/lib/jvpn/control.sock --json")),
     ("close", state.close, ("jvpn close 0f6c01a5be2d4b6f8a7c3d2e1f0a9b8c --config gateway.toml",)),
-    ("ship", shipping.ship, ("jvpn ship --config shipper.toml --install", "jvpn ship --config shipper.toml",
-                             "jvpn ship --config shipper.toml --once --json")),
+    ("ship", shipping.ship, ("jvpn ship --config shipper.toml", "jvpn ship --config shipper.toml --once --json")),
+    ("metrics", metrics.metrics, ("jvpn metrics --gateway /run/jvpn/metrics.sock", "jvpn metrics --shipper /var/lib/jvpn/ship --once",
+                                  "jvpn metrics --rules")),
     ("selftest", checks.selftest, ("jvpn selftest", "jvpn selftest --full", "jvpn selftest --vectors testvectors_v1 --json")),
     ("doctor", doctor.doctor, ("jvpn doctor", "jvpn doctor --config /etc/jvpn/gateway.toml --json")),
 )
@@ -138,6 +151,7 @@ _detect.callback(invoke_without_command=True)(detect.detect)
 app.add_typer(_detect, name="detect")
 app.add_typer(_group(AUDIT, "Verify, read, export, publish and report on audit logs."), name="audit")
 app.add_typer(_group(WITNESS, "Cosign the checkpoints of others' audit logs."), name="witness")
+app.add_typer(_group(SIEM, "Set up, check and compare an OpenSearch cluster."), name="siem")
 app.add_typer(_group(GRAFANA, "Boards and alert rules for Grafana."), name="grafana")
 
 

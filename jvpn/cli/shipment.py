@@ -2,30 +2,13 @@
 
 from dataclasses import asdict
 
-from opensearchpy.exceptions import OpenSearchException
-
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.config import ShipperFile
 from jvpn.shell.errors import Unavailable
-from observability.connect import Cluster, SettingError, connect
-from observability.connect import install as put
+from observability.connect import Cluster, SettingError
 from observability.cursor import StateError
 from observability.shipper import ShipperConfig, run
 from observability.tail import LogError
-
-
-def install(file: ShipperFile) -> None:
-    """Put index template and data stream into the cluster. Misconfigured for a setting, Unavailable when the cluster does not take it."""
-    try:
-        client = connect(cluster(file))
-        put(client, file.stream, replicas=file.replicas)
-        client.close()
-    except SettingError as error:
-        raise Misconfigured(str(error)) from error
-    except OpenSearchException as error:
-        raise Unavailable(
-            f"the cluster did not take it: {type(error).__name__}; is it there, and may these credentials do that?"
-        ) from error
 
 
 def ship(file: ShipperFile, *, once: bool) -> dict[str, int]:
@@ -34,7 +17,7 @@ def ship(file: ShipperFile, *, once: bool) -> dict[str, int]:
         log=file.log_dir,
         state=file.state,
         cluster=cluster(file),
-        stream=file.stream,
+        prefix=file.prefix,
         batch_events=file.batch_events,
         batch_bytes=file.batch_bytes,
         batch_seconds=file.batch_seconds,

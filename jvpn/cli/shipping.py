@@ -15,35 +15,28 @@ def ship(
     config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The configuration file.", show_default=False)],
     *,
     once: Annotated[bool, typer.Option("--once", help="Ship what is durable now, then end.")] = False,
-    install: Annotated[bool, typer.Option("--install", help="Put index template and data stream into the cluster, then end.")] = False,
     json: Json = False,
 ) -> None:
     """Copy an audit log into OpenSearch, or to HTTP, syslog or OTLP.
 
-    Until SIGTERM. In OpenSearch every event is there exactly once, whatever fails meanwhile. Run it with --install once before, with
-    credentials that may do that. To the others, with [output] in the file, events go at least once, and jvp.event_hash tells repetitions.
-    An absent log or destination is waited for; what is refused for good goes to quarantine in the state directory, where status.json says
-    how far it is. At the end it shows its counters.
+    Until SIGTERM. In OpenSearch, which `jvpn siem install` sets up before, every event is there exactly once, whatever fails meanwhile. To
+    the others, with [output] in the file, events go at least once, and jvp.event_hash tells repetitions. An absent log or destination is
+    waited for; what is refused for good goes to quarantine in the state directory, where status.json says how far it is. At the end it
+    shows its counters.
     """
     if is_output(config):
-        _send(config, once=once, install=install, json=json)
+        _send(config, once=once, json=json)
         return
     file = load_shipper(config)
     oplog.configure(level=file.log.level)
     from jvpn.cli import shipment  # noqa: PLC0415 - loads the SIEM library, which no other command may
 
-    if install:
-        shipment.install(file)
-        answer({"installed": file.stream}) if json else say(f"{file.stream} is installed")
-        return
     counters = shipment.ship(file, once=once)
     _told(counters, json=json)
 
 
-def _send(config: Path, *, once: bool, install: bool, json: bool) -> None:
+def _send(config: Path, *, once: bool, json: bool) -> None:
     """Ship to an output."""
-    if install:
-        raise typer.BadParameter("is for OpenSearch only; an output has nothing to install", param_hint="--install")
     file = load_output(config)
     oplog.configure(level=file.log.level)
     from jvpn.cli import outgoing  # noqa: PLC0415 - loads the libraries of the outputs, which no other command may

@@ -9,6 +9,7 @@ import typer
 from audit.errors import KeyUnusable, NoteMalformed
 from audit.tlog import witness_key
 from audit.tlog.witness import States, Witness
+from jvpn.cli.metrics import AllowRemote, place
 from jvpn.cli.output import Exit, Json, answer, date, say, table
 from jvpn.cli.tree import load_policy
 from jvpn.shell.checked import Misconfigured
@@ -42,6 +43,8 @@ def serve(
     state: StateFile,
     *,
     listen: Annotated[str, typer.Option("--listen", metavar="HOST:PORT", help="Where to listen.")] = "127.0.0.1:8077",
+    metrics: Annotated[str, typer.Option("--metrics", metavar="ADDRESS:PORT", help="Where to tell /metrics; nowhere by default.")] = "",
+    allow_remote: AllowRemote = False,
 ) -> None:
     """Cosign checkpoints of logs until SIGTERM.
 
@@ -56,14 +59,17 @@ def serve(
     except KeyUnusable as error:
         raise Misconfigured(str(error)) from None
     from observability import oplog  # noqa: PLC0415 - loads the server, which no other command needs
-    from observability.witness_server import serve as listening  # noqa: PLC0415 - so does this
+    from observability.witness_server import Watched  # noqa: PLC0415 - so does this
+    from observability.witness_server import serve as listening  # noqa: PLC0415 - the same
 
     host, _, port = listen.rpartition(":")
     if not host or not port.isdecimal():
         raise Misconfigured(f"--listen: {listen!r} is not HOST:PORT")
     oplog.configure(level="info")
     try:
-        listening(Witness(held.name, held.signing, known, States(state)), host.strip("[]"), int(port), len(known), wall)
+        states = States(state)
+        watched = Watched(*place("--metrics", metrics, remote=allow_remote), states, tuple(known)) if metrics else None
+        listening(Witness(held.name, held.signing, known, states), host.strip("[]"), int(port), len(known), wall, watched)
     except sqlite3.Error as error:
         raise Unavailable(f"{state}: {error}") from error
 

@@ -86,6 +86,17 @@ class Keys:
         """Return why the floors of the documents could not be written, or None."""
         return self._documents.unkept if self._documents else None
 
+    def documents(self, wall_s: int) -> dict[str, object]:
+        """Return when each document that is believed runs out, whether floors are kept, and from when until when the offered key is valid.
+
+        Times are seconds since 1970. Without `[trust]` only that floors are kept.
+        """
+        trust = self._trust()
+        held = {Role.ROOT: trust.root, Role.KEYSET: trust.keyset, Role.REVOCATIONS: trust.revocations}
+        offered = trust.offered(b"", self._node, wall_s)
+        key = {"from": offered.not_before, "until": offered.not_after} if offered else {}
+        return {"expire": {role.value: each.expires for role, each in held.items() if each}, "kept": self.unkept() is None, "key": key}
+
     def _trust(self) -> Trust:
         return self._documents.trust if self._documents else Trust(b"")
 

@@ -79,7 +79,10 @@ class GatewayPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
-    """A gateway. `node`: 8 bytes; `resolver`: 16 bytes, IPv4 as v4-mapped, zeros for none; `endpoint`: host without port, or empty."""
+    """A gateway. `node`: 8 bytes; `resolver`: 16 bytes, IPv4 as v4-mapped, zeros for none; `endpoint`: host without port, or empty.
+
+    `metrics_socket`: where figures can be asked for; None for nowhere.
+    """
 
     node: bytes
     key: Path
@@ -95,6 +98,7 @@ class GatewayConfig:
     trust: TrustConfig | None
     audit: AuditConfig
     log: LogConfig
+    metrics_socket: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +141,16 @@ class ClientConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RetentionConfig:
+    """How long a cluster keeps events, in days (0: for ever), and when telemetry goes to a new index."""
+
+    telemetry_days: int
+    evidence_days: int
+    rollover_days: int
+    rollover_gb: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShipperFile:
     """What the shipper's file says. The command line makes the shipper's own configuration of it: the shell does not know the shipper."""
 
@@ -148,8 +162,9 @@ class ShipperFile:
     certificate_file: Path | None
     key_file: Path | None
     request_s: float
-    stream: str
+    prefix: str
     replicas: int
+    retention: RetentionConfig
     batch_events: int
     batch_bytes: int
     batch_seconds: float
@@ -194,6 +209,7 @@ def load_gateway(path: Path) -> GatewayConfig:
         trust=_trust(path, file),
         audit=_audit(path, file),
         log=LogConfig(level=file.value("log.level")),
+        metrics_socket=_path(path, file, "metrics.socket") if file.value("metrics.socket") is not None else None,
     )
 
 
@@ -254,11 +270,17 @@ def load_shipper(path: Path) -> ShipperFile:
         state=_path(path, file, "state"),
         url=file.value("cluster.url"),
         request_s=file.value("cluster.request_s"),
-        stream=file.value("cluster.stream"),
+        prefix=file.value("cluster.prefix"),
         replicas=file.value("cluster.replicas"),
         batch_events=file.value("batch.events"),
         batch_bytes=file.value("batch.bytes"),
         batch_seconds=file.value("batch.seconds"),
+        retention=RetentionConfig(
+            telemetry_days=file.value("retention.telemetry_days"),
+            evidence_days=file.value("retention.evidence_days"),
+            rollover_days=file.value("retention.rollover_days"),
+            rollover_gb=file.value("retention.rollover_gb"),
+        ),
         log=LogConfig(level=file.value("log.level")),
     )
 

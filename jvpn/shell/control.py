@@ -1,4 +1,7 @@
-"""The control socket: one JSON request line, one JSON answer line, on a unix socket that only its owner can open."""
+"""The control socket: one JSON request line, one JSON answer line, on a unix socket that only its owner can open.
+
+The socket of figures is another one of its kind: its group may open it too, and what is answered there names nobody [O-29].
+"""
 
 import os
 import socket
@@ -17,6 +20,8 @@ REQUEST_BYTES: Final = 4_096
 ASKERS_MAX: Final = 64  # at once; one more ends the oldest, so that one who asks nothing keeps nobody out
 BACKLOG: Final = 8  # whoever comes then waits to connect
 NAME: Final = "control.sock"
+FIGURES: Final = {"order": "figures"}
+OWNER, GROUP = 0o600, 0o660  # who may open a socket
 WAIT_S: Final = 5
 WAIT: Final = struct.pack("@ll", WAIT_S, 0)  # struct timeval
 
@@ -34,11 +39,11 @@ class _Asker:
 class Control:
     """Answers orders inside the loop; a connection gets one answer, however long, and is closed. Never blocks."""
 
-    def __init__(self, state: Path, poll: Poll, answer: Answerer) -> None:
-        """Listen at `state`/control.sock, in place of one that a crash left behind; Unavailable when that cannot be."""
-        self._path, self._answer, self._watcher = state / NAME, answer, poll.watcher(self._ready)
+    def __init__(self, directory: Path, poll: Poll, answer: Answerer, name: str = NAME, mode: int = OWNER) -> None:
+        """Listen in a directory, in place of a socket that a crash left behind; Unavailable when that cannot be."""
+        self._path, self._answer, self._watcher = directory / name, answer, poll.watcher(self._ready)
         self._askers: dict[int, _Asker] = {}
-        self._server = listener(self._path, socket.SOCK_STREAM)
+        self._server = listener(self._path, socket.SOCK_STREAM, mode)
         self._server.listen(BACKLOG)
         self._watcher.watch(self._server.fileno())
 
@@ -86,14 +91,14 @@ class Control:
         asker.socket.close()
 
 
-def listener(path: Path, kind: socket.SocketKind) -> socket.socket:
-    """Return a non-blocking unix socket bound to `path`, which only its owner can open, in place of one that a crash left behind.
+def listener(path: Path, kind: socket.SocketKind, mode: int = OWNER) -> socket.socket:
+    """Return a non-blocking unix socket bound to `path`, in place of one that a crash left behind; `mode` says who may open it.
 
     Raises:
         Unavailable: the path is longer than a unix socket's may be, or its directory cannot be written.
     """
     server = socket.socket(socket.AF_UNIX, kind | socket.SOCK_NONBLOCK)
-    mask = os.umask(0o177)
+    mask = os.umask(0o777 & ~mode)
     try:
         path.unlink(missing_ok=True)
         server.bind(str(path))

@@ -5,6 +5,7 @@ dead path. Every output of the core is executed in list order; nothing else happ
 """
 
 import signal
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final, Protocol
@@ -65,6 +66,8 @@ class Driver:
         self.poll, self.stopping = Poll(), False
         self.withheld: frozenset[int] = frozenset()  # first bytes of frames that are not sent now: to the core, a network that loses them
         self.counters = {"inner_in": 0, "inner_out": 0, "inner_unrouted": 0}
+        self.inner_bytes = {"in": 0, "out": 0}  # sealed for a session; handed to the port
+        self.recorded = Counter[tuple[str, str]]()  # telemetry by event and reason [O-28]
         self.on_route: Callable[[Route], None] = lambda _route: None
         self.on_second: Callable[[Instant], None] = lambda _now: None
         self.on_signal: Callable[[int], object] = lambda _number: None
@@ -122,6 +125,7 @@ class Driver:
                 case Transmit(path, frames):
                     self._transmit(path, frames)
                 case Deliver(_, packets):
+                    self.inner_bytes["out"] += sum(map(len, packets))
                     self.counters["inner_out"] += self.port.write(packets)
                 case Record(fact):
                     self.record(fact)
@@ -142,6 +146,7 @@ class Driver:
         The line has the names of the audit event (A-16), and like it leaves out what the fact does not have.
         """
         fields: dict[str, object] = {}
+        self.recorded[fact.event.name, fact.reason.name] += fact.times or 1
         if self.link:
             self.link.record(fact)
             fields["event_id"] = self.link.event_id(fact)
@@ -183,6 +188,7 @@ class Driver:
                 groups.setdefault(session, []).append(packet)
         for session, packets in groups.items():
             self.counters["inner_in"] += len(packets)
+            self.inner_bytes["in"] += sum(map(len, packets))
             self.execute(self.engine.send(session, packets, now))
 
     def _answers(self, store: Store) -> None:

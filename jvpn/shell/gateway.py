@@ -14,12 +14,12 @@ from core.reasons import Carrier, Event, Reason
 from core.session.desk import HOUR_S, Desk, Identity, Policy
 from core.session.states import State
 from core.values import AllowList, CloseSession, Instant, Keyring, Path, Route, Settle
-from jvpn.shell import allowlist, keyfile, service
+from jvpn.shell import allowlist, figures, keyfile, service
 from jvpn.shell.admission import Keys
 from jvpn.shell.audit_link import AuditLink, Writer
 from jvpn.shell.clock import boottime, past, wall
 from jvpn.shell.config import GatewayConfig
-from jvpn.shell.control import Control
+from jvpn.shell.control import GROUP, Control
 from jvpn.shell.driver import Driver
 from jvpn.shell.entropy import entropy
 from jvpn.shell.errors import Unavailable
@@ -58,7 +58,8 @@ class GatewayProcess(Parts):
         """Open everything; raise Unavailable with what to do."""
         super().__init__()
         self._config, self._boot, self._past = config, entropy(8), past()
-        self._hour = self._past() // keyfile.HOUR_NS
+        self._hour, self._started_s = self._past() // keyfile.HOUR_NS, wall() // limits.SECOND
+        self._watched: Control | None = None
         self._vault = vault_of(config.key_passphrase)
         listed = allowlist.entries(config.devices)
         self._devices, self._times = allowlist.devices_of(listed), allowlist.times_of(listed)
@@ -74,6 +75,8 @@ class GatewayProcess(Parts):
             self._keep(self.link)
             self.driver = Driver(self.engine, transports, self.port, self.link, self.store)
             self.control = self._keep(Control(config.state, self.driver.poll, self._answer))
+            if (place := config.metrics_socket) is not None:
+                self._watched = self._keep(Control(place.parent, self.driver.poll, self._tell, place.name, GROUP))
         self._keys = self._trusted(config)
         self._judge_at = boottime()
         self._unloaded: bytes | None = None
@@ -87,7 +90,9 @@ class GatewayProcess(Parts):
         log.info("gateway_ready", udp=len(config.listen_udp), tcp=len(config.listen_tcp), devices=len(self._devices), tun=self.port.name)
 
     def close(self) -> None:
-        """Record what is only summed, then close store before link, so that the last evidence is handed over."""
+        """Stop telling figures, record what is only summed, then close store before link, so that the last evidence is handed over."""
+        if self._watched:
+            self._watched.close()
         self._end((Settle(),), self.store)
         log.info("gateway_stopped")
 
@@ -226,6 +231,26 @@ class GatewayProcess(Parts):
             "transports": counters,
             "store": self._store_status(),
             "audit": self.link.status(),
+        }
+
+    def _tell(self, request: dict[str, Any]) -> dict[str, Any]:
+        return figures.answer(request, self.figures)
+
+    def figures(self) -> dict[str, Any]:
+        """Return what is counted, and nobody's name [O-29]."""
+        desk = self.engine.desk
+        return {
+            "started": self._started_s,
+            "sessions": figures.sessions(desk),
+            "events": figures.events(self.driver.recorded, self.store.committed()),
+            "inner": figures.inner(self.driver),
+            "frames": figures.frames(self.driver.transports),
+            "store": figures.store(self.store.health()),
+            "audit": figures.audit(self.link.status(), self._config.audit.dir, wall()),
+            "reload": figures.reload(self._reloaded),
+            "keys": figures.states(self._keys.own(), self._keys.devices(), [self._keys.unloaded]),
+            "documents": self._keys.documents(wall() // limits.SECOND),
+            "admits": desk.admission.refusal is None,
         }
 
     def _trust_status(self) -> dict[str, str | None] | None:

@@ -12,9 +12,10 @@ from opensearchpy import OpenSearch
 from lab.demo.scene import JVPN, Failed, Stage, stop
 from lab.opensearch_fetch import FetchError, fetch, unavailable
 from lab.opensearch_node import Node
+from observability.names import Names
 from observability.queries import events_in_log, events_in_stream, summary
 
-STREAM: Final = "jvpn-audit"
+NAMES: Final = Names()
 CATCH_UP_S: Final = 60.0
 SHIPPER: Final = """\
 state = "shipper"
@@ -37,11 +38,11 @@ class Cluster:
         log = summary(events_in_log(self.scene.audit("gateway"))).as_json()
 
         def caught_up() -> bool:
-            self.client.indices.refresh(index=STREAM)
-            return bool(self.client.count(index=STREAM)["count"] >= log["events"])
+            self.client.indices.refresh(index=NAMES.readable)
+            return bool(self.client.count(index=NAMES.readable)["count"] >= log["events"])
 
         self.scene.wait(caught_up, "every event of the log is in the cluster", self.shipper, CATCH_UP_S)
-        cluster = summary(events_in_stream(self.client, STREAM)).as_json()
+        cluster = summary(events_in_stream(self.client, NAMES.readable)).as_json()
         numbers = {"log": log, "cluster": cluster}
         (self.scene.directory.parent / "siem.json").write_text(json.dumps(numbers, indent=1, default=dict) + "\n")
         return bool(cluster == log)
@@ -67,7 +68,7 @@ def cluster(scene: Stage, show: Callable[[str, str], None], *, wanted: bool) -> 
         show("an OpenSearch node starts", f"done: {node.url}")
         config: Path = scene.directory / "shipper.toml"
         config.write_text(SHIPPER.format(url=node.url))
-        scene.jvpn("ship", "--config", str(config), "--install")
+        scene.jvpn("siem", "install", "--config", str(config), "--yes")
         with (scene.directory / "shipper.log").open("wb") as log:
             shipper = subprocess.Popen([*JVPN, "ship", "--config", str(config)], stdout=log, stderr=subprocess.STDOUT)
             try:

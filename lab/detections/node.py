@@ -15,7 +15,7 @@ from observability.detections import findings, lucene, percolate
 from observability.detections.evaluate import microseconds
 from observability.detections.load import Correlation, Ruleset
 from observability.detections.match import value_of
-from observability.template import index_template
+from observability.template import mappings as event_mappings
 
 BULK: Final = 2_000
 PERCOLATED: Final = 500  # documents a search
@@ -32,7 +32,7 @@ class Asked(NamedTuple):
 
 def install(client: OpenSearch, index: str, rules: Ruleset, events: Iterable[Mapping[str, Any]]) -> None:
     """Make the index `index` with the events, and `index`-rules with the rules; an event's place in the corpus is its id."""
-    mappings = index_template()["template"]["mappings"]
+    mappings = event_mappings()
     mappings["properties"] = {**findings.index_template()["template"]["mappings"]["properties"], **mappings["properties"]}
     settings = {"index.number_of_replicas": 0, "index.number_of_shards": 1}
     client.indices.create(index=index, body={"settings": {**settings, "index.max_result_window": 10_000_000}, "mappings": mappings})

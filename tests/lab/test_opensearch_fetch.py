@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lab import opensearch_fetch
-from lab.opensearch_fetch import VERSION, FetchError, WrongCopyError, fetch, java_home, unavailable
+from lab.opensearch_fetch import VERSION, FetchError, WrongCopyError, fetch, fetch_secured, java_home, unavailable
 from tests.support import ROOT
 
 TOP = f"opensearch-{VERSION}"
@@ -29,26 +29,28 @@ LEFT_OUT = (
 )
 MAVEN = """#!/bin/sh
 mkdir "{base}/running" || exit 9
-for word; do case $word in -DoutputDirectory=*) to=${{word#*=}};; -Dmaven.repo.local=*) store=${{word#*=}};; esac; done
+for word; do case $word in -DoutputDirectory=*) to=${{word#*=}};; -Dmaven.repo.local=*) store=${{word#*=}};;
+    -Dartifact=*) name=${{word#*=*:}}; name=${{name%:*}};; esac; done
 echo call >> "{base}/calls"
 [ -e "{base}/said" ] && cat "{base}/said" && exit 1
 while [ -e "{base}/hold" ]; do sleep 0.05; done
-mkdir -p "$store/org/opensearch/distribution" && cp "{base}/node.zip" "$to/opensearch-{version}.zip" && rmdir "{base}/running"
+mkdir -p "$store/org/opensearch/distribution" "$store/org/opensearch/plugin"
+cp "{base}/${{name%:*}}.zip" "$to/${{name%:*}}-${{name#*:}}.zip" && rmdir "{base}/running"
 """
 
 
 @pytest.fixture
 def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A directory with a small archive, and a Maven on PATH that delivers it and refuses to run twice at once."""
-    with zipfile.ZipFile(tmp_path / "node.zip", "w") as archive:
+    with zipfile.ZipFile(tmp_path / "opensearch.zip", "w") as archive:
         for name in KEPT + LEFT_OUT:
             archive.writestr(f"{TOP}/{name}", name)
     maven = tmp_path / "path" / "mvn"
     maven.parent.mkdir()
-    maven.write_text(MAVEN.format(base=tmp_path, version=VERSION))
+    maven.write_text(MAVEN.format(base=tmp_path))
     maven.chmod(0o755)
     monkeypatch.setenv("PATH", f"{maven.parent}:{os.environ['PATH']}")
-    monkeypatch.setattr(opensearch_fetch, "SHA256", hashlib.sha256((tmp_path / "node.zip").read_bytes()).hexdigest())
+    monkeypatch.setattr(opensearch_fetch, "SHA256", hashlib.sha256((tmp_path / "opensearch.zip").read_bytes()).hexdigest())
     return tmp_path
 
 
@@ -94,6 +96,30 @@ def test_wrong_archive_is_thrown_away(base: Path, monkeypatch: pytest.MonkeyPatc
         fetch(base / "cache")
     assert {path.name for path in (base / "cache" / "opensearch").iterdir()} == {".gitignore", "lock", "maven"}
     assert not (base / "cache" / "opensearch" / "maven" / "org" / "opensearch" / "distribution").exists()
+
+
+def test_the_secured_home_shares_the_node_and_has_the_plug_in_told_of_its_version(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The node would refuse the plug-in, or die of two versions of one library; or each checkout would carry the node twice."""
+    with zipfile.ZipFile(base / "opensearch-security.zip", "w") as archive:
+        for name in ("a.jar", "bc-fips-2.jar", "bcpkix-fips.jar", "config/roles.yml"):
+            archive.writestr(name, name)
+        archive.writestr("plugin-descriptor.properties", "name=x\nopensearch.version=3.4.0\njava.version=21\n")
+    digest = hashlib.sha256((base / "opensearch-security.zip").read_bytes()).hexdigest()
+    monkeypatch.setattr(opensearch_fetch, "SECURITY_SHA256", "0" * 64)
+    with pytest.raises(WrongCopyError, match=f"SHA-256 {digest}, expected 0"):
+        fetch_secured(base / "cache")
+    monkeypatch.setattr(opensearch_fetch, "SECURITY_SHA256", digest)
+    home = fetch_secured(base / "cache")
+    plugin = home / "plugins" / "opensearch-security"
+    assert {str(path.relative_to(plugin)) for path in plugin.rglob("*") if path.is_file()} == {
+        "a.jar", "config/roles.yml", "plugin-descriptor.properties",
+    }  # fmt: skip
+    assert (plugin / "plugin-descriptor.properties").read_text() == f"name=x\nopensearch.version={VERSION}\njava.version=21\n"
+    assert (home / "lib").resolve() == (fetch(base / "cache") / "lib").resolve()
+    assert not (fetch(base / "cache") / "plugins" / "opensearch-security").exists()
+    before = calls(base)
+    assert fetch_secured(base / "cache") == home
+    assert calls(base) == before == 3
 
 
 def test_leftover_of_a_killed_run_is_not_taken_for_a_copy(base: Path) -> None:

@@ -9,6 +9,7 @@ from jvpn.shell.config import load_client, load_gateway, load_shipper
 from jvpn.shell.outward import load_output
 from jvpn.shell.transports.base import endpoint
 from lab import docgen, reference
+from observability.metrics import RULES, table
 
 
 def test_the_documents_are_fresh(capsys: pytest.CaptureFixture[str]) -> None:
@@ -21,7 +22,7 @@ def test_a_stale_document_is_noticed(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr(docgen, "ROOT", tmp_path)
     monkeypatch.setattr(reference, "FOLDER", tmp_path / "docs")
     assert reference.main(["--check"]) == 1
-    stale = [f"stale: docs/{name}.md" for name in ("config", "cli", "projections", "detections")]
+    stale = [f"stale: docs/{name}.md" for name in ("config", "cli", "projections", "detections", "metrics")]
     assert capsys.readouterr().out.splitlines() == stale
     assert reference.main([]) == 0
     assert reference.main(["--check"]) == 0
@@ -44,3 +45,11 @@ def test_the_least_that_is_shown_is_enough(tmp_path: Path, name: str) -> None:
         "output": load_output,
     }[name](path)
     assert loaded
+
+
+def test_every_metric_and_alert_is_explained() -> None:
+    """Somebody woken by an alert would look for it, and not find what it asks for."""
+    (text,) = [text for path, text in reference.artefacts() if path.name == "metrics.md"]
+    assert not [row.name for row in table() if f"| `{row.name}` |" not in text]
+    alerts = re.findall(r"- alert: (\w+)", RULES.read_text(encoding="utf-8"))
+    assert re.findall(r"^\| (Jvpn\w+) \| (?:info|warning|critical) \| `[^`]+`(?:, for \w+)? \|$", text, re.MULTILINE) == alerts

@@ -30,7 +30,7 @@ LINK = re.compile(r"\]\((?P<target>[^)#]+)(?:#[^)]*)?\)")
 JVPN = re.compile(r"^(?:\S*/python\S* -I -m )?(?:\S*/)?jvpn(?= )")
 KINDS = {"sh", "python", "toml", "ini", "mermaid", "text"}
 CLUSTER = "with a cluster"
-GROUPS = (["audit"], ["keygen"], ["keys"], ["grafana"])
+GROUPS = (["audit"], ["keygen"], ["keys"], ["grafana"], ["siem"], ["witness"])
 SECONDS = 60
 
 

@@ -56,6 +56,8 @@ VIOLATIONS = {
         {"audit"},
     ),
     "audit computes a key": ({"audit/planted.py": "import core.crypto.primitives"}, {"audit"}),
+    "the shell answers HTTP": ({"jvpn/shell/planted.py": "import waitress"}, {"quiet"}),
+    "the shell counts with a library": ({"jvpn/shell/planted.py": "import prometheus_client"}, {"quiet"}),
     "TCP sees UDP": ({"jvpn/shell/transports/tcp.py": "import jvpn.shell.transports.udp"}, {"transports"}),
     "the store in memory sees SQLite's": ({"jvpn/shell/stores/memory.py": "import jvpn.shell.stores.sqlite"}, {"stores"}),
     "two modules need each other": (

@@ -14,19 +14,20 @@ from audit.show import events as events_of
 from lab.demo.scene import JVPN, LEFT, LEFT_AFTER, Scene, stop
 from lab.opensearch_node import Node
 from observability.connect import Cluster, connect
+from observability.names import Names
 from tests.netns.playing import NEEDS_TUNNEL, Traffic, bound_to, of_type, reasons, verified
 from tests.opensearch_fixture import NEEDS_NODE
 
 pytestmark = [NEEDS_TUNNEL, *NEEDS_NODE]
 
-STREAM = "jvpn-audit-jumping-session"
+NAMES = Names("jumping-session")
 SHIPPER = """\
 state = "shipper"
 [audit]
 dir = "gateway-audit"
 [cluster]
 url = "{url}"
-stream = "{stream}"
+prefix = "{prefix}"
 request_s = 5.0
 [batch]
 events = 2
@@ -37,10 +38,10 @@ class Shipping:
     """The product's shipper process beside a scene."""
 
     def __init__(self, scene: Scene, node: Node) -> None:
-        """Write its configuration and install the stream with the product's own command."""
+        """Write its configuration and install the set-up with the product's own command."""
         self.scene, self.config = scene, scene.directory / "shipper.toml"
-        self.config.write_text(SHIPPER.format(url=node.url, stream=STREAM))
-        scene.jvpn("ship", "--config", str(self.config), "--install")
+        self.config.write_text(SHIPPER.format(url=node.url, prefix=NAMES.prefix))
+        scene.jvpn("siem", "install", "--config", str(self.config), "--yes")
 
     @contextmanager
     def process(self) -> Iterator[subprocess.Popen[bytes]]:
@@ -67,9 +68,9 @@ class Shipping:
 
 
 def stored(client: OpenSearch) -> list[tuple[str, int, str, str]]:
-    """Return chain, number, id and hash of every document in the stream, in the order of the log."""
-    client.indices.refresh(index=STREAM)
-    found = client.search(index=STREAM, body={"size": 10_000, "sort": ["chain_id", "seq"]})["hits"]["hits"]
+    """Return chain, number, id and hash of every document, in the order of the log."""
+    client.indices.refresh(index=NAMES.readable)
+    found = client.search(index=NAMES.readable, body={"size": 10_000, "sort": ["chain_id", "seq"]})["hits"]["hits"]
     return [(each["chain_id"], each["seq"], each["event_id"], each["event_hash"]) for each in (hit["_source"] for hit in found)]
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from observability import oplog
 from observability.connect import Cluster
 from observability.shipper import ShipperConfig, run
-log, state, url, stream, follow, batch, seconds = sys.argv[1:]
+log, state, url, prefix, follow, batch, seconds = sys.argv[1:]
 oplog.configure()
 cluster = Cluster(url=url, request_seconds=float(seconds))
-run(ShipperConfig(log=Path(log), state=Path(state), cluster=cluster, stream=stream, follow=follow == "follow", batch_events=int(batch)))
+run(ShipperConfig(log=Path(log), state=Path(state), cluster=cluster, prefix=prefix, follow=follow == "follow", batch_events=int(batch)))
 """
 
 
@@ -32,7 +32,7 @@ class ShipProcess:
         log: Path,
         state: Path,
         url: str,
-        stream: str = "jvpn-audit",
+        prefix: str = "jvpn-audit",
         *,
         follow: bool = True,
         batch: int = 500,
@@ -40,7 +40,7 @@ class ShipProcess:
     ) -> None:
         """Start shipping."""
         self.state = state
-        words = [str(log), str(state), url, stream, "follow" if follow else "once", str(batch), str(request_seconds)]
+        words = [str(log), str(state), url, prefix, "follow" if follow else "once", str(batch), str(request_seconds)]
         self._process = subprocess.Popen([sys.executable, "-c", PROGRAM, *words], cwd=ROOT, stdin=subprocess.DEVNULL)
 
     def __enter__(self) -> Self:

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
-STREAM = "jvpn-audit"
+STREAM = "jvpn-audit-telemetry"
 Item = dict[str, Any]
 Said = tuple[int, str, bytes]  # status, content type, body
 Step = Callable[["Stub", list[str]], Said | None]  # ids of the request; None: close the connection without an answer
@@ -27,8 +27,11 @@ class Stub:
         self.requests: list[list[str]] = []
         self.authorization: list[str | None] = []
         self.script: deque[Step] = deque(script or [])
-        self.stream_status = 200
-        self.installed: list[str] = []  # paths that were put
+        self.set_up_status = 200
+        self.stream = True  # and not a plain index of that name
+        self.look_status = 200
+        self.looked: list[list[str]] = []  # ids that were looked for
+        self.targets: dict[str, str] = {}  # where each id was sent last
         self.let_go = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -56,6 +59,7 @@ class Stub:
         """Answer one bulk request."""
         lines = [json.loads(line) for line in body.splitlines()]
         ids = [line["create"]["_id"] for line in lines[::2]]
+        self.targets |= {line["create"]["_id"]: line["create"]["_index"] for line in lines[::2]}
         self.requests.append(ids)
         self.documents += lines[1::2]
         return (self.script.popleft() if self.script else store)(self, ids)
@@ -63,7 +67,7 @@ class Stub:
 
 def item(name: str, status: int, **more: object) -> Item:
     """Return one item of an answer."""
-    return {"create": {"_index": f".ds-{STREAM}-000001", "_id": name, "status": status, **more}}
+    return {"create": {"_id": name, "status": status, **more}}
 
 
 def refused(name: str, status: int, kind: str, reason: str = "because") -> Item:
@@ -78,14 +82,17 @@ def create(stub: Stub, name: str) -> Item:
     return refused(name, 409, "version_conflict_engine_exception") if known else item(name, 201, result="created")
 
 
-def answer(items: list[Item]) -> Said:
-    """Return a 200 with these items."""
+def answer(stub: "Stub", items: list[Item]) -> Said:
+    """Return a 200 with these items, each with the index that a node would name."""
+    for said in (one["create"] for one in items):
+        target = stub.targets.get(said["_id"], STREAM)
+        said.setdefault("_index", f".ds-{STREAM}-000001" if target == STREAM else target)
     return 200, "application/json", json.dumps({"took": 1, "errors": True, "items": items}).encode()
 
 
 def store(stub: Stub, ids: list[str]) -> Said:
     """Do what a healthy node does."""
-    return answer([create(stub, name) for name in ids])
+    return answer(stub, [create(stub, name) for name in ids])
 
 
 def say(status: int, body: object = None, kind: str = "application/json") -> Step:
@@ -101,7 +108,7 @@ def error(status: int, kind: str, reason: str = "because") -> Step:
 
 def each(judge: Callable[[int, str], Item | None]) -> Step:
     """Answer with `judge(place, id)` for each item; where that is None, store it."""
-    return lambda stub, ids: answer([judge(place, name) or create(stub, name) for place, name in enumerate(ids)])
+    return lambda stub, ids: answer(stub, [judge(place, name) or create(stub, name) for place, name in enumerate(ids)])
 
 
 def stored_but(step: Step) -> Step:
@@ -140,22 +147,38 @@ def _handler(stub: Stub) -> type[BaseHTTPRequestHandler]:
         disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
+            body = self._read()
+            if self.path.startswith(f"/{STREAM}/"):
+                self._look(body)
+                return
             stub.authorization.append(self.headers["authorization"])
-            said = stub.bulk(self.rfile.read(int(self.headers["content-length"])))
+            said = stub.bulk(body)
             if said is None:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.close_connection = True
                 return
             self._say(*said)
 
-        def do_GET(self) -> None:
-            body = {"data_streams": [{"name": STREAM}]} if stub.stream_status == 200 else {"error": {"type": "x"}}
-            self._say(stub.stream_status, "application/json", json.dumps(body).encode())
+        def _look(self, body: bytes) -> None:
+            """Answer `_refresh` and `_search` for ids in the stream."""
+            shards = {"total": 1, "successful": 1, "failed": 0}
+            hits: list[dict[str, str]] = []
+            if body:
+                ids = json.loads(body)["query"]["ids"]["values"]
+                stub.looked.append(ids)
+                hits = [{"_id": name} for name in ids if name in stub.stored]
+            answered = {"_shards": shards, "timed_out": False, "hits": {"hits": hits}}
+            self._json(stub.look_status, answered if stub.look_status == 200 else {"error": {"type": "x", "reason": "y"}})
 
-        def do_PUT(self) -> None:
-            stub.installed.append(self.path)
-            self.rfile.read(int(self.headers["content-length"] or 0))
-            self._say(200, "application/json", b'{"acknowledged": true}')
+        def do_GET(self) -> None:
+            found = {"data_streams": [{"name": STREAM}] if stub.stream else []}
+            self._json(stub.set_up_status, found if stub.set_up_status == 200 else {"error": {"type": "x"}})
+
+        def _read(self) -> bytes:
+            return self.rfile.read(int(self.headers["content-length"] or 0))
+
+        def _json(self, status: int, body: object) -> None:
+            self._say(status, "application/json", json.dumps(body).encode())
 
         def _say(self, status: int, kind: str, body: bytes) -> None:
             self.send_response(status)

@@ -4,17 +4,25 @@ from typing import Any
 
 import pytest
 
-from observability.bulk import Reply
+from observability.bulk import Document, Reply
 from observability.classify import Verdict, classify
+from observability.tail import START, Line
 
-IN_STREAM = ".ds-jvpn-audit-000001"
+STREAM = "jvpn-audit-telemetry"
+IN_STREAM = f".ds-{STREAM}-000001"
+MONTH = "jvpn-audit-evidence-2026.11"
+
+
+def sent(*names: str, target: str = STREAM) -> list[Document]:
+    """Return documents with these ids, as if they had been sent."""
+    return [Document(Line(b"", START), name, b"", target, target == STREAM) for name in names]
 
 
 def one(said: dict[str, Any], *, alone: bool = True) -> Verdict:
     """Judge one item; `alone` or with a sibling that was stored."""
     sibling = {"create": {"_index": IN_STREAM, "_id": "b", "status": 201, "result": "created"}}
     items = [{"create": {"_index": IN_STREAM, "_id": "a"} | said}] + ([] if alone else [sibling])
-    judged = classify(Reply(200, {"items": items}, ""), ["a"] if alone else ["a", "b"], "jvpn-audit")
+    judged = classify(Reply(200, {"items": items}, ""), sent("a") if alone else sent("a", "b"))
     assert alone or judged[1].verdict is Verdict.CREATED
     return judged[0].verdict
 
@@ -45,7 +53,7 @@ def failed(status: int, kind: str, reason: str = "") -> dict[str, Any]:
         (failed(400, "illegal_argument_exception", "Document contains at least one immense term"), Verdict.REFUSED),
         (failed(500, "fail_processor_exception"), Verdict.REFUSED),
         ({"status": 200, "result": "noop"}, Verdict.REFUSED),
-        ({"status": 201, "result": "created", "_index": "jvpn-audit"}, Verdict.BLOCKED),
+        ({"status": 201, "result": "created", "_index": STREAM}, Verdict.BLOCKED),
         ({"status": 201, "result": "created", "_id": "somebody else"}, Verdict.AMBIGUOUS),
         ({"status": 200, "result": "updated"}, Verdict.AMBIGUOUS),
         ({"status": 201}, Verdict.AMBIGUOUS),
@@ -58,7 +66,7 @@ def failed(status: int, kind: str, reason: str = "") -> dict[str, Any]:
     ids=str,
 )
 def test_one_item(said: dict[str, Any], verdict: Verdict) -> None:
-    """An event would be lost, be stored twice, wait for ever, or be thrown away for the fault of the cluster."""
+    """A-92: an event would be lost, be stored twice, wait for ever, or be thrown away for the fault of the cluster."""
     assert one(said) is verdict
     in_company = Verdict.ALONE if verdict is Verdict.REFUSED else verdict
     assert one(said, alone=False) is in_company
@@ -87,8 +95,8 @@ def test_one_item(said: dict[str, Any], verdict: Verdict) -> None:
 def test_a_whole_request(status: int, kind: str, alone: Verdict, together: Verdict) -> None:
     """A whole answer that is judged as if it were about each event loses good events or repeats a request for ever."""
     body = {"error": {"type": kind, "reason": ""}} if kind else None
-    assert [judged.verdict for judged in classify(Reply(status, body, "words"), ["a"], "s")] == [alone]
-    assert [judged.verdict for judged in classify(Reply(status, body, "words"), ["a", "b"], "s")] == [together] * 2
+    assert [judged.verdict for judged in classify(Reply(status, body, "words"), sent("a"))] == [alone]
+    assert [judged.verdict for judged in classify(Reply(status, body, "words"), sent("a", "b"))] == [together] * 2
 
 
 @pytest.mark.parametrize(
@@ -96,4 +104,13 @@ def test_a_whole_request(status: int, kind: str, alone: Verdict, together: Verdi
 )
 def test_a_malformed_answer_settles_nothing(body: object) -> None:
     """A broken proxy's answer would be taken for success or refusal, and events would be lost."""
-    assert {judged.verdict for judged in classify(Reply(200, body, ""), ["a", "b"], "s")} == {Verdict.AMBIGUOUS}
+    assert {judged.verdict for judged in classify(Reply(200, body, ""), sent("a", "b"))} == {Verdict.AMBIGUOUS}
+
+
+@pytest.mark.parametrize(("index", "verdict"), [(MONTH, Verdict.CREATED), ("another", Verdict.BLOCKED), (IN_STREAM, Verdict.BLOCKED)])
+def test_evidence_in_another_index_is_not_stored(index: str, verdict: Verdict) -> None:
+    """An alias in front of the index would undo that an event has one place only: it could be there twice, or be overwritten."""
+    for said in ({"status": 201, "result": "created"}, failed(409, "version_conflict_engine_exception")):
+        body = {"items": [{"create": {"_index": index, "_id": "a"} | said}]}
+        (judged,) = classify(Reply(200, body, ""), sent("a", target=MONTH))
+        assert judged.verdict is (verdict if verdict is Verdict.BLOCKED or said["status"] == 201 else Verdict.DUPLICATE)

@@ -48,7 +48,7 @@ def ping(cluster: Cluster) -> None:
     """Send one event's worth."""
     client = connect(cluster)
     try:
-        client.bulk(body=b'{"create":{"_id":"x"}}\n{}\n', index="jvpn-audit")
+        client.bulk(body=b'{"create":{"_id":"x","_index":"i"}}\n{}\n')
     finally:
         client.close()
 

@@ -8,7 +8,7 @@ import pytest
 
 from observability.cursor import Counters
 from tests.observability.shipping import EVENTS, Ship, lines, write_log
-from tests.observability.stub import Said, Step, Stub, bad, each, error, hang, hang_up, refused, say, store, stored_but
+from tests.observability.stub import STREAM, Said, Step, Stub, bad, each, error, hang, hang_up, refused, say, store, stored_but
 from tests.observability.stub import item as one_item
 
 
@@ -48,7 +48,8 @@ MISBEHAVIOUR: dict[str, tuple[list[Step], int, int]] = {  # script, events found
     "whole 400": ([error(400, "illegal_argument_exception")], 0, 12),
     "413": ([say(413)], 0, 12),
     "413 twice": ([say(413), say(413)], 0, 18),
-    "not a stream": ([each(lambda _, name: one_item(name, 201, result="created", _index="jvpn-audit"))], 0, 12),
+    "not a stream": ([each(lambda _, name: one_item(name, 201, result="created", _index="jvpn-audit-telemetry"))], 0, 12),
+    "an alias": ([each(lambda _, name: one_item(name, 201, result="created", _index="jvpn-audit-evidence-1970.01"))], 0, 12),
 }
 
 
@@ -82,7 +83,7 @@ def test_a_refused_event_is_kept_with_the_answer_and_the_others_arrive(log: Path
         assert ship(batch_events=5) == Counters(read=EVENTS, created=EVENTS - 1, quarantined=1, retried=1)
         (kept,) = ship.quarantined()
         assert kept["line"].encode() == lines(log)[4]
-        assert kept["answer"] == refuse(kept["id"])["create"]
+        assert kept["answer"] == refuse(kept["id"])["create"] | {"_index": f".ds-{STREAM}-000001"}
         assert ship.status()["circuit"] == "closed"
 
 
@@ -136,12 +137,17 @@ def test_too_busy_for_some_is_a_pause_and_not_a_stop(log: Path) -> None:
 def test_a_missing_stream_is_waited_for(log: Path) -> None:
     """Writing to a name without a stream makes a plain index with guessed types, which nobody can repair."""
     with Stub() as stub:
-        stub.stream_status = 404
+        stub.set_up_status = 404
         ship = Ship(log, stub)
         ship.stop_after = 3
         ship()
         assert stub.requests == []
-        assert "must install it" in ship.status()["why"]
-        stub.stream_status = 403  # the least role may not look, and ships nevertheless
+        assert "`jvpn siem install`" in ship.status()["why"]
+        stub.set_up_status, stub.stream = 200, False
+        ship.stop_after = len(ship.waits) + 2
+        ship()
+        assert stub.requests == []
+        assert "is not a data stream" in ship.status()["why"]
+        stub.set_up_status = 403  # the least role may not look, and ships nevertheless
         ship.stop_after = None
         assert ship().created == EVENTS

@@ -12,7 +12,7 @@ from observability.connect import Cluster, connect
 from observability.detections.findings import INDEX
 from observability.detections.load import load
 from observability.queries import events_in_log
-from observability.template import index_template
+from observability.template import mappings as event_mappings
 from tests.meta.documents import as_after_a_demo, blocks, broken_links, python, run
 from tests.opensearch_fixture import NEEDS_NODE
 from tests.support import ROOT
@@ -53,7 +53,7 @@ def test_what_it_shows_on_a_cluster_works(tmp_path: Path, opensearch_node: Node,
     log = tmp_path / "demo-report" / "run" / "gateway-audit"
     first, second = (block.text.replace(CLUSTER, opensearch_node.url) for block in blocks(TEXT) if block.mark == "with a cluster")
     with connect(Cluster(url=opensearch_node.url)) as client:
-        client.indices.create(index="jvpn-audit-guide", body={"mappings": index_template()["template"]["mappings"]})
+        client.indices.create(index="jvpn-audit-guide", body={"mappings": event_mappings()})
         try:
             for event in events_in_log(log):
                 told = {name: value for name, value in event.items() if name != "hash"}

@@ -17,13 +17,14 @@ from tests.support import ROOT
 
 
 class Running(NamedTuple):
-    """A witness that answers: its process, key line, address, and where its files are."""
+    """A witness that answers: its process, key line, address, where its files are, and where its metrics."""
 
     process: subprocess.Popen[bytes]
     vkey: str
     url: str
     key: Path
     state: Path
+    metrics: str
 
 
 def log_line(log: Path) -> str:
@@ -46,14 +47,28 @@ def running(directory: Path, log: Path, number: int = 0, port: int = 0) -> Itera
     if not key.exists():
         witness_key.create(key, f"witness.example/w{number}", bytes([number + 1]) * 32)
     logs.write_text(f"{log_line(log)}quorum none\n", encoding="utf-8")
-    words = ["witness", "serve", "--key", key, "--logs", logs, "--state", state, "--listen", f"127.0.0.1:{port}"]
+    words = [
+        "witness",
+        "serve",
+        "--key",
+        key,
+        "--logs",
+        logs,
+        "--state",
+        state,
+        "--listen",
+        f"127.0.0.1:{port}",
+        "--metrics",
+        "127.0.0.1:0",
+    ]
     process = subprocess.Popen([sys.executable, "-m", "jvpn", *map(str, words)], cwd=ROOT, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
     assert process.stderr
     drained = threading.Thread(target=process.stderr.read, daemon=True)
     try:
         started = orjson.loads(process.stderr.readline())
         drained.start()
-        yield Running(process, witness_key.load(key).verifier.vkey, f"http://127.0.0.1:{started['port']}", key, state)
+        yield Running(process, witness_key.load(key).verifier.vkey, f"http://127.0.0.1:{started['port']}", key, state,
+                      f"127.0.0.1:{started['metrics_port']}")  # fmt: skip
     finally:
         process.terminate()
         process.wait(30)

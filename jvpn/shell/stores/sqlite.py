@@ -13,7 +13,7 @@ import socket
 import sqlite3
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -21,7 +21,7 @@ from typing import Final
 import structlog
 
 from core.errors import CallerFault
-from core.values import Answer, Ask, Get, Live, Outcome
+from core.values import Answer, Ask, Fact, Get, Live, Outcome
 from jvpn.shell.clock import boottime, past
 from jvpn.shell.stores.base import OWNER_GRACE_S, PURGE_EVERY_S, SECOND_NS, Health, WallClock
 from jvpn.shell.stores.outbox import DELETE_AT, Drain
@@ -59,6 +59,7 @@ class SqliteStore:
         self._wall = wall
         self._trouble: tuple[int, str] | None = None  # since when (wall ns), and the first error
         self._failed, self._displaced = 0, ""
+        self._committed = Counter[tuple[str, str]]()
         self._ready = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
@@ -105,6 +106,11 @@ class SqliteStore:
         with self._lock:
             since, error = self._trouble or (None, "")
             return Health(since, error, self._displaced, self._failed, len(self._queue), self._drain.waiting)
+
+    def committed(self) -> Counter[tuple[str, str]]:
+        """Return how much evidence was committed since the start, by event and reason; it only ever grows [O-28]."""
+        with self._lock:
+            return self._committed.copy()
 
     def close(self) -> None:
         """Finish what was submitted, give the writer a moment to acknowledge, close the file. Answers can still be taken."""
@@ -193,9 +199,15 @@ class SqliteStore:
                 self._tables.forget(self._drain.acknowledged)
         if write:
             self._drain.deleted()
-            self._drain.grew(self._tables.kept)
+            self._drain.grew(len(self._tables.kept))
+            self._count(self._tables.kept)
             self._well()
         return answers
+
+    def _count(self, facts: Sequence[Fact]) -> None:
+        """Count evidence whose transaction is done [O-28]."""
+        with self._lock:
+            self._committed.update((fact.event.name, fact.reason.name) for fact in facts)
 
     def _one_by_one(self, group: list[Ask], first: Exception) -> list[Answer]:
         """Answer the operations of a group that failed: each alone, but no write waits again for a lock that was not free."""

@@ -61,14 +61,14 @@ class Tables:
         self._connection = _open(path)
         self._places = _places(path)
         self._displaced = ""
-        self.kept = 0  # records of evidence that this transaction, or the last one, leaves
+        self.kept: list[Fact] = []  # the evidence that this transaction, or the last one, leaves
         self.wrote = False  # whether the last transaction changed anything: one that did not says nothing about the disk
 
     @contextlib.contextmanager
     def transaction(self, *, write: bool) -> Iterator[None]:
         """Commit at the end, or roll back and raise; `write` takes the one write lock at the start, before anything is read (O-14)."""
         self.look()
-        self.kept, self.wrote, before = 0, False, self._connection.total_changes
+        self.kept, self.wrote, before = [], False, self._connection.total_changes
         self._connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
         try:
             yield
@@ -179,7 +179,7 @@ class Tables:
     def _keep(self, fact: Fact) -> None:
         """Leave the evidence of a change, in the transaction of the change (O-10)."""
         self._connection.execute("INSERT INTO outbox (node, record) VALUES (?, ?)", (self._node, pack(fact, self._wall(), self._boot)))
-        self.kept += 1
+        self.kept.append(fact)
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -1,8 +1,11 @@
-"""The command for the tests of this folder."""
+"""The command for the tests of this folder, and the run's OpenSearch node."""
 
 import pytest
 
 from tests.jvpn.cli.calling import Jvpn
+from tests.opensearch_fixture import opensearch_node
+
+__all__ = ["opensearch_node"]
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from lab.reference import commands, help_of
 from tests.jvpn.cli.calling import Jvpn, Process
 from tests.support import ROOT
 
-GROUPS: tuple[list[str], ...] = ([], ["keygen"], ["keys"], ["audit"], ["grafana"], ["witness"])
-SERVICES = (["gateway"], ["client"], ["witness", "serve"])
+GROUPS: tuple[list[str], ...] = ([], ["keygen"], ["keys"], ["audit"], ["grafana"], ["siem"], ["witness"])
+SERVICES = (["gateway"], ["client"], ["metrics"], ["witness", "serve"])
 
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)

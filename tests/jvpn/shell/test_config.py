@@ -25,7 +25,7 @@ PUBLIC = "3p7bfXt9wbTTW2HC7OQ1Nz+DQ8hbeGdNrfx+FG+IK08="  # RFC 7748, 6.1
 CLIENT = f'key = "device.key"\nstate = "state"\ngateway.public = "{PUBLIC}"\n'
 SHIPPER = 'state = "ship"\naudit.dir = "audit"\ncluster.url = "https://siem:9200"\n'
 OUTPUT = 'state = "ship"\naudit.dir = "audit"\noutput.kind = "syslog"\noutput.url = "tls://soc"\n'
-KNOWN = "node, key, key_passphrase, devices, state, endpoint, resolver, listen, tun, policy, trust, audit, log"
+KNOWN = "node, key, key_passphrase, devices, state, endpoint, resolver, listen, tun, policy, trust, audit, metrics, log"
 LOADERS: dict[str, tuple[Callable[[Path], object], str]] = {
     "gateway": (load_gateway, GATEWAY),
     "client": (load_client, CLIENT + 'gateway.udp = "192.0.2.1:1"\n'),
@@ -282,9 +282,9 @@ def test_two_spellings_of_one_key_are_one_too_many(tmp_path: Path) -> None:
 
 def test_a_shipper(tmp_path: Path) -> None:
     """The shipper would send another log, or to another cluster, or without the certificates that were asked for."""
-    config = load_shipper(written(tmp_path, SHIPPER + 'cluster.ca_file = "ca.pem"\ncluster.stream = "other"\nbatch.events = 7\n'))
+    config = load_shipper(written(tmp_path, SHIPPER + 'cluster.ca_file = "ca.pem"\ncluster.prefix = "other"\nbatch.events = 7\n'))
     assert (config.log_dir, config.state, config.ca_file) == (tmp_path / "audit", tmp_path / "ship", tmp_path / "ca.pem")
-    assert (config.url, config.stream, config.batch_events, config.credentials_file) == ("https://siem:9200", "other", 7, None)
+    assert (config.url, config.prefix, config.batch_events, config.credentials_file) == ("https://siem:9200", "other", 7, None)
 
 
 def test_nodes_of_names() -> None:

@@ -1,5 +1,6 @@
 """What the loop tells the operational log, and what it does not send."""
 
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -34,7 +35,7 @@ def said(monkeypatch: pytest.MonkeyPatch, fact: Fact) -> tuple[str, dict[str, ob
     lines = Lines()
     monkeypatch.setattr(driver, "log", lines)
     link = SimpleNamespace(record=lambda _fact: None, event_id=lambda fact: f"b-{fact.serial}")
-    own = SimpleNamespace(link=link)
+    own = SimpleNamespace(link=link, recorded=Counter())
     Driver.record(cast("Any", own), fact)
     (line,) = lines.kept
     return line

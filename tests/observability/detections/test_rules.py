@@ -18,12 +18,12 @@ from observability.detections import findings
 from observability.detections.evaluate import LEVELS, matching
 from observability.detections.load import HERE, Correlation, Named, load
 from observability.detections.match import value_of
-from observability.template import index_template
+from observability.template import mappings as event_mappings
 from tests.observability.test_template import leaves
 
 RULES = load()
 NAMED = [pytest.param(each, id=each.name) for each in RULES.named().values()]
-FIELDS = {"audit": leaves(index_template()["template"]["mappings"]["properties"]), "verifier": findings.schema()["properties"]}
+FIELDS = {"audit": leaves(event_mappings()["properties"]), "verifier": findings.schema()["properties"]}
 WHO = Who(1, 2, 3, 4)
 ATTACK = Path(__file__).with_name("attack-v19.json")
 

@@ -17,14 +17,14 @@ from core.values import Fact, Instant
 from lab.grafana.plugin import Span
 from observability.grafana import TIME_FIELD
 from observability.queries import Summary, events_in_log, summary
-from observability.template import index_template
+from observability.template import mappings
 from tests.observability.story import write_story
 from tests.observability.synthetic import SECOND, WALL, Scribe, every_fact, lost
 
 MINUTES = 8
 SPAN = Span(WALL // 1_000_000 - 15_000, WALL // 1_000_000 + MINUTES * 60_000)
 BOOTS = b"\x0a" * 8, b"\x0b" * 8
-MAPPINGS = index_template()["template"]["mappings"]
+MAPPINGS = mappings()
 
 
 def _fields(properties: dict[str, Any], above: str = "") -> Iterator[str]:
