@@ -1,5 +1,6 @@
 """What a run of the corpus has come to, as plain values and as a page."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -62,8 +63,9 @@ def sentence(told: dict[str, Any]) -> str:
 
 
 def write(told: dict[str, Any], folder: Path = FOLDER) -> None:
-    """Write tamper.json and tamper.md."""
-    evidence.write(NAME, told, page(told), folder)
+    """Write tamper.json and tamper.md, which follows from it."""
+    kept = json.loads(json.dumps(told, sort_keys=True))
+    evidence.write(NAME, kept, page(kept), folder)
 
 
 def page(told: dict[str, Any]) -> list[str]:
