@@ -73,7 +73,7 @@ def read_head(directory: Path) -> Head | None:
 
 def read_small(path: Path, limit: int) -> bytes:
     """Return what a file holds, at most so many bytes of it; nothing of a pipe, on which one would wait for ever. OSError."""
-    with os.fdopen(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         return file.read(limit) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
 
 
