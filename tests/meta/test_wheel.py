@@ -44,7 +44,7 @@ def test_the_contract_with_readers_is_shipped(wheel: zipfile.ZipFile) -> None:
 def test_the_rules_are_shipped(wheel: zipfile.ZipFile) -> None:
     """An installed `jvpn detect` would look for nothing, or `jvpn metrics --rules` show none."""
     here = {path.relative_to(ROOT).as_posix() for path in (ROOT / "observability").rglob("*.yml")}
-    assert {Path(path).parts[1] for path in here} == {"detections", "prometheus"}
+    assert {PurePosixPath(path).parts[1] for path in here} == {"detections", "prometheus"}
     assert here == {str(path) for path in names(wheel) if path.suffix == ".yml"}
 
 
