@@ -7,6 +7,7 @@ The node is shared: a test uses a data stream and a template of its own name, an
 that needs other settings, or a node that stays down, starts its own: `with Node(fetch()) as node`.
 """
 
+import sys
 from contextlib import ExitStack
 
 import pytest
@@ -37,3 +38,11 @@ def opensearch_node(pytestconfig: pytest.Config) -> Node:
         pytestconfig.add_cleanup(stack.close)
         pytestconfig.stash[_NODE] = node
     return node
+
+
+def brought_back(item: pytest.Item) -> None:
+    """Start the run's node again where it is down before a test that uses it, and show the end of what it said: one death is one failure."""
+    node = item.config.stash.get(_NODE, None)
+    if node is not None and "opensearch_node" in getattr(item, "fixturenames", ()) and not node.running:
+        sys.stderr.write(f"the run's OpenSearch node is down, and is started again; it said at last:\n{node.console()[-2_000:]}\n")
+        node.start()
