@@ -41,7 +41,7 @@ def opensearch_node(pytestconfig: pytest.Config) -> Node:
 
 
 def brought_back(item: pytest.Item) -> None:
-    """Start the run's node again where it is down before a test that uses it, and show the end of what it said: one death is one failure."""
+    """Start the run's node again where it is down before a test that uses it, and show what it said last: one death is one failure."""
     node = item.config.stash.get(_NODE, None)
     if node is not None and "opensearch_node" in getattr(item, "fixturenames", ()) and not node.running:
         sys.stderr.write(f"the run's OpenSearch node is down, and is started again; it said at last:\n{node.console()[-2_000:]}\n")
