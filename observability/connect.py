@@ -6,7 +6,7 @@ import stat
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from opensearchpy import OpenSearch, Urllib3HttpConnection
@@ -57,29 +57,48 @@ def connect(cluster: Cluster) -> OpenSearch:
     }
     if cluster.credentials_file:
         settings["http_auth"] = _credentials(cluster.credentials_file)
+    if secure and cluster.ca_file is None:
+        raise SettingError("https needs a CA file, so that it is plain whom we trust (the system's: /etc/ssl/certs/ca-certificates.crt)")
     if secure:
-        settings["ssl_context"] = _tls(cluster)
+        settings["ssl_context"] = tls(cluster)
     elif cluster.ca_file or cluster.certificate_file:
         raise SettingError(f"url {cluster.url!r}: certificates are given, but the url is not https")
     logging.getLogger("opensearch").setLevel(logging.ERROR)  # it warns of each failed request; the breaker says it once
     return OpenSearch(**settings)
 
 
-def _tls(cluster: Cluster) -> ssl.SSLContext:
-    """TLS 1.2 or later, names checked, exactly the given roots; ``create_default_context`` would also look at the environment."""
-    if cluster.ca_file is None:
-        raise SettingError("https needs a CA file, so that it is plain whom we trust (the system's: /etc/ssl/certs/ca-certificates.crt)")
+class Certificates(Protocol):
+    """Who is trusted, and what this side shows; PEM files."""
+
+    @property
+    def ca_file(self) -> Path | None:
+        """Certificates that may have signed the other side's."""
+
+    @property
+    def certificate_file(self) -> Path | None:
+        """This side's own certificate, where the other asks for it."""
+
+    @property
+    def key_file(self) -> Path | None:
+        """And its key."""
+
+
+def tls(given: Certificates, ca: str = "CA file", own: str = "client certificate", key: str = "key") -> ssl.SSLContext:
+    """Return TLS 1.2 or later, names checked, exactly the given roots; ``create_default_context`` would also look at the environment.
+
+    Raises ``SettingError``, which calls the files ``ca``, ``own`` and ``key``.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_verify_locations(cafile=cluster.ca_file)
+        context.load_verify_locations(cafile=given.ca_file)
     except (OSError, ssl.SSLError) as error:
-        raise SettingError(f"CA file {cluster.ca_file}: {error}") from None
-    if cluster.certificate_file:
+        raise SettingError(f"{ca} {given.ca_file}: {error}") from None
+    if given.certificate_file:
         try:
-            context.load_cert_chain(cluster.certificate_file, cluster.key_file, password=_no_password)
+            context.load_cert_chain(given.certificate_file, given.key_file, password=_no_password)
         except (OSError, ssl.SSLError, SettingError) as error:
-            raise SettingError(f"client certificate {cluster.certificate_file}, key {cluster.key_file}: {error}") from None
+            raise SettingError(f"{own} {given.certificate_file}, {key} {given.key_file}: {error}") from None
     return context
 
 
@@ -93,9 +112,10 @@ def owners_text(path: Path, what: str) -> str:
         mode = path.stat().st_mode
         text = path.read_text(encoding="utf-8").removesuffix("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingError(f"{what} file {path}: {error}") from None
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise SettingError(f"{what} {path}: {why}") from None
     if not stat.S_ISREG(mode) or mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise SettingError(f"{what} file {path} must be a file that only its owner can read (chmod 600)")
+        raise SettingError(f"{what} {path} must be a file that only its owner can read (chmod 600)")
     return text
 
 
@@ -108,7 +128,7 @@ def loopback(host: str) -> bool:
 
 
 def _credentials(path: Path) -> tuple[str, str]:
-    text = owners_text(path, "credentials")
+    text = owners_text(path, "credentials file")
     user, colon, password = text.partition(":")
     if not (user and colon and password) or "\n" in text:
         raise SettingError(f"credentials file {path} is not one line user:password")

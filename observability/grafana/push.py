@@ -87,7 +87,7 @@ def connected(server: Server) -> GrafanaApi:
         raise SettingError(f"url {server.url!r}: a CA file belongs to https, and https needs one (e.g. /etc/ssl/certs/ca-certificates.crt)")
     if server.ca_file is not None and not server.ca_file.is_file():
         raise SettingError(f"CA file {server.ca_file}: no such file")
-    token = owners_text(server.token_file, "token")
+    token = owners_text(server.token_file, "token file")
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise SettingError(f"token file {server.token_file} is not one line with a token")
     prefix = f"{parts.path.strip('/')}/".lstrip("/")
