@@ -2,15 +2,11 @@
 
 from dataclasses import asdict
 
-from jvpn.shell.checked import Misconfigured
-from jvpn.shell.errors import Unavailable
+from jvpn.cli.shipment import explained
 from jvpn.shell.outward import OutputFile
-from observability.connect import SettingError
-from observability.cursor import StateError
 from observability.outputs.base import Destination
 from observability.outputs.run import run
 from observability.shipper import LoopConfig
-from observability.tail import LogError
 
 
 def ship(file: OutputFile, *, once: bool) -> dict[str, int]:
@@ -24,12 +20,8 @@ def ship(file: OutputFile, *, once: bool) -> dict[str, int]:
         batch_seconds=file.batch_seconds,
         follow=not once,
     )
-    try:
+    with explained():
         return asdict(run(config, destination(file)))
-    except SettingError as error:
-        raise Misconfigured(str(error)) from error
-    except (StateError, LogError) as error:
-        raise Unavailable(str(error)) from error
 
 
 def destination(file: OutputFile) -> Destination:

@@ -1,5 +1,7 @@
-"""What `ship` does, with the SIEM library loaded: nothing else may import this module when it starts."""
+"""What `ship` does, with the SIEM library loaded: nothing may import this module when it starts, but for what ships."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 
 from jvpn.shell.checked import Misconfigured
@@ -23,8 +25,15 @@ def ship(file: ShipperFile, *, once: bool) -> dict[str, int]:
         batch_seconds=file.batch_seconds,
         follow=not once,
     )
-    try:
+    with explained():
         return asdict(run(config))
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Make of what stops a shipper what the command says: Misconfigured for a setting, Unavailable when a person is needed."""
+    try:
+        yield
     except SettingError as error:
         raise Misconfigured(str(error)) from error
     except (StateError, LogError) as error:

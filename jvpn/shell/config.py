@@ -5,7 +5,7 @@
 mean, their bounds and defaults: docs/reference/config.md.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network, ip_network
 from pathlib import Path
@@ -256,14 +256,19 @@ def load_client(path: Path, lookup: Lookup | None = None) -> ClientConfig:
     )
 
 
+def belong_together(path: Path, table: str, files: Mapping[str, Path | None]) -> None:
+    """Raise Misconfigured when a certificate is given without its key, or a key without its certificate."""
+    if bool(files["certificate_file"]) != bool(files["key_file"]):
+        missing = "key_file" if files["certificate_file"] else "certificate_file"
+        raise Misconfigured(f"{path}: {table}.{missing}: missing, a certificate and its key belong together")
+
+
 def load_shipper(path: Path) -> ShipperFile:
     """Read a shipper's configuration; raise Misconfigured."""
     file = _of(path, "shipper")
     files = {name: _path(path, file, f"cluster.{name}") if file.value(f"cluster.{name}") else None
              for name in ("ca_file", "credentials_file", "certificate_file", "key_file")}  # fmt: skip
-    if bool(files["certificate_file"]) != bool(files["key_file"]):
-        missing = "key_file" if files["certificate_file"] else "certificate_file"
-        raise Misconfigured(f"{path}: cluster.{missing}: missing, a certificate and its key belong together")
+    belong_together(path, "cluster", files)
     return ShipperFile(
         **files,
         log_dir=_path(path, file, "audit.dir"),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from jvpn.shell.checked import Checked, Misconfigured, schema_of, toml
-from jvpn.shell.config import LogConfig
+from jvpn.shell.config import LogConfig, belong_together
 
 FILES: Final = ("ca_file", "credentials_file", "certificate_file", "key_file")
 
@@ -42,9 +42,7 @@ def load_output(path: Path) -> OutputFile:
     file = Checked(str(path), schema_of("output"), toml(path))
     folder = path.absolute().parent
     files = {name: folder / given if (given := file.value(f"output.{name}")) else None for name in FILES}
-    if bool(files["certificate_file"]) != bool(files["key_file"]):
-        missing = "key_file" if files["certificate_file"] else "certificate_file"
-        raise Misconfigured(f"{path}: output.{missing}: missing, a certificate and its key belong together")
+    belong_together(path, "output", files)
     kind = file.value("output.kind")
     if kind == "syslog" and files["credentials_file"]:
         raise Misconfigured(f"{path}: output.credentials_file: syslog has none; a receiver knows the shipper by output.certificate_file")
