@@ -109,14 +109,19 @@ class Delivery:
         return list(together or unsettled)[:most]
 
     def _recognise(self, group: Sequence[Entry], counters: Counters) -> list[Entry]:
-        """Settle what is in the stream already; return what is to be sent, nothing when it cannot be looked."""
+        """Settle what is in the stream already; return what is to be sent, nothing when it cannot be looked.
+
+        Where that settles all, nothing will be sent and answered: that the cluster answered here must count, or a circuit that probes
+        would pause before each further event.
+        """
         known, trouble = self._doubt.stored(group)
         for entry in group:
             if entry.document and entry.document.id in known:
                 self._settle(entry, Fate.DUPLICATE, counters)
-        if trouble:
+        left = [entry for entry in group if entry.fate is None]
+        if trouble or not left:
             self._note(trouble)
-        return [] if trouble else [entry for entry in group if entry.fate is None]
+        return [] if trouble else left
 
     def _attempt(self, group: Sequence[Entry], counters: Counters) -> None:
         documents = [entry.document for entry in group if entry.document is not None]

@@ -12,7 +12,6 @@ import structlog
 from hypothesis import settings
 
 from observability import oplog
-from tests.opensearch_fixture import brought_back
 from tests.support import MISSING, need
 
 # No deadline: a test never judges a wall clock. Derandomised: the same commit gives the same verdict.
@@ -48,7 +47,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Look for what a test requires before any of its fixtures is built."""
     for mark in item.iter_markers("requires"):
         need(*mark.args)
-    brought_back(item)
 
 
 @pytest.hookimpl(wrapper=True)

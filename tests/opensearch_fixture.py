@@ -1,7 +1,7 @@
 """A real OpenSearch for tests, one node a run.
 
-The conftest.py beside the tests imports `opensearch_node` from here and names it in `__all__`; a module that uses it says
-`pytestmark = NEEDS_NODE`. However many do, one node is started, and only when a test asks for it.
+The conftest.py beside the tests imports `opensearch_node` and `pytest_runtest_setup` from here and names them in `__all__`; a module
+that uses the node says `pytestmark = NEEDS_NODE`. However many do, one node is started, and only when a test asks for it.
 
 The node is shared: a test uses a data stream and a template of its own name, and leaves the node running and unpaused. A test
 that needs other settings, or a node that stays down, starts its own: `with Node(fetch()) as node`.
@@ -40,7 +40,8 @@ def opensearch_node(pytestconfig: pytest.Config) -> Node:
     return node
 
 
-def brought_back(item: pytest.Item) -> None:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
     """Start the run's node again where it is down before a test that uses it, and show what it said last: one death is one failure."""
     node = item.config.stash.get(_NODE, None)
     if node is not None and "opensearch_node" in getattr(item, "fixturenames", ()) and not node.running:

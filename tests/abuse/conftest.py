@@ -8,10 +8,10 @@ import pytest
 
 from tests.abuse.detected import Watch, expected
 from tests.core.checks import sound_worlds
-from tests.opensearch_fixture import opensearch_node
+from tests.opensearch_fixture import opensearch_node, pytest_runtest_setup
 from tests.opensearch_secured import secured_node
 
-__all__ = ["opensearch_node", "secured_node", "sound_worlds"]
+__all__ = ["opensearch_node", "pytest_runtest_setup", "secured_node", "sound_worlds"]
 
 FIRED: defaultdict[str, set[str]] = defaultdict(set)
 PASSED: defaultdict[str, int] = defaultdict(int)

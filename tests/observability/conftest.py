@@ -9,12 +9,12 @@ from opensearchpy import OpenSearch
 from lab.opensearch_node import Node
 from observability.connect import Cluster, connect
 from tests.observability.real import install
-from tests.opensearch_fixture import opensearch_node
+from tests.opensearch_fixture import opensearch_node, pytest_runtest_setup
 from tests.opensearch_secured import secured_node
 
 MONTH = "2026-09"  # of what `synthetic` writes
 
-__all__ = ["opensearch_node", "secured_node"]
+__all__ = ["opensearch_node", "pytest_runtest_setup", "secured_node"]
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from observability.cursor import Counters
 from tests.observability.shipping import EVENTS, Ship, write_log
-from tests.observability.stub import STREAM, Said, Stub, each, hang_up, item, refused, say, stored_but
+from tests.observability.stub import STREAM, Said, Stub, each, hang_up, item, refused, say, store, stored_but
 
 
 @pytest.fixture
@@ -69,3 +69,12 @@ def test_one_who_may_not_look_ships_and_one_who_cannot_waits(log: Path, status: 
             assert counters.read == 1  # the event before the first one of telemetry
             assert "HTTP 503" in ship.status()["why"]
         assert len(ship.waits) <= looks
+
+
+def test_one_found_event_ends_an_outage(log: Path) -> None:
+    """A batch that was stored before the outage would take a pause for each of its events: half an hour for five hundred."""
+    with Stub([store, stored_but(hang_up)]) as stub:
+        ship = Ship(log, stub)
+        assert ship(batch_events=5) == Counters(read=EVENTS, created=7, duplicate=5, retried=5)
+        assert len(ship.waits) == 1
+        assert ship.status()["circuit"] == "closed"

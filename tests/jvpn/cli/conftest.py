@@ -3,9 +3,9 @@
 import pytest
 
 from tests.jvpn.cli.calling import Jvpn
-from tests.opensearch_fixture import opensearch_node
+from tests.opensearch_fixture import opensearch_node, pytest_runtest_setup
 
-__all__ = ["opensearch_node"]
+__all__ = ["opensearch_node", "pytest_runtest_setup"]
 
 
 @pytest.fixture
