@@ -18,13 +18,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from observability.timeline import BIN_SECONDS, EPOCH, REKEYED, UNBOUND, Band, Session, Story
+from observability.bins import coarse, floor_of, span, width_of
+from observability.timeline import EPOCH, REKEYED, UNBOUND, Band, Session, Story
 
 INK: Final = "#0a0b0c"  # stands for the page's text colour
 FAINT: Final = "#0d0e0f"  # stands for the page's line colour
 WIDTH: Final = 10.0  # inches; the page scales it
 LANE: Final = 0.19  # inches
-BARS_MAX: Final = 60
 REASONS_MAX: Final = 5
 TICKS_MAX: Final = 10
 MINUTE: Final = 60
@@ -83,7 +83,7 @@ def sessions_over_time(sessions: Sequence[Session], story: Story) -> str:
     lanes = [lane for lane in ("state", "carrier", "client") if known["client" if lane == "client" else "state"]]
     rows = len(sessions) * (len(lanes) + 1)
     figure, axes = _figure(rows * LANE + 0.8)
-    begin, end = _span(story)
+    begin, end = span(story)
     used: dict[str, Look] = {}
     labels: list[tuple[float, str]] = []
     for place, session in enumerate(sessions):
@@ -157,12 +157,12 @@ def recovery_by_reason(values: Mapping[str, Sequence[int]]) -> str:
 def traffic_over_time(story: Story) -> str:
     """Draw what all sessions together carried, in both directions, in Mbit/s."""
     figure, axes = _figure(2.4)
-    begin, end = _span(story)
-    width = _width(begin, end)
+    begin, end = span(story)
+    width = width_of(begin, end)
     peaks = []
     for name, bins, look, dashes in (("to clients", story.sent, SERIES[0], "-"), ("from clients", story.received, Look("#d55e00"), "--")):
-        counted = _coarse(bins, width)
-        starts = range(_floor(begin, width), _floor(end, width) + width, width)
+        counted = coarse(bins, width)
+        starts = range(floor_of(begin, width), floor_of(end, width) + width, width)
         rates = [counted[start] * 8 / width / 1e6 for start in starts]
         times = [float(start) for start in starts]
         axes.step(
@@ -187,15 +187,15 @@ def traffic_over_time(story: Story) -> str:
 def refusals_over_time(story: Story) -> str:
     """Draw how many messages were refused, by reason: the most frequent ones apart, the others together."""
     figure, axes = _figure(2.6)
-    begin, end = _span(story)
-    width = _width(begin, end)
+    begin, end = span(story)
+    width = width_of(begin, end)
     ranked = sorted(story.refused, key=lambda reason: (-story.refused[reason].total(), reason))
-    layers = [(reason, _coarse(story.refused[reason], width), look) for reason, look in zip(ranked, SERIES, strict=False)]
+    layers = [(reason, coarse(story.refused[reason], width), look) for reason, look in zip(ranked, SERIES, strict=False)]
     rest: Counter[int] = Counter()
     for reason in ranked[REASONS_MAX:]:
         rest.update(story.refused[reason])
     if rest:
-        layers.append(("all others", _coarse(rest, width), OTHER))
+        layers.append(("all others", coarse(rest, width), OTHER))
     floor: Counter[int] = Counter()
     for reason, bins, look in layers:
         starts = sorted(bins)
@@ -263,28 +263,6 @@ def _time_axis(axes: Axes) -> None:
     axes.set_xticks(list(ticks), [(EPOCH + timedelta(seconds=tick)).strftime(form) for tick in ticks])
     first, last = (f"{EPOCH + timedelta(seconds=when):%d %B %Y}" for when in (begin, end))
     axes.set_xlabel(f"{first} (UTC)" if first == last else f"{first} to {last} (UTC)")
-
-
-def _span(story: Story) -> tuple[datetime, datetime]:
-    begin, end = story.first or EPOCH, story.last or EPOCH
-    return begin, max(end, begin + timedelta(seconds=1))
-
-
-def _width(begin: datetime, end: datetime) -> int:
-    """Return the width of a bin in seconds: a multiple of what was collected, and at most `BARS_MAX` of them."""
-    return BIN_SECONDS * max(1, -(-int((end - begin).total_seconds()) // (BIN_SECONDS * BARS_MAX)))
-
-
-def _coarse(bins: Mapping[int, int], width: int) -> Counter[int]:
-    found: Counter[int] = Counter()
-    for start, value in bins.items():
-        found[start - start % width] += value
-    return found
-
-
-def _floor(when: datetime, width: int) -> int:
-    seconds = (when - EPOCH) // timedelta(seconds=1)
-    return seconds - seconds % width
 
 
 def _seconds(when: datetime) -> float:
