@@ -3,10 +3,11 @@
 from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import chain, repeat
-from typing import Final
+from typing import Final, NamedTuple
 
 STYLE: Final = """
-:root{color-scheme:light dark;--paper:#fff;--ink:#1b1b1b;--soft:#555;--line:#c4c4c4;--stripe:#f4f4f2;--good:#005f45;--bad:#a03c00;--focus:#0047b3}
+:root{color-scheme:light dark;--paper:#fff;--ink:#1b1b1b;--soft:#555;--line:#c4c4c4;--stripe:#f4f4f2;--good:#005f45}
+:root{--bad:#a03c00;--focus:#0047b3}
 @media (prefers-color-scheme:dark){
 :root{--paper:#16181a;--ink:#ececec;--soft:#b0b0b0;--line:#4a4d50;--stripe:#1f2225;--good:#3fc79b;--bad:#ff9a52;--focus:#8ab4ff}}
 *{box-sizing:border-box}
@@ -38,7 +39,8 @@ th,td{text-align:left;vertical-align:top;padding:.25rem .9rem .25rem 0;border-bo
 thead th{border-bottom:2px solid var(--line)}
 tbody tr:nth-child(even){background:var(--stripe)}
 td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
-td.code{font-family:"DejaVu Sans Mono",monospace;font-size:.95em;overflow-wrap:anywhere}
+td.verdict{font-weight:bold}
+td.code,th.code{font-family:"DejaVu Sans Mono",monospace;font-size:.95em;overflow-wrap:anywhere}
 figure{margin:.8rem 0}
 figure svg{width:100%;min-width:40rem;height:auto;display:block}
 figcaption{font-size:.85rem;color:var(--soft);max-width:46rem}
@@ -54,6 +56,16 @@ details::details-content{content-visibility:visible;block-size:auto}summary{list
 """.strip()
 MAIN: Final = "report"
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+class Link(NamedTuple):
+    """A cell that leads to an anchor of the page."""
+
+    text: str
+    anchor: str
+
+
+Cell = str | Link
 
 
 def page(title: str, intro: str, sections: Sequence[tuple[str, str, str]]) -> str:
@@ -104,7 +116,7 @@ def alarm(text: str, *others: str) -> str:
 
 def heading(text: str, anchor: str) -> str:
     """Return a heading within a section."""
-    return f'<h3 id="{anchor}">{text_of(text)}</h3>'
+    return f'<h3 id="{text_of(anchor)}">{text_of(text)}</h3>'
 
 
 def commands(*lines: str) -> str:
@@ -125,7 +137,7 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
     )
 
 
-def table(caption: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]], anchors: Sequence[str] = ()) -> str:
+def table(caption: str, columns: Sequence[tuple[str, str]], rows: Iterable[Sequence[Cell]], anchors: Sequence[str] = ()) -> str:
     """Return a table, in a frame that a keyboard can move when it is too wide.
 
     ``columns``: heading and class (``number``, ``code`` or nothing); the first cell of a row names the row. ``anchors``: of each row.
@@ -144,22 +156,14 @@ def figure(svg: str, caption: str, title: str) -> str:
     return f"<figure>{_frame(title)}{svg}</div><figcaption>{text_of(caption)}</figcaption></figure>"
 
 
-class Link(str):
-    """A cell that leads to an anchor of the page, after ``>`` in it: ``Link("3>event-3")``."""
-
-    __slots__ = ()
-
-
 def _frame(label: str) -> str:
     return f'<div class="wide" role="group" tabindex="0" aria-label="{text_of(label)}">'
 
 
-def _cell(text: str, kind: str, place: int) -> str:
+def _cell(cell: Cell, kind: str, place: int) -> str:
     tag, scope = ("th", ' scope="row"') if place == 0 else ("td", "")
-    if isinstance(text, Link):
-        shown, _, anchor = text.partition(">")
-        return f'<{tag}{scope}{_class(kind)}><a href="#{text_of(anchor)}">{text_of(shown)}</a></{tag}>'
-    return f"<{tag}{scope}{_class(kind)}>{text_of(text)}</{tag}>"
+    content = text_of(cell) if isinstance(cell, str) else f'<a href="#{text_of(cell.anchor)}">{text_of(cell.text)}</a>'
+    return f"<{tag}{scope}{_class(kind)}>{content}</{tag}>"
 
 
 def _class(kind: str) -> str:

@@ -66,13 +66,18 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Jump:
-    """One committed move or rekeying, by the gateway. ``recovery_us`` is None where its measurement is not in the log."""
+    """One committed move or rekeying, by the gateway: event ``seq`` of log number ``log``.
+
+    ``recovery_us`` is None where its measurement is not in the log.
+    """
 
     when: datetime
     before: str
     after: str
     reason: str
     binding: int
+    log: int
+    seq: int
     recovery_us: int | None
 
 
@@ -112,7 +117,7 @@ class Session:
     state: Lane = field(default_factory=Lane)
     carrier: Lane = field(default_factory=Lane)
     client: Lane = field(default_factory=Lane)
-    moves: list[tuple[datetime, str, str, str, int]] = field(default_factory=list)
+    moves: list[tuple[datetime, str, str, str, int, int, int]] = field(default_factory=list)
     recovery: dict[int, int] = field(default_factory=dict)  # binding version -> us
     received_bytes: int = 0
     sent_bytes: int = 0
@@ -125,9 +130,13 @@ class Session:
         """Return the committed moves in order of time, each with its measurement."""
         return [Jump(*move, self.recovery.get(move[4])) for move in sorted(self.moves)]
 
+    def jumps_elsewhere(self) -> list[Jump]:
+        """Return those that were more than new keys on the same path."""
+        return [jump for jump in self.jumps() if jump.reason != REKEYED]
+
     def jumps_to_other_paths(self) -> int:
         """Return how many of the moves were more than new keys."""
-        return sum(jump.reason != REKEYED for jump in self.jumps())
+        return sum(move[3] != REKEYED for move in self.moves)
 
 
 @dataclass(slots=True)
@@ -187,7 +196,7 @@ class Story:
         if kind in REFUSALS:
             session.refused += entry.times
         if kind in GATEWAYS:
-            _of_gateway(session, event, kind, when)
+            _of_gateway(session, event, when, entry)
         elif kind in CLIENTS:
             state = event.get("state", {})
             if "to" in state:
@@ -204,8 +213,8 @@ class Story:
         self.sent[_bin(when)] += metrics["sent_bytes"]
 
 
-def _of_gateway(session: Session, event: Mapping[str, Any], kind: str, when: datetime) -> None:
-    state, transport = event["state"], event.get("transport", {})
+def _of_gateway(session: Session, event: Mapping[str, Any], when: datetime, entry: Entry) -> None:
+    kind, state, transport = entry.kind, event["state"], event.get("transport", {})
     if "to" in state:
         session.state.step(when, state["version"], state["to"])
     if kind in COMMITS:
@@ -215,7 +224,8 @@ def _of_gateway(session: Session, event: Mapping[str, Any], kind: str, when: dat
     if kind == "SESSION_BORN":
         session.born, session.carrier_at_birth = when, transport["to"]
     elif kind == "SESSION_MOVED":
-        session.moves.append((when, transport.get("from", ""), transport["to"], event["reason_code"], event["binding"]["version"]))
+        version = event["binding"]["version"]
+        session.moves.append((when, transport.get("from", ""), transport["to"], event["reason_code"], version, entry.log, entry.seq))
     if state.get("to") in OVER:
         session.ended, session.end_reason = when, event["reason_code"]
         session.lost = event["outcome"] == "failure"
