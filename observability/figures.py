@@ -139,7 +139,8 @@ def recovery_by_reason(values: Mapping[str, Sequence[int]]) -> str:
         spread = [place + ((index * 7919) % 11 - 5) / 22 for index in range(len(ordered))]
         axes.scatter([value / 1_000 for value in ordered], spread, s=18, color="#0072b2", alpha=0.75, linewidths=0, zorder=3)
         median = sorted(times)[(len(times) - 1) // 2]
-        axes.plot([median / 1_000] * 2, [place - 0.34, place + 0.34], color=INK, linewidth=2)
+        if len(times) > 1:  # a bar over a single dot would hide it
+            axes.plot([median / 1_000] * 2, [place - 0.34, place + 0.34], color=INK, linewidth=2)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(_milliseconds))
     axes.set_yticks(range(len(values)), [f"{plain(reason)} ({len(times)})" for reason, times in values.items()])

@@ -13,10 +13,12 @@ import matplotlib as mpl
 
 FONTS: Final = {"sans.ttf": "DejaVuSans.ttf", "bold.ttf": "DejaVuSans-Bold.ttf", "mono.ttf": "DejaVuSansMono.ttf"}
 FONT_HOST: Final = "fonts:"
-FACES: Final = """
+STYLE: Final = """
 @font-face{font-family:"DejaVu Sans";src:url("fonts:sans.ttf")}
 @font-face{font-family:"DejaVu Sans";font-weight:bold;src:url("fonts:bold.ttf")}
 @font-face{font-family:"DejaVu Sans Mono";src:url("fonts:mono.ttf")}
+nav a{text-decoration:none}
+nav a::after{content:leader(". ") " " target-counter(attr(href url), page)}
 """.strip()
 MISSING: Final = (
     "needs WeasyPrint: pip install -r requirements/pdf.txt, or the extra `pdf`; and Pango 1.44 or newer, on Debian libpango-1.0-0"
@@ -49,7 +51,7 @@ def pdf(html: str, progress: Callable[[str, int, int], None] | None = None) -> b
     from weasyprint.text.fonts import FontConfiguration  # noqa: PLC0415 - the same
     from weasyprint.urls import URLFetcher, URLFetcherResponse  # noqa: PLC0415 - the same
 
-    class Fonts(URLFetcher):
+    class Fonts(URLFetcher):  # type: ignore[misc]  # the library has no types
         """Gives the fonts, and refuses everything else."""
 
         def fetch(self, url: str, headers: object = None) -> URLFetcherResponse:  # noqa: ARG002 - as its base has it
@@ -58,7 +60,7 @@ def pdf(html: str, progress: Callable[[str, int, int], None] | None = None) -> b
     if progress:
         progress("printing", 0, 1)
     fetcher, fonts = Fonts(fail_on_errors=True), FontConfiguration()
-    faces = CSS(string=FACES, font_config=fonts, url_fetcher=fetcher)
+    faces = CSS(string=STYLE, font_config=fonts, url_fetcher=fetcher)
     paper = HTML(string=printable(html), url_fetcher=fetcher)
     printed: bytes = paper.write_pdf(stylesheets=[faces], font_config=fonts, pdf_variant="pdf/ua-1")
     if progress:

@@ -1,7 +1,7 @@
 """The audit report: `audit report`."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,15 +49,7 @@ def report(  # noqa: PLR0913 - an option each
     id for each event that matters. The page shows verified events only and needs nothing but itself. Exit status: that of the worst
     log, as of `jvpn audit verify`; when all are sound, 1 if a criterion of the pilot is not met or cannot be judged.
     """
-    for path in filter(None, (out, pdf)):
-        _writable(path)
-    if pdf is not None and pdf.absolute() == out.absolute():
-        raise Misconfigured(f"--pdf: {pdf} is the page's file already")
-    if known and (len(logs) > 1 or not logs[0].is_dir()):
-        raise Misconfigured("--known is a checkpoint of one log: give that log's directory, and no other")
-    for each in session or ():
-        if not IDENTITY.fullmatch(each):
-            raise typer.BadParameter(f"{each!r} is not 16 or 32 hex digits, as in the log", param_hint="--session")
+    _sensible(logs, out, pdf, known, session or ())
     manifest, wanted = _manifest(pilot), load_policy(policy) if policy else None
     from observability.paper import NoPaper, available  # noqa: PLC0415 - draws pictures, which is slow to load
     from observability.report import write_report  # noqa: PLC0415 - the same
@@ -81,12 +73,25 @@ def report(  # noqa: PLR0913 - an option each
     else:
         for log in made.logs:
             say(log.result.as_text())
-        for each in judged:
-            say(f"{each.met.value}: {each.criterion}, allowed {each.limit}, found {each.found}")
+        for one in judged:
+            say(f"{one.met.value}: {one.criterion}, allowed {one.limit}, found {one.found}")
         for path in filter(None, (out, pdf)):
             say(f"report: {path}")
     worst = max((log.result.verdict for log in made.logs), default=Verdict.VERIFIED).value
     raise typer.Exit(worst or (Exit.DONE if all(each.met is Met.YES for each in judged) else Exit.FAILED))
+
+
+def _sensible(logs: Sequence[Path], out: Path, pdf: Path | None, known: Path | None, sessions: Sequence[str]) -> None:
+    """Refuse what could not be written, or not be asked of these logs, before minutes are spent on it."""
+    for path in filter(None, (out, pdf)):
+        _writable(path)
+    if pdf is not None and pdf.absolute() == out.absolute():
+        raise Misconfigured(f"--pdf: {pdf} is the page's file already")
+    if known and (len(logs) > 1 or not logs[0].is_dir()):
+        raise Misconfigured("--known is a checkpoint of one log: give that log's directory, and no other")
+    for each in sessions:
+        if not IDENTITY.fullmatch(each):
+            raise typer.BadParameter(f"{each!r} is not 16 or 32 hex digits, as in the log", param_hint="--session")
 
 
 def _writable(path: Path) -> None:

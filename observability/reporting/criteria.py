@@ -57,21 +57,26 @@ def _window(material: Material, limit: float | str) -> Judgement:
     values = _recovery(material)
     late = sum(value > float(limit) * MILLI for value in values)
     found = f"longest {us(max(values))}; {late} of {count(len(values), 'jump')} beyond" if values else "no jump was measured"
-    return _judged("longest interruption by a jump", f"{limit:g} ms", found, None if not values else late == 0)
+    return _judged("longest interruption by a jump", f"{limit:g} ms", found, met=None if not values else late == 0)
 
 
 def _p99(material: Material, limit: float | str) -> Judgement:
     values = _recovery(material)
     found = us(distribution(values).p99) if values else "no jump was measured"
     return _judged(
-        "99 % of the jumps interrupt at most", f"{limit:g} ms", found, distribution(values).p99 <= float(limit) * MILLI if values else None
+        "99 % of the jumps interrupt at most",
+        f"{limit:g} ms",
+        found,
+        met=distribution(values).p99 <= float(limit) * MILLI if values else None,
     )
 
 
 def _switches(material: Material, limit: float | str) -> Judgement:
     most, name = max(((switches_in_a_minute(one), one.name) for one in material.story.sessions.values()), default=(0, ""))
     found = f"{most}, session {name}" if most else "0"
-    return _judged("jumps of one session within any 60 s", f"{limit:g}", found, most <= float(limit) if material.story.sessions else None)
+    return _judged(
+        "jumps of one session within any 60 s", f"{limit:g}", found, met=most <= float(limit) if material.story.sessions else None
+    )
 
 
 def switches_in_a_minute(session: Session) -> int:
@@ -89,7 +94,9 @@ def switches_in_a_minute(session: Session) -> int:
 def _lost(material: Material, limit: float | str) -> Judgement:
     lost = [one.name for one in material.story.sessions.values() if one.lost]
     found = str(len(lost)) + (f", the first is {lost[0]}" if lost else "")
-    return _judged("sessions that ended with a failure", f"{limit:g}", found, len(lost) <= float(limit) if material.numbers.born else None)
+    return _judged(
+        "sessions that ended with a failure", f"{limit:g}", found, met=len(lost) <= float(limit) if material.numbers.born else None
+    )
 
 
 def _measured(material: Material, limit: float | str) -> Judgement:
@@ -105,19 +112,21 @@ def _both_ends(material: Material, limit: float | str) -> Judgement:
 
 def _telemetry(material: Material, limit: float | str) -> Judgement:
     lost = material.numbers.telemetry_lost
-    return _judged("records of telemetry lost", f"{limit:g}", str(lost), lost <= float(limit))
+    return _judged("records of telemetry lost", f"{limit:g}", str(lost), met=lost <= float(limit))
 
 
 def _detections(material: Material, limit: float | str) -> Judgement:
     grave = [alert for alert in material.alerts if LEVELS.index(alert.level) >= LEVELS.index(str(limit))]
     found = str(len(grave)) + (f", the first is {grave[0].name}" if grave else "")
-    return _judged(f"detections from level {limit} on", "0", found, not grave)
+    return _judged(f"detections from level {limit} on", "0", found, met=not grave)
 
 
 def _signed(material: Material, limit: float | str) -> Judgement:
     names = {"log": "the log's key", "witnesses": "a quorum of witnesses"}
     lacks = [log.label for log in material.logs if not log.sound or not (log.result.witnessed if limit == "witnesses" else _covered(log))]
-    return _judged("each log is sound and signed", f"by {names[str(limit)]}", f"not so: {', '.join(lacks)}" if lacks else "all", not lacks)
+    return _judged(
+        "each log is sound and signed", f"by {names[str(limit)]}", f"not so: {', '.join(lacks)}" if lacks else "all", met=not lacks
+    )
 
 
 def _covered(log: Judged) -> bool:
@@ -127,8 +136,8 @@ def _covered(log: Judged) -> bool:
 
 def _share(what: str, limit: float | str, some: int, all_of: int, nothing: str) -> Judgement:
     if not all_of:
-        return _judged(what, f"{limit:g} %", nothing, None)
-    return _judged(what, f"{limit:g} %", f"{some} of {all_of}", some * ALL >= float(limit) * all_of)
+        return _judged(what, f"{limit:g} %", nothing, met=None)
+    return _judged(what, f"{limit:g} %", f"{some} of {all_of}", met=some * ALL >= float(limit) * all_of)
 
 
 def _judged(what: str, limit: str, found: str, *, met: bool | None) -> Judgement:

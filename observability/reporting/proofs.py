@@ -12,8 +12,7 @@ COLUMNS: Final = [
     ("event", ""),
     ("leaf", "number"),
     ("time (UTC)", ""),
-    ("type", ""),
-    ("reason", ""),
+    ("what", ""),
     ("signed", ""),
     ("hash of the event", "code"),
 ]
@@ -37,8 +36,8 @@ def section(material: Material) -> str:
         f" in the log's tree, whose root the checkpoint has.{left} For a proof that stands alone, with N the event's number:"
     )
     after = (
-        "The policy is the auditor's own: the log's key and its witnesses, from where the log's operator cannot write. A proof says that the"
-        " event was recorded, not that it is true."
+        "The policy is the auditor's own: the log's key and its witnesses, from where the log's operator cannot write. A proof says that"
+        " the event was recorded, not that it is true."
     )
     return "\n".join(
         [
@@ -68,4 +67,4 @@ def _row(material: Material, entry: Entry) -> tuple[str, ...]:
     log = material.logs[entry.log]
     signed = "yes" if entry.seq < log.result.sealed else "no"
     kind = words(entry.kind)
-    return (f"{log.label}:{entry.seq}", str(entry.seq), clock(entry.when), kind, words(entry.reason), signed, entry.hash)
+    return (f"{log.label}:{entry.seq}", str(entry.seq), clock(entry.when), f"{kind}: {words(entry.reason)}", signed, entry.hash)
