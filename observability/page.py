@@ -16,6 +16,7 @@ body{font:1rem/1.5 "DejaVu Sans",Verdana,sans-serif}
 h1{font-size:1.7rem;line-height:1.2;margin:0 0 .3rem}
 h2{font-size:1.25rem;margin:2.5rem 0 .5rem;padding-top:.6rem;border-top:2px solid var(--line)}
 p{max-width:46rem;margin:.5rem 0}
+p,h3,li{overflow-wrap:anywhere}
 .soft,caption{color:var(--soft)}
 .verdict{font-weight:bold}.good{color:var(--good)}.bad{color:var(--bad)}
 a{color:inherit}
@@ -36,6 +37,7 @@ summary{cursor:pointer;color:var(--soft);font-size:.85rem;width:fit-content}
 table{border-collapse:collapse;font-size:.85rem;margin:.6rem 0;min-width:60%}
 caption{text-align:left;padding:.2rem 0;font-size:.85rem}
 th,td{text-align:left;vertical-align:top;padding:.25rem .9rem .25rem 0;border-bottom:1px solid var(--line)}
+tbody th{min-width:7rem}
 thead th{border-bottom:2px solid var(--line)}
 tbody tr:nth-child(even){background:var(--stripe)}
 td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
@@ -50,7 +52,7 @@ figcaption{font-size:.85rem;color:var(--soft);max-width:46rem}
 :root{--paper:#fff;--ink:#000;--soft:#333;--line:#999;--stripe:#fff;--good:#000;--bad:#000}
 html{font-size:8pt}body{max-width:none;padding:0}nav ul{display:block}.skip{display:none}p,figcaption{max-width:none}
 .wide,pre{overflow:visible}pre{white-space:pre-wrap}
-dl.facts{grid-template-columns:repeat(4,1fr)}table{font-size:.8rem;min-width:0;width:100%}
+dl.facts{grid-template-columns:repeat(4,1fr)}table{font-size:.8rem;min-width:0;width:100%}tbody th{min-width:0}
 th,td{padding:.2rem .6rem .2rem 0}h2,h3,caption{break-after:avoid}
 figure,tr,dl.facts div,.alarm{break-inside:avoid}thead{display:table-header-group}figure svg{min-width:0}
 td.code,tbody th.code{font-size:.84em}details::details-content{content-visibility:visible;block-size:auto}summary{list-style:none}}

@@ -45,11 +45,11 @@ def available() -> None:
 
 
 def pdf(html: str, progress: Callable[[str, int, int], None] | None = None) -> bytes:
-    """Return the page as PDF. The same page makes the same bytes. Raises NoPaper."""
+    """Return the page as PDF. The same page makes the same bytes. Raises NoPaper, Fetched."""
     available()
     from weasyprint import CSS, HTML  # noqa: PLC0415 - optional, and slow to load
     from weasyprint.text.fonts import FontConfiguration  # noqa: PLC0415 - the same
-    from weasyprint.urls import URLFetcher, URLFetcherResponse  # noqa: PLC0415 - the same
+    from weasyprint.urls import FatalURLFetchingError, URLFetcher, URLFetcherResponse  # noqa: PLC0415 - the same
 
     class Fonts(URLFetcher):  # type: ignore[misc]  # the library has no types
         """Gives the fonts, and refuses everything else."""
@@ -62,7 +62,10 @@ def pdf(html: str, progress: Callable[[str, int, int], None] | None = None) -> b
     fetcher, fonts = Fonts(fail_on_errors=True), FontConfiguration()
     faces = CSS(string=STYLE, font_config=fonts, url_fetcher=fetcher)
     paper = HTML(string=printable(html), url_fetcher=fetcher)
-    printed: bytes = paper.write_pdf(stylesheets=[faces], font_config=fonts, pdf_variant="pdf/ua-1")
+    try:
+        printed: bytes = paper.write_pdf(stylesheets=[faces], font_config=fonts, pdf_variant="pdf/ua-1")
+    except FatalURLFetchingError as error:  # derived from BaseException there
+        raise Fetched(f"a report asks for something from outside: {error}") from error
     if progress:
         progress("printing", 1, 1)
     return printed

@@ -26,7 +26,7 @@ from observability.queries import Counting, Summary
 from observability.timeline import EPOCH, PROVEN, REKEYED, Entry, Jump, Session, Story
 
 PROGRESS_EVENTS: Final = 2_048
-PROOFS_MAX: Final = 500  # rows of the table of proof ids
+PROOFS_MAX: Final = 300  # rows of the table of proof ids
 Progress = Callable[[str, int, int], None]  # what, done, in all
 
 

@@ -13,7 +13,7 @@ from observability.reporting.material import Material
 from observability.reporting.words import clock, mega, of, us, words
 from observability.timeline import EPOCH
 
-ROWS_MAX: Final = 200  # of one table
+ROWS_MAX: Final = 150  # of one table
 
 
 def recovery(material: Material) -> str:

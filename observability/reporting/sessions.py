@@ -12,7 +12,7 @@ from observability.timeline import REKEYED, Entry, Session
 
 PICTURED_MAX: Final = 8  # sessions in the picture
 TOLD_MAX: Final = 12  # sessions told event by event
-ROWS_MAX: Final = 200  # of one table
+ROWS_MAX: Final = 150  # of one table
 
 
 def section(material: Material) -> str:
