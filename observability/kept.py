@@ -1,4 +1,4 @@
-"""The first of many: a list that stops growing and goes on counting, so that a report's size does not follow the log's."""
+"""The first of many: a list that stops growing and goes on counting, so that a report's size does not follow the log's (A-105)."""
 
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar

@@ -69,7 +69,7 @@ def test_a_screen_reader_finds_titles_tables_and_pictures(report: Path) -> None:
     assert len(tags["/Table"]) > 10
     assert all(len(each["/Alt"]) > 20 for each in tags["/Figure"])
     assert {"/TH", "/TD"} <= set(tags)
-    assert [each["/Title"] for each in read.outline if not isinstance(each, list)][:1] == ["Audit report: sessions and their jumps"]
+    assert [str(each["/Title"]) for each in read.outline if not isinstance(each, list)][:1] == ["Audit report: sessions and their jumps"]
 
 
 @requires("pdf")
@@ -79,7 +79,8 @@ def test_paper_says_what_the_page_says(report: Path) -> None:
     text = " ".join("".join(page.extract_text() for page in read.pages).split())
     for said in ("The log is complete and unchanged", "Were the pilot's promises kept?", "L1:0", "The picture as a table", "Page 1 of"):
         assert said in text
-    fonts = {str(font["/BaseFont"]) for page in read.pages for font in map(resolved, page["/Resources"]["/Font"].values())}  # type: ignore[index]  # a dictionary
+    resources: list[Any] = [page["/Resources"] for page in read.pages]
+    fonts = {str(font.get_object()["/BaseFont"]) for each in resources for font in each["/Font"].values()}
     assert fonts
     assert all("DejaVu" in name for name in fonts), "other fonts than those that are always here"
     assert read.metadata is not None
@@ -117,8 +118,3 @@ def test_what_is_missing_is_named(error: Exception, monkeypatch: pytest.MonkeyPa
     with pytest.raises(paper.NoPaper, match=r"^PDF needs WeasyPrint: pip install .* Pango") as caught:
         paper.pdf("")
     assert ("weasyprint" if isinstance(error, ImportError) else "cannot load library 'libpango-1.0-0'") in str(caught.value)
-
-
-def resolved(found: Any) -> Any:  # noqa: ANN401 - the library's objects have no narrower type
-    """Return what a reference leads to."""
-    return found.get_object()

@@ -50,8 +50,8 @@ def test_a_policy_and_a_kept_checkpoint_are_asked_for(jvpn: Jvpn, log: Path, tmp
         assert "held" in text[text.index(said) :][:120]
     foreign, _ = write_story(tmp_path / "other", sessions=1, minutes=1, seed=8)
     out = tmp_path / "foreign.html"
-    said = jvpn("audit", "report", foreign, "--out", out, "--known", known)
-    assert said.status != 0
+    answered = jvpn("audit", "report", foreign, "--out", out, "--known", known)
+    assert answered.status != 0
     assert out.read_text().index("Do not rely on L1") < out.read_text().index("In short")
 
 
