@@ -9,6 +9,7 @@ docs/evidence/endure.json and endure.md. Exit status 0: every claim holds; 1: on
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -128,6 +129,7 @@ def main(argv: list[str]) -> int:
     if given.list:
         print("\n".join(f"{each.name:30} {each.story}" for each in SCHEDULES.values()))
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # what runs is ended on the way out
     why = mounts.alone(["-m", "lab.endure", *argv])
     try:
         told = endure(given, lambda said: print(said, file=sys.stderr, flush=True), mounted=not why)

@@ -253,8 +253,8 @@ def full(world: World, *, again: bool) -> Steps:
             mounts.fill(world.small)
         world.feed.feed(world.burst // 2)
         yield from world.during(world.seconds / 10)
-    if again:
-        yield from kill(world, "writer")
+    if again and world.feed.kill("writer"):  # the next one cannot even open the log
+        yield from world.during(world.seconds)
     world.feed.pressing = False
     mounts.free(world.small)
     yield from world.during(world.seconds / 2)
