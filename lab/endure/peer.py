@@ -18,6 +18,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final, NamedTuple
 
+from opensearchpy.exceptions import OpenSearchException
+
 from lab.demo import tied
 from lab.endure.accounts import documents
 from lab.endure.drive import Due, planned
@@ -30,6 +32,7 @@ PROGRAM: Final = "/usr/sbin/rsyslogd"
 MODULE: Final = "*/rsyslog/omelasticsearch.so"
 RATE: Final = 1_000  # lines a second at most: its file is written while all goes on
 STEP_S: Final = 0.05
+ALL_S: Final = 5.0  # the same when each line is there
 QUIET_S: Final = 25.0  # without a new document: it has nothing left, or will not send it
 DRAIN_S: Final = 240.0
 KILLS_A_ROUND: Final = 12
@@ -167,6 +170,11 @@ class Peer(Between):
         self.client.indices.refresh(index=self.index)
         return int(self.client.count(index=self.index)["count"])
 
+    def distinct(self) -> int:
+        """Return how many different lines are there, about."""
+        several = {"lines": {"cardinality": {"field": "event_hash", "precision_threshold": 40_000}}}
+        return int(self.client.search(index=self.index, body={"size": 0, "aggs": several})["aggregations"]["lines"]["value"])
+
     def end(self) -> None:
         """Leave nothing behind."""
         if self.process is not None:
@@ -214,8 +222,9 @@ def _drive(peer: Peer, rows: list[bytes], plan: list[Due], tell: Callable[[str],
     """Write the lines while what the plan says happens; then let it drain."""
     written, best, running, wake, told = 0, 0, None, 0.0, 0.0
     started = moved = time.monotonic()
+    quiet = QUIET_S
     with peer.file.open("ab", buffering=0) as file:
-        while written < len(rows) or plan or running is not None or time.monotonic() - moved < QUIET_S:
+        while written < len(rows) or plan or running is not None or time.monotonic() - moved < quiet:
             peer.turn()
             now = time.monotonic()
             more = rows[written : min(len(rows), written + int(RATE * STEP_S))]
@@ -228,10 +237,9 @@ def _drive(peer: Peer, rows: list[bytes], plan: list[Due], tell: Callable[[str],
                 running, wake = (None if wait is None else running), now + (wait or 0.0)
             if now - told > 1:
                 told = now
-                with suppress(Exception):  # the node may be down
+                with suppress(OpenSearchException):  # the node may be down
                     best, moved = (count, now) if (count := peer.count()) > best else (best, moved)
-                if written == len(rows) and best >= written and not plan and running is None:
-                    return
+                    quiet = ALL_S if peer.distinct() >= len(rows) else QUIET_S
                 tell(f"{written:,} written, {best:,} documents, {len(plan)} to come")
             if written < len(rows) or plan or running is not None:
                 moved = now
