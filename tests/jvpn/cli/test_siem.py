@@ -13,8 +13,6 @@ from tests.observability.stub import Stub
 from tests.observability.synthetic import write_everything
 from tests.opensearch_fixture import NEEDS_NODE
 
-pytestmark = pytest.mark.usefixtures("logging_as_before")  # `ship` sets up the logging of its process
-
 
 def file(folder: Path, node: Node, prefix: str) -> Path:
     """Write a configuration for a prefix of this test's own."""
