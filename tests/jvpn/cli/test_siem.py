@@ -66,6 +66,7 @@ class TestOnANode:
         filled = jvpn("siem", "reconcile", "--config", config, "--resend", "--json")
         assert (filled.status, filled.json["resent"], filled.json["whole"]) == (0, events, True)
         assert jvpn("ship", "--config", config, "--once", "--json").json["duplicate"] == events
+        assert not (tmp_path / "ship" / "compared.json").exists(), "before there was a shipper, metrics had nobody to tell it of"
         cursor = tmp_path / "ship" / "cursor.json"
         saved = json.loads(cursor.read_text())
         saved["quarantine"] = {"bytes": 10, "records": 1, "hash": "0" * 64}
@@ -73,8 +74,13 @@ class TestOnANode:
         told = jvpn("siem", "reconcile", "--config", config)
         assert (told.status, told.out.splitlines()[-1]) == (1, "NOT WHOLE")
         assert "not the 1 that the cursor has seen" in told.out
+        compared = (tmp_path / "ship" / "compared.json").read_bytes()
+        assert json.loads(compared)["counts"] == {"missing": 0, "different": 0, "foreign": 0, "misplaced": 0}
         other = jvpn("siem", "reconcile", "--config", config, "--log", tmp_path / "audit")  # of that log's shipper nothing is known
         assert other.status == 0
+        assert (tmp_path / "ship" / "compared.json").read_bytes() == compared, (
+            "of another log's comparison the shipper's metrics say nothing"
+        )
         empty = jvpn("siem", "reconcile", "--config", config, "--log", tmp_path / "nothing")
         assert (empty.status, "holds no event" in empty.err) == (1, True)
 
