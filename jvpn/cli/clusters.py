@@ -1,7 +1,7 @@
 """What the `siem` commands do, with the SIEM library loaded: nothing else may import this module when it starts."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import typer
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import NotFoundError, OpenSearchException
+from opensearchpy.exceptions import ConflictError, NotFoundError, OpenSearchException
 
 from jvpn.cli.output import complain
 from jvpn.cli.shipment import cluster
@@ -20,6 +20,7 @@ from jvpn.shell.config import ShipperFile
 from jvpn.shell.errors import Unavailable
 from observability.connect import SettingError, connect
 from observability.cursor import State, StateError, saved
+from observability.detections.findings import document
 from observability.names import Names
 from observability.quarantine import Broken, check
 from observability.siem import plan, reconcile, removal, retention
@@ -103,6 +104,16 @@ class Connected:
         if log is None and self._file.state.is_dir():
             self._keep(reports)
         return Reconciled(reports, quarantine, stored, refused)
+
+    def find(self, found: Mapping[str, Any]) -> bool:
+        """Put a finding where monitors look; return whether it is new there."""
+        index = Names(self._file.prefix).findings
+        self._client.indices.get_index_template(name=index)  # without it the cluster would make an index with guessed types
+        try:
+            self._client.create(index=index, id=found["finding_id"], body=document(found))
+        except ConflictError:
+            return False
+        return True
 
     def _keep(self, reports: Sequence[Report]) -> None:
         """Let metrics know what was found; that it cannot be kept is said, and changes nothing."""
