@@ -83,7 +83,7 @@ def legs(given: argparse.Namespace, *, mounted: bool) -> tuple[list[Leg], list[s
 
 def carry(leg: Leg, node: Node, place: Path, given: argparse.Namespace, tell: Tell, *, mounted: bool) -> dict[str, Any]:
     """Carry a leg through; return its account."""
-    dice, small = Random(f"{given.seed} {leg.name}"), place / "small"
+    dice, small = Random(f"{given.seed} {leg.name}"), place / "small"  # nosec B311  # the same run for the same seed
     (place / "state").mkdir(parents=True)
     prefix = f"endure-{leg.name.replace(' ', '-')}"
     with ExitStack() as stack:

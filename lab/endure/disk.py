@@ -77,7 +77,7 @@ class Disk:
 
 def main(argv: list[str], run: Callable[[list[str]], int] = writer.main) -> int:
     """Be the writer; return its exit status."""
-    disk = Disk(argv[0], Random(int(argv[1])))
+    disk = Disk(argv[0], Random(int(argv[1])))  # nosec B311  # the same faults for the same seed
     with patch.object(os, "write", disk.write), patch.object(os, "fdatasync", disk.fdatasync):
         return run(argv[2:])
 

@@ -192,7 +192,7 @@ def lines_of(log: Path, count: int) -> Iterator[bytes]:
 
 
 def _one(kind: Kind, node: Node, place: Path, log: Path, given: argparse.Namespace, tell: Callable[[str], object]) -> dict[str, Any]:
-    dice = Random(f"{given.seed} {kind.name}")
+    dice = Random(f"{given.seed} {kind.name}")  # nosec B311  # the same run for the same seed
     peer = Peer(kind, node, place, dice, given.seconds)
     began = time.monotonic()
     try:
