@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from opensearchpy import OpenSearch
 
+from lab.endure.feed import Broken
 from lab.endure.world import World
 
 PAGE: Final = 10_000
@@ -138,6 +139,7 @@ class Index:
     """What the cluster has."""
 
     documents: int = 0
+    counted: int = 0  # by the node itself
     telemetry: int = 0
     indices: Counter[str] = field(default_factory=Counter)
     missing: int = 0
@@ -160,6 +162,9 @@ def of_index(client: OpenSearch, names: str, hashes: list[bytes]) -> Index:
         index.again += seen[seq]
         seen[seq] = 1
     index.missing = len(hashes) - sum(seen)
+    index.counted = int(client.count(index=names)["count"])
+    lost = [seq for seq, there in enumerate(seen) if not there]
+    index.wrong += [f"not there: {lost[:TOLD]}"] if lost else []
     return index
 
 
@@ -169,14 +174,21 @@ def documents(client: OpenSearch, names: str) -> Iterator[dict[str, Any]]:
     pit = client.create_pit(index=names, params={"keep_alive": KEEP_ALIVE})["pit_id"]
     body: dict[str, Any] = {
         "size": PAGE, "_source": False, "docvalue_fields": ["chain_id", "seq", "event_hash", "event_class"], "query": {"match_all": {}},
-        "pit": {"id": pit, "keep_alive": KEEP_ALIVE}, "sort": ["_shard_doc"], "track_total_hits": False,
+        "pit": {"id": pit, "keep_alive": KEEP_ALIVE}, "sort": ["seq", "_shard_doc"], "track_total_hits": False,
     }  # fmt: skip
     try:
-        while hits := client.search(body=body)["hits"]["hits"]:
+        while hits := _whole(client.search(body=body))["hits"]["hits"]:
             yield from hits
             body["search_after"] = hits[-1]["sort"]
     finally:
         client.delete_pit(body={"pit_id": [pit]})
+
+
+def _whole(answer: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer for which all shards were asked; Broken otherwise: what one of them has would be called missing."""
+    if answer["timed_out"] or answer["_shards"]["failed"]:
+        raise Broken(f"the node did not look everywhere: {answer['_shards']}")
+    return answer
 
 
 def judge(world: World) -> dict[str, Any]:
@@ -197,7 +209,7 @@ def judge(world: World) -> dict[str, Any]:
         "every event of the log is one of these, or the writer's own": log.events == log.telemetry + log.evidence + log.integrity,
         "nothing is in the log that was not fed, twice, or missing without a reason": not log.wrong,
         "every event of the log is in the cluster": index.missing == 0,
-        "no event is there twice": index.again == 0 and index.documents == log.events,
+        "no event is there twice": index.again == 0 and index.documents == index.counted == log.events,
         "nothing else is there": not index.wrong,
         "the shipper's own sum is conserved": told["read"] == told["created"] + told["duplicate"] == log.events
         and not told["pending"] + told["quarantined"],
