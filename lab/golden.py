@@ -22,7 +22,7 @@ from audit.files import COSIGNED, LOCK, RESERVE, create_key, segments_in
 from audit.journal import RETRY_NS, Journal, open_journal
 from audit.lives import BIRTHS, KEY_STEPS
 from audit.machine import ENTRIES, allowed
-from audit.pseudonym import Pseudonyms
+from audit.pseudonym import names_of
 from audit.record import RECORD_BYTES, pack
 from audit.segments import Log
 from audit.tlog import epochs, note
@@ -146,7 +146,7 @@ def build(root: Path, role: str) -> None:
 @contextmanager
 def _writing(directory: Path, role: str, clock: Clock, boot: bytes) -> Iterator[tuple[Log, Journal]]:
     """Start a writer; when the block ends it is gone, in good order only if the journal was closed."""
-    builder = Builder(NODES[role], boot, role, Pseudonyms(NAMES))
+    builder = Builder(NODES[role], boot, role, names_of(NAMES))
     log, journal = open_journal(directory, NODES[role], boot, builder, clock, SEGMENT_BYTES, EPOCH_NS)
     with log:
         yield log, journal

@@ -17,7 +17,7 @@ import pytest
 
 from audit import writer
 from audit.files import HEAD, read_head
-from audit.pseudonym import key_path, store_key
+from audit.names import key_path, store_key
 from audit.record import RECORD_BYTES, outbox_id_of, pack, unpack, with_outbox_id
 from audit.segments import Log
 from audit.verdict import Verdict
@@ -240,7 +240,7 @@ def test_why_a_writer_does_not_start_is_said(tmp_path: Path, capfd: pytest.Captu
     """A-31, A-33: the gateway could not tell a full disk from an attack, or from its own mistake."""
     log = tmp_path / "log"
     assert run_main(log) == writer.USAGE
-    assert "pseudonym.key: No such file" in capfd.readouterr().err
+    assert "names.key: No such file" in capfd.readouterr().err
     store_key(key_path(log), KEY)
     sealing(log)
     assert run_main(log) == 0
