@@ -1,7 +1,7 @@
 """Pseudonyms: who is linkable for whom, and for how long (clauses A-14, A-18).
 
-A pseudonym is a keyed BLAKE2b of 8 bytes, separated by what it stands for. Each calendar month has a key of its own: equal names in one month
-are the same thing, names of different months cannot be compared. Whoever holds a month's key can test a guess; when it is destroyed
+A pseudonym is a keyed BLAKE2b of 8 bytes, separated by what it stands for. Each calendar month has a key of its own: equal names in one
+month are the same thing, names of different months cannot be compared. Whoever holds a month's key can test a guess; when it is destroyed
 nobody can, and the chain stays valid. One secret leads from month to month, and never back.
 """
 
@@ -106,7 +106,7 @@ class Ring(Holder):
     def names(self, month: int) -> Pseudonyms:
         """Return the names of a month.
 
-        Those of a month whose key is destroyed are under one that is not used otherwise: they cannot be compared with what was named before.
+        Those of a month whose key is destroyed are under one that is not used otherwise: nobody can compare them with those of before.
         Leaks: how far away the month is.
         """
         if month < self.month:

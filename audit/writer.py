@@ -25,6 +25,7 @@ from typing import Final
 
 import orjson
 
+from audit import memory
 from audit.errors import KeyUnusable, LogBusy, LogGone, LogUnsound
 from audit.event import Builder, Moment, rfc3339
 from audit.journal import EPOCH_NS, EVIDENCE_WAITING_MAX, RETRY_NS, Journal, Notice, open_journal
@@ -301,4 +302,5 @@ def _say(event: str, level: str, **fields: str | int) -> None:
 
 
 if __name__ == "__main__":
+    memory.close()  # before any key is read
     sys.exit(main(sys.argv[1:]))

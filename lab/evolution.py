@@ -1,11 +1,11 @@
-"""Whether the registry only adds: compared with every version that was released (`schemas/released/`), part of `python -m lab.registry --check`.
+"""Whether the registry only adds, compared with every version that was released (`schemas/released/`); `lab.registry --check` asks it too.
 
 python -m lab.evolution              exit status 1 and what was taken back, one line each
 python -m lab.evolution --release    keep the present version for ever: its registry and its schemas go to schemas/released
 
-A log or an index of a released version is read by every later one. So what it says must go on meaning the same [A-17]: no name or code goes,
-changes or is given to something else; no event is judged otherwise, loses a reason or a field, or must have one more; no value that was
-allowed is refused now, and no field changes its type in an index. Only meanings may be said in better words.
+A log or an index of a released version is read by every later one. So what it says must go on meaning the same [A-17]: no name or code
+goes, changes or is given to something else; no event is judged otherwise, loses a reason or a field, or must have one more; no value
+that was allowed is refused now, and no field changes its type in an index. Only meanings may be said in better words.
 """
 
 import json
@@ -99,9 +99,6 @@ def _number(now: Version, before: list[Version]) -> Iterator[str]:
         yield f"the version {now.number} is older than {numbers[-1]}, which is released"
     elif numbers and now.number == numbers[-1] and _meant(now.registry) != _meant(before[-1].registry):
         yield f"{now.number} is released, and the registry is another one: raise the version's second number"
-    for each in before:
-        if order(now.number)[0] == order(each.number)[0] and now.registry["registry"]["protocol"] != each.registry["registry"]["protocol"]:
-            yield f"the protocol is {now.registry['registry']['protocol']}, and was {each.registry['registry']['protocol']} in {each.number}"
 
 
 def _meant(registry: Registry) -> Any:  # noqa: ANN401 - the registry as tomllib has it
@@ -193,7 +190,7 @@ def _leaves(at: str, properties: Mapping[str, Any]) -> Iterator[tuple[str, str]]
 
 
 def release() -> str:
-    """Keep the present version for ever; return its number. ValueError when it takes something back, or stands there already as another one."""
+    """Keep the present version for ever; return its number. ValueError when it takes something back."""
     now, before = present(), released()
     if found := list(taken_back(now, before)):
         raise ValueError("; ".join(found))

@@ -3,8 +3,8 @@
 python -m lab.golden            writes tests/golden/VERSION of the version in schemas/registry.toml
 python -m lab.golden --check    exit status 1 and the names of stale files
 
-Every pair of event and reason that the version registers stands in one of the two logs, made by the real journal with a clock and dice of its
-own, so the same program gives the same bytes. A version that is released (schemas/released) is never written again.
+Every pair of event and reason that the version registers stands in one of the two logs. They are made by the real journal with a clock and
+dice of its own, so the same program gives the same bytes. A version that is released (schemas/released) is never written again.
 """
 
 import shutil

@@ -12,6 +12,7 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
+from audit import memory
 from jvpn import interrupt
 from jvpn.cli import (
     audit,
@@ -208,6 +209,7 @@ def run() -> NoReturn:
     """Be the console script."""
     try:
         interrupt.heard()  # in here: from this moment on Ctrl-C may come
+        memory.close()  # before anything is read: any command may hold a key
         status = main(sys.argv[1:])
     except KeyboardInterrupt as error:
         status = _interrupted(sys.argv[1:], error)

@@ -78,9 +78,7 @@ def who(
         table(Found._fields, found)
     if pseudonym is not None and not found:
         many = f"{len(devices)} devices{f' and {len(addresses)} addresses' if addresses else ''}"
-        complain(
-            f"{pseudonym} is none of {many} in {tried[0][0]} to {tried[-1][0]}; keys of before {_since(ring)} are destroyed or never were"
-        )
+        complain(f"{pseudonym} is none of {many} in {tried[0][0]} to {tried[-1][0]}; of before {_since(ring)} there is no key")
         raise typer.Exit(Exit.FAILED)
 
 
@@ -96,8 +94,8 @@ def shred(
 ) -> None:
     """Destroy keys of pseudonyms: then nobody, you included, can say who they are.
 
-    The log stays as it is and verifies as before. Shows which months it is about, and how many events; does it with --yes only. The log says
-    that it was done (NAMES_DESTROYED): within seconds when its writer runs, else when it starts. Copies of the key file elsewhere (a
+    The log stays as it is and verifies as before. Shows which months it is about, and how many events; does it with --yes only. The log
+    says that it was done (NAMES_DESTROYED): within seconds when its writer runs, else when it starts. Copies of the key file elsewhere (a
     backup, a snapshot, another gateway) and blocks that a disk has kept are out of reach.
     """
     if (before is None) == (not everything):

@@ -53,8 +53,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """What the writer is started with: its log's directory, node and boot (8 bytes each), `gateway` or `client`, bytes a segment, how long
-    pseudonyms can be resolved."""
+    """What the writer is started with: directory, node and boot (8 bytes each), `gateway` or `client`, bytes a segment, months of names."""
 
     directory: Path
     node: bytes

@@ -39,7 +39,7 @@ class LogConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditConfig:
-    """The audit log: its directory (the pseudonyms' keys lie beside it), the size of a segment in bytes, months that names can be resolved."""
+    """The audit log: its directory (the pseudonyms' keys lie beside it), bytes of a segment, months that those are kept."""
 
     dir: Path
     segment_bytes: int

@@ -126,7 +126,7 @@ def test_what_is_destroyed_is_in_no_file(path: Path) -> None:
 
 @pytest.mark.parametrize("call", range(10))
 def test_a_kill_leaves_the_one_or_the_other(path: Path, monkeypatch: pytest.MonkeyPatch, call: int) -> None:
-    """A-19: a kill -9 in the middle of a turn would lose the keys of this month, or leave a copy of a destroyed one that nobody cleans up."""
+    """A-19: a kill -9 in the middle would lose the keys of this month, or leave a copy of a destroyed one that nobody cleans up."""
     before = load_ring(path)
     gone = key_of(before, NOW)
     left = [call]

@@ -17,7 +17,7 @@ import pytest
 
 from audit import writer
 from audit.files import HEAD, read_head
-from audit.names import key_path, store_key
+from audit.names import Keeper, key_path, store_key
 from audit.record import RECORD_BYTES, outbox_id_of, pack, unpack, with_outbox_id
 from audit.segments import Log
 from audit.verdict import Verdict
@@ -75,7 +75,8 @@ def test_what_was_recorded_before_evidence_stands_before_it(tmp_path: Path, monk
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     os.set_blocking(reading, False)
     theirs.setblocking(False)
-    process = writer.Writer(log, journal, reading, theirs)
+    store_key(key_path(tmp_path / "log"), KEY)
+    process = writer.Writer(log, journal, Keeper(tmp_path / "log", 12), reading, theirs)
     looked: list[str] = []
 
     def look(name: str, real: Callable[[], object]) -> object:
