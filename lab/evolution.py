@@ -150,8 +150,9 @@ def narrowed(at: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterato
         yield f"{at}: the pattern is {now['pattern']}, not {was.get('pattern', 'any')}"
     for names, worse in ((LEAST, int.__gt__), (MOST, int.__lt__)):
         for name in names:
-            if name in now and (name not in was or worse(now[name], was[name])):
-                yield f"{at}: {name} is {now[name]}, not {was.get(name, 'any')}"
+            before = len(was.get("required", ())) or was.get(name) if name == "minProperties" else was.get(name)
+            if name in now and (before is None or worse(now[name], before)):
+                yield f"{at}: {name} is {now[name]}, not {'any' if before is None else before}"
     for name in sorted(set(now.get("required", ())) - set(was.get("required", ()))):
         yield f"{at}: {name} is needed"
     for name, below in was.get("properties", {}).items():

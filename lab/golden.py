@@ -19,7 +19,7 @@ from unittest.mock import patch
 
 from audit.event import STATES, Builder, Moment
 from audit.files import COSIGNED, LOCK, RESERVE, create_key, segments_in
-from audit.journal import RETRY_NS, Journal, open_journal
+from audit.journal import RETRY_NS, Journal, Notice, open_journal
 from audit.lives import BIRTHS, KEY_STEPS
 from audit.machine import ENTRIES, allowed
 from audit.pseudonym import names_of
@@ -131,6 +131,8 @@ def build(root: Path, role: str) -> None:
         _lose(opened, journal, b"2nd boot", clock)
         clock.ns += EPOCH_NS
         journal.write([Random(0).randbytes(RECORD_BYTES)], [])  # nosec B311  # a record that is none, the same in each run
+        journal.notice(tuple(_handled()))
+        journal.write([], [])
         journal.close()
     with _writing(log, role, clock, b"3rd boot") as (_, journal):
         journal.close()
@@ -170,9 +172,11 @@ def _lose(log: Log, journal: Journal, boot: bytes, clock: Clock) -> None:
     clock.ns += RETRY_NS
 
 
-def versions() -> Iterator[str]:
-    """Yield the versions that are released, oldest first."""
-    yield from sorted((path.stem for path in RELEASED.glob("*.toml")), key=lambda name: [int(part) for part in name.split(".")])
+def _handled() -> Iterator[Notice]:
+    """Yield what the writer says of the keys of names: a notice for each reason."""
+    for count, reason in enumerate(vocabulary().kinds["NAMES_HANDLED"].reasons, 1):
+        months = {"first": "2025-10", "last": "2025-11"}
+        yield Notice(Event.NAMES_HANDLED, Reason[reason], {"names": months, "count": count})
 
 
 def made(there: Path) -> dict[Path, bytes]:
@@ -185,7 +189,7 @@ def made(there: Path) -> dict[Path, bytes]:
 def main(arguments: list[str]) -> int:
     """Write the corpus of the present version, or with --check name what is stale. Return the exit status."""
     version = vocabulary().schema.rpartition("/")[2]
-    if version in versions() and (CORPUS / version).exists():
+    if (RELEASED / version).exists() and (CORPUS / version).exists():
         return 0  # it is released: what it was made by may have changed, and it must be read as it is
     with TemporaryDirectory() as scratch:
         wanted = made(Path(scratch))

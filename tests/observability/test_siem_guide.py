@@ -1,6 +1,5 @@
 """The guide for SIEM engineers: what it names is there, and its questions can be answered with what it names."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
