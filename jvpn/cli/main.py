@@ -194,7 +194,7 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         complain(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or type(error).__name__)
         _explain(error)
-    except Exception as error:  # noqa: BLE001 - the last resort; what it says may hold values, so only its type and place are shown
+    except Exception as error:  # noqa: BLE001 - the last resort; what it says may hold values (A-47), so only type and place are shown
         where = traceback.extract_tb(error.__traceback__)[-1]
         complain(f"internal error: {type(error).__name__} in {Path(where.filename).name}, line {where.lineno}; JVPN_TRACEBACK=1 shows more")
         _explain(error)

@@ -1,7 +1,7 @@
 """The rules by which the registry only adds: each is seen to refuse, with words that say what was taken back."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -143,7 +143,7 @@ def test_a_field_changes_its_type_in_an_index() -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of released versions with the oldest one."""
     (tmp_path / OLDEST.number).mkdir()
     for name in ("registry.toml", "events.json"):
