@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from audit.canonical import canonical, line_of
-from audit.chain import Head, digest, genesis, new_chain
+from audit.chain import Head, genesis, hashed, new_chain
 from audit.errors import EventRefused, RecordMalformed
 from audit.event import Builder, Moment
 from audit.record import EVENT, outbox_id_of, unpack
@@ -54,7 +54,7 @@ class Journal:
         if log.head is not None or log.cut_bytes:
             reason = Reason.LOG_TAIL_TORN if log.cut_bytes else Reason.LOG_CONTINUED
             batch.writer(Event.LOG_RESUMED, reason, **stated, metrics={"cut_bytes": log.cut_bytes})
-        log.append(b"".join(batch.lines), batch.head, batch.hashes, self._recent)
+        log.append(batch.lines, batch.head, batch.hashes, self._recent)
         self.sign()
 
     @property
@@ -115,7 +115,7 @@ class Journal:
             self._settle()
             batch, over = self._batch(telemetry, moment)
             if batch.lines:
-                self._log.append(b"".join(batch.lines), batch.head, batch.hashes, self._recent)
+                self._log.append(batch.lines, batch.head, batch.hashes, self._recent)
         except OSError as error:
             self._lose(telemetry)
             if self._log.make_room(error):
@@ -174,7 +174,7 @@ class Journal:
             ):
                 batch = Batch(self._log.head, self._builder, self._clock())
                 batch.writer(event, reason, **content)
-                self._log.append(b"".join(batch.lines), batch.head, batch.hashes, self._recent)
+                self._log.append(batch.lines, batch.head, batch.hashes, self._recent)
                 self._owed = event is Event.EPOCH_SEALED
                 self._settle()
             self.sign()
@@ -216,13 +216,18 @@ class Batch:
         """Begin behind an event, or the place before a genesis."""
         if after is None:
             raise ValueError("a batch follows an event or the place before a genesis")
-        self.head = after
-        self.lines: list[bytes] = []
+        self._chain_id, self._seq, self._hash = after
+        self.lines = bytearray()  # one piece: hundreds of small ones would be taken from the system and given back each time
         self.hashes: list[bytes] = []
         self.keys: dict[str, None] = {}
         self.told: dict[Reason, int] = {}  # how much is said to be lost
         self._builder = builder
         self.moment = moment
+
+    @property
+    def head(self) -> Head:
+        """What the next event follows."""
+        return Head(self._chain_id, self._seq, self._hash)
 
     def telemetry(self, record: bytes) -> None:
         """Add a record that came over the telemetry pipe; what is not telemetry is refused (A-3)."""
@@ -268,11 +273,11 @@ class Batch:
     def add(self, event: dict[str, Any]) -> None:
         """Add a valid event, made for this place."""
         data = canonical(event)
-        found = digest(data)
-        self.lines.append(line_of(data, found))
-        self.hashes.append(bytes.fromhex(found))
-        chain_id, seq, _ = self.head
-        self.head = Head(chain_id, seq + 1, found)
+        found = hashed(data)
+        self._hash = found.hex()
+        self._seq += 1
+        self.hashes.append(found)
+        self.lines += line_of(data, self._hash)
 
 
 def _lost_before(record: bytes) -> int:

@@ -111,6 +111,8 @@ SIEM: Final[tuple[Row, ...]] = (
     ("uninstall", siem.uninstall, ("jvpn siem uninstall --config shipper.toml --yes",
                                    "jvpn siem uninstall --config s.toml --delete-data --yes")),
     ("retain", siem.retain, ("jvpn siem retain --config shipper.toml", "jvpn siem retain --config shipper.toml --yes")),
+    ("verify", siem.verify, ("jvpn siem verify --config shipper.toml",
+                             "jvpn siem verify --config shipper.toml --policy policy --json")),
     ("reconcile", siem.reconcile, ("jvpn siem reconcile --config shipper.toml",
                                    "jvpn siem reconcile --config s.toml --resend --json")),
 )
