@@ -43,7 +43,6 @@ from tests.observability.witnesses import running
 
 __all__ = ["jvpn"]
 
-pytestmark = pytest.mark.usefixtures("logging_as_before")  # `ship` sets up the logging of its process
 ALLOWED = allowed()
 MANY = 20  # secrets that are planted, at least
 
