@@ -92,9 +92,9 @@ def shred(
     yes: Annotated[bool, typer.Option("--yes", help="Do it; it cannot be undone.")] = False,
     json: Json = False,
 ) -> None:
-    """Destroy keys of pseudonyms: then nobody, you included, can say who they are.
+    """Destroy keys of pseudonyms, so that nobody can resolve them.
 
-    The log stays as it is and verifies as before. Shows which months it is about, and how many events; does it with --yes only. The log
+    You cannot either, then. The log stays as it is and verifies as before. Shows which months it is about, and how many events; does it with --yes only. The log
     says that it was done (NAMES_DESTROYED): within seconds when its writer runs, else when it starts. Copies of the key file elsewhere (a
     backup, a snapshot, another gateway) and blocks that a disk has kept are out of reach.
     """

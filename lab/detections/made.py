@@ -68,6 +68,8 @@ def _of_writer(builder: Builder, spec: Spec, before: Head, moment: Moment) -> di
     if "seal" in kind.fields:
         parts = schema_of(spec.event)["properties"]["seal"]["properties"]
         content["seal"] = {name: 1 if below["type"] == "integer" else HASH for name, below in parts.items()}
+    if "names" in kind.fields:
+        content["names"] = {"first": "2026-10", "last": "2026-11"}
     if "count" in kind.fields:
         content["count"] = values["count"]
     if kind.measures:
