@@ -28,7 +28,12 @@ class Head(NamedTuple):
 
 def digest(event: bytes) -> str:
     """Return the hash of an event's canonical bytes, in hex (A-21)."""
-    return sha256(event).hexdigest()
+    return hashed(event).hex()
+
+
+def hashed(event: bytes) -> bytes:
+    """Return the same 32 bytes as they are."""
+    return sha256(event).digest()
 
 
 def new_chain(node: bytes, boot: bytes, wall_ns: int, mono_ns: int) -> Head:

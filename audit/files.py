@@ -170,7 +170,7 @@ def writer_is_there(directory: Path) -> bool:
     return False
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | bytearray) -> None:
     """Write all of it. OSError when that fails; then some of it may be there."""
     rest = memoryview(data)
     while rest:

@@ -1,13 +1,13 @@
 """What the writer does with records: events, in order, durable, once; and an exact account of what is lost (clauses A-15, A-40 to A-42)."""
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from audit.canonical import canonical, line_of
-from audit.chain import Head, digest, genesis, new_chain
+from audit.chain import Head, genesis, hashed, new_chain
 from audit.errors import EventRefused, RecordMalformed
 from audit.event import Builder, Moment
 from audit.record import EVENT, outbox_id_of, unpack
@@ -41,6 +41,7 @@ class Journal:
         self._recent: OrderedDict[str, None] = OrderedDict.fromkeys(log.evidence)
         self._waiting: deque[bytes] = deque()
         self._lost = {Reason.TELEMETRY_OVERFLOW: 0, Reason.TELEMETRY_UNWRITABLE: 0}
+        self._notices: tuple[Notice, ...] = ()
         self._retry_ns: int | None = None
         self._notice_ns = self._room_ns = 0  # on a full disk: when a loss may be told, and room be looked for
         self.trouble = ""  # why the log could not be written the last time; empty: it could
@@ -53,7 +54,7 @@ class Journal:
         if log.head is not None or log.cut_bytes:
             reason = Reason.LOG_TAIL_TORN if log.cut_bytes else Reason.LOG_CONTINUED
             batch.writer(Event.LOG_RESUMED, reason, **stated, metrics={"cut_bytes": log.cut_bytes})
-        log.append(b"".join(batch.lines), batch.head, batch.hashes, self._recent)
+        log.append(batch.lines, batch.head, batch.hashes, self._recent)
         self.sign()
 
     @property
@@ -65,6 +66,15 @@ class Journal:
     def waiting(self) -> int:
         """How many evidence records wait for a writable log."""
         return len(self._waiting)
+
+    @property
+    def noticed(self) -> bool:
+        """Whether all notices are recorded."""
+        return not self._notices
+
+    def notice(self, notices: tuple["Notice", ...]) -> None:
+        """Record these events of the writer with the next batch, in place of those that still wait."""
+        self._notices = notices
 
     @property
     def acknowledged(self) -> int:
@@ -105,7 +115,7 @@ class Journal:
             self._settle()
             batch, over = self._batch(telemetry, moment)
             if batch.lines:
-                self._log.append(b"".join(batch.lines), batch.head, batch.hashes, self._recent)
+                self._log.append(batch.lines, batch.head, batch.hashes, self._recent)
         except OSError as error:
             self._lose(telemetry)
             if self._log.make_room(error):
@@ -119,6 +129,7 @@ class Journal:
             self._owed, self._epoch_over_ns = True, moment.mono_ns + self._epoch_ns
             with suppress(OSError):  # then the next batch does it first
                 self._settle()
+        self._notices = ()
         self._lost = {reason: count - batch.told.get(reason, 0) for reason, count in self._lost.items()}
         self._remember(batch.keys)
         self._acknowledged = max(self._acknowledged, *map(outbox_id_of, self._waiting), 0)
@@ -133,6 +144,8 @@ class Journal:
                 batch.told[reason] = count
                 self._notice_ns = moment.mono_ns + NOTICE_NS
                 batch.writer(Event.TELEMETRY_LOST, reason, count=min(count, INTEGER_MAX))
+        for notice in self._notices:
+            batch.writer(notice.event, notice.reason, **notice.content)
         for record in telemetry:
             batch.telemetry(record)
         for record in self._waiting:
@@ -161,7 +174,7 @@ class Journal:
             ):
                 batch = Batch(self._log.head, self._builder, self._clock())
                 batch.writer(event, reason, **content)
-                self._log.append(b"".join(batch.lines), batch.head, batch.hashes, self._recent)
+                self._log.append(batch.lines, batch.head, batch.hashes, self._recent)
                 self._owed = event is Event.EPOCH_SEALED
                 self._settle()
             self.sign()
@@ -188,6 +201,14 @@ class Journal:
             self._recent.popitem(last=False)
 
 
+class Notice(NamedTuple):
+    """An event that the writer makes about something else than the log's own state: type, reason, what its schema asks for."""
+
+    event: Event
+    reason: Reason
+    content: Mapping[str, Any]
+
+
 class Batch:
     """Lines that follow a head, made but not written. `keys` are those of the evidence among them."""
 
@@ -195,13 +216,18 @@ class Batch:
         """Begin behind an event, or the place before a genesis."""
         if after is None:
             raise ValueError("a batch follows an event or the place before a genesis")
-        self.head = after
-        self.lines: list[bytes] = []
+        self._chain_id, self._seq, self._hash = after
+        self.lines = bytearray()  # one piece: hundreds of small ones would be taken from the system and given back each time
         self.hashes: list[bytes] = []
         self.keys: dict[str, None] = {}
         self.told: dict[Reason, int] = {}  # how much is said to be lost
         self._builder = builder
         self.moment = moment
+
+    @property
+    def head(self) -> Head:
+        """What the next event follows."""
+        return Head(self._chain_id, self._seq, self._hash)
 
     def telemetry(self, record: bytes) -> None:
         """Add a record that came over the telemetry pipe; what is not telemetry is refused (A-3)."""
@@ -247,11 +273,11 @@ class Batch:
     def add(self, event: dict[str, Any]) -> None:
         """Add a valid event, made for this place."""
         data = canonical(event)
-        found = digest(data)
-        self.lines.append(line_of(data, found))
-        self.hashes.append(bytes.fromhex(found))
-        chain_id, seq, _ = self.head
-        self.head = Head(chain_id, seq + 1, found)
+        found = hashed(data)
+        self._hash = found.hex()
+        self._seq += 1
+        self.hashes.append(found)
+        self.lines += line_of(data, self._hash)
 
 
 def _lost_before(record: bytes) -> int:

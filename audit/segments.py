@@ -67,7 +67,7 @@ class Log:
         self._reserved = self._reserved or reserve(self._directory, RESERVE_BYTES)
         self.tight = self.tight and not self._reserved
 
-    def append(self, lines: bytes, head: Head, hashes: Sequence[bytes], evidence: Iterable[str] = ()) -> None:
+    def append(self, lines: bytes | bytearray, head: Head, hashes: Sequence[bytes], evidence: Iterable[str] = ()) -> None:
         """Append lines that end with `head`, and make them durable (A-32). OSError, LogGone: then nothing was appended.
 
         The caller made the lines, whose events have these `hashes`, to follow `self.head`; `evidence` are the keys of the last evidence

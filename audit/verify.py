@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from audit.canonical import LINE_BYTES_MAX, framed, parse_valid, split
-from audit.chain import BEFORE_GENESIS, Head, digest
+from audit.chain import BEFORE_GENESIS, Head, hashed
 from audit.errors import EventRefused, LineMalformed, NoteMalformed
 from audit.files import HEAD, SEGMENT, first_of, read_head, segments_in, tree_name, writer_is_there
 from audit.machine import Machines
@@ -106,7 +106,7 @@ class _Walk:
         self._machines = Machines()
         self._evidence: set[str] = set()
         self._seen: Counter[tuple[str, str]] = Counter()
-        self._head: Head | None = None
+        self._chain_id, self._seq, self._hash = NOWHERE  # of the last event; no Head for each of them, which would be felt
 
     def go(self, lines: Iterator[Raw]) -> None:
         """Take line after line until the end or the first fault."""
@@ -120,25 +120,26 @@ class _Walk:
                 seq = self._expected(raw) if broken.seq is None else broken.seq
                 result.fault = Fault(broken.verdict, broken.found, seq, raw.file, raw.number)
                 break
-        result.head, result.tables_differ = self._head, self._machines.tables_differ
+        result.head = Head(self._chain_id, self._seq, self._hash) if self._chain_id else None
+        result.tables_differ = self._machines.tables_differ
         for (event_type, reason), times in self._seen.items():
             result.by_type[event_type] += times
             result.by_reason[reason] += times
 
     def _expected(self, raw: Raw) -> int | None:
         """Return the number that the event on this line must have."""
-        if self._head is not None:
-            return self._head.seq + 1
+        if self._chain_id:
+            return self._seq + 1
         return raw.first if self._partial else 0
 
     def _take(self, raw: Raw, durable: Head) -> None:
-        expected = self._head.seq + 1 if self._head else self._expected(raw)
+        expected = self._seq + 1 if self._chain_id else self._expected(raw)
         if not raw.data:  # a crash leaves an empty segment where the next event goes
             if raw.first not in (None, expected):
                 raise Broken(Verdict.NUMBER_WRONG, f"an empty segment, by its name for event {raw.first}")
             return
         event, told = _read(raw)
-        seq, event_class = event["seq"], event["event_class"]
+        seq, event_class, kind = event["seq"], event["event_class"], event["event_type"]
         if raw.number == 1 and raw.first not in (None, expected if expected is not None else seq):
             raise Broken(Verdict.NUMBER_WRONG, f"the file's name says that it begins with {raw.first}")
         if expected not in (None, seq):
@@ -155,10 +156,10 @@ class _Walk:
                 self._sealing.take(event, told)
             except Unsealed as error:
                 raise Broken(error.verdict, error.found, error.seq) from None
-        if self._head is None:
+        if not self._chain_id:
             self._result.first_seq = seq
-        self._head = Head(event["chain_id"], seq, told)
-        self._seen[event["event_type"], event["reason_code"]] += 1
+        self._chain_id, self._seq, self._hash = event["chain_id"], seq, told
+        self._seen[kind, event["reason_code"]] += 1
         if event_class == "integrity":
             self._count(event)
 
@@ -170,17 +171,17 @@ class _Walk:
 
     def _link(self, event: dict[str, Any]) -> None:
         """Check that the event follows the one before it (A-22, A-52)."""
-        head = self._head
-        if (event["seq"] == 0) != (event["event_type"] == "LOG_OPENED"):
+        first, before = event["seq"] == 0, event["prev_hash"]
+        if first != (event["event_type"] == "LOG_OPENED"):
             raise Broken(Verdict.CHAIN_BROKEN, f"{event['event_type']} at seq {event['seq']}: LOG_OPENED is the first event, and only that")
-        if event["seq"] == 0 and event["prev_hash"] != BEFORE_GENESIS:
+        if first and before != BEFORE_GENESIS:
             raise Broken(Verdict.CHAIN_BROKEN, "the first event names one before it")
-        if head is None:
+        if not self._chain_id:
             return
-        if event["chain_id"] != head.chain_id:
-            raise Broken(Verdict.CHAIN_BROKEN, f"chain {event['chain_id']} where {head.chain_id} must be")
-        if event["prev_hash"] != head.hash:
-            raise Broken(Verdict.CHAIN_BROKEN, f"prev_hash is {event['prev_hash']}, the event before has {head.hash}")
+        if event["chain_id"] != self._chain_id:
+            raise Broken(Verdict.CHAIN_BROKEN, f"chain {event['chain_id']} where {self._chain_id} must be")
+        if before != self._hash:
+            raise Broken(Verdict.CHAIN_BROKEN, f"prev_hash is {before}, the event before has {self._hash}")
 
     def _count(self, event: dict[str, Any]) -> None:
         if event["event_type"] == "TELEMETRY_LOST":
@@ -195,7 +196,7 @@ def _read(raw: Raw) -> tuple[dict[str, Any], str]:
         raise Broken(Verdict.TAIL_CUT, f"an incomplete line of {len(raw.data)} bytes")
     try:
         data, told = framed(raw.data)
-        found = digest(data)
+        found = hashed(data).hex()
         if found.encode() != told:
             split(raw.data)  # a hash that is none is another fault
             raise Broken(Verdict.HASH_WRONG, f"the event's bytes have the hash {found}, the line says {told.decode()}")
@@ -211,17 +212,17 @@ def _lines(files: list[Path], progress: Progress | None) -> Iterator[Raw]:
     for path in files:
         named = SEGMENT.fullmatch(path.name)
         first = int(named[1]) if named else None
-        last_file = path is files[-1]
+        last_file, name = path is files[-1], path.name
         with path.open("rb") as file:
             number = 0
             if path.stat().st_size == 0:
-                yield Raw(b"", 0, path.name, first, last_file)
+                yield Raw(b"", 0, name, first, last_file)
             while data := file.readline(LINE_BYTES_MAX):
                 number += 1
-                done += len(data)
                 if progress is not None and number % PROGRESS_LINES == 0:
-                    progress(done, total)
-                yield Raw(data, number, path.name, first, last_file)
+                    progress(done + file.tell(), total)
+                yield Raw(data, number, name, first, last_file)
+            done += file.tell()
     if progress is not None:
         progress(done, total)
 

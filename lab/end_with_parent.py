@@ -14,7 +14,7 @@ def main() -> None:
     process = int(sys.argv[1])
     watched = select.poll()
     watched.register(process, select.POLLIN)
-    watched.register(sys.stdin.fileno(), select.POLLIN)
+    watched.register(sys.stdin.fileno(), 0)  # POLLHUP alone, which cannot be left out: what somebody writes there by mistake ends nobody
     if process not in {descriptor for descriptor, _ in watched.poll()}:
         signal.pidfd_send_signal(process, signal.SIGKILL)
 

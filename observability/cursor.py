@@ -13,6 +13,7 @@ from observability.quarantine import EMPTY, End
 from observability.tail import START, Position
 
 VERSION: Final = 2
+COMPARED: Final = "compared.json"
 
 
 class StateError(Exception):
@@ -102,6 +103,11 @@ class State:
             "counters": asdict(cursor.counters),
         }
         replace_file(self.directory / "cursor.json", orjson.dumps(content) + b"\n", durable=True)
+
+    @staticmethod
+    def compared(directory: Path, said: dict[str, Any]) -> None:
+        """Keep what a comparison of log and cluster found, for metrics; nobody needs the lock for that. Raises ``OSError``."""
+        replace_file(directory / COMPARED, orjson.dumps(said) + b"\n", durable=False)
 
     def publish(self, status: dict[str, Any]) -> None:
         """Replace the status file, which others read at any time. Raises ``OSError``."""

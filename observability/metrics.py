@@ -24,12 +24,13 @@ from core.keys.states import State as KeyState
 from core.reasons import Carrier
 from core.session.states import State as SessionState
 from observability.breaker import Circuit
+from observability.siem.findings import Kind
 
 PLACE: Final = Path(__file__).resolve().parent / "prometheus"
 TABLE: Final = PLACE / "metrics.toml"
 RULES: Final = PLACE / "rules.yml"
 OURS: Final = "exporter"
-SOURCES: Final = ("gateway", "shipper", "witness")
+SOURCES: Final = ("gateway", "shipper", "tree", "witness")
 LOGS: Final = "log"  # the one set that the source knows: the logs of a witness's policy
 STATUSES: Final = (200, 400, 403, 404, 405, 409, 413, 422, 503)
 
@@ -72,6 +73,7 @@ def sets() -> Mapping[str, tuple[str, ...]]:
         "circuit": tuple(each.value for each in Circuit),
         "http_status": tuple(map(str, STATUSES)),
         "result": ("read", "created", "duplicate", "quarantined"),
+        "finding": tuple(kind.name.lower() for kind in Kind),
         "source": SOURCES,
     })  # fmt: skip
 

@@ -29,6 +29,11 @@ class Names:
         return f"{self.prefix}-evidence-*"
 
     @property
+    def findings(self) -> str:
+        """The index of what the verifier finds, which is no event."""
+        return f"{self.prefix}-findings"
+
+    @property
     def readable(self) -> str:
         """What a reader asks: all events, and no index of another installation whose prefix begins like this one's."""
         return f"{self.evidence},{self.telemetry}"

@@ -65,7 +65,7 @@ def configure(*, level: str = "info", file: Path | None = None, stream: TextIO |
             structlog.dev.ConsoleRenderer(colors=os.isatty(descriptor)) if for_people else render_json,
         ],
         wrapper_class=Logger,
-        logger_factory=_Factory(sink),
+        logger_factory=Factory(sink),
         cache_logger_on_first_use=True,
     )
     root = logging.getLogger()
@@ -73,7 +73,7 @@ def configure(*, level: str = "info", file: Path | None = None, stream: TextIO |
         root.removeHandler(handler)
     root.addHandler(_Bridge())
     root.setLevel(max(LEVELS[level], logging.WARNING))  # libraries speak up only when something is wrong
-    if isinstance(old, _Factory):
+    if isinstance(old, Factory):
         old.sink.close()
 
 
@@ -153,13 +153,14 @@ class Sink:
             return False
 
 
-class _Factory:
+class Factory:
     """structlog's way to hand the sink to each logger."""
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
 
     def __call__(self, *_: object) -> Sink:
+        """Return the one sink."""
         return self.sink
 
 

@@ -26,10 +26,16 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.fixture
-def logging_as_before() -> Iterator[None]:
-    """Take back what a test does to the logging of this process."""
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    """Take back what a test does to the logging of this process.
+
+    A command that runs in this process logs to what is standard error to it, a file of the test. Loggers keep it, and its number is
+    soon that of another file: lines were written into databases of later tests.
+    """
     yield
+    if isinstance(factory := structlog.get_config()["logger_factory"], oplog.Factory):
+        factory.sink.close()
     structlog.reset_defaults()
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if type(handler).__module__ == oplog.__name__]:

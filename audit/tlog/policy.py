@@ -45,6 +45,17 @@ class Policy(NamedTuple):
             raise QuorumMissing(f"no quorum: {self.quorum} is not reached by {', '.join(sorted(names)) or 'nobody'}{late}")
         return found
 
+    @property
+    def fewest(self) -> int:
+        """How many witnesses are needed at least to reach the quorum."""
+        return self._fewest(self.quorum)
+
+    def _fewest(self, name: str) -> int:
+        group = self.groups.get(name)
+        if group is None:
+            return int(name != NONE)
+        return sum(sorted(map(self._fewest, group.members))[: group.least])
+
     def _reached(self, name: str, names: set[str]) -> bool:
         group = self.groups.get(name)
         if group is None:

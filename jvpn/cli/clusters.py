@@ -1,7 +1,7 @@
 """What the `siem` commands do, with the SIEM library loaded: nothing else may import this module when it starts."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -10,21 +10,23 @@ from typing import Any, Final, NamedTuple
 
 import typer
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import NotFoundError, OpenSearchException
+from opensearchpy.exceptions import ConflictError, NotFoundError, OpenSearchException
 
+from jvpn.cli.output import complain
 from jvpn.cli.shipment import cluster
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.clock import wall as wall_ns
 from jvpn.shell.config import ShipperFile
 from jvpn.shell.errors import Unavailable
 from observability.connect import SettingError, connect
-from observability.cursor import StateError, saved
+from observability.cursor import State, StateError, saved
+from observability.detections.findings import document
 from observability.names import Names
 from observability.quarantine import Broken, check
 from observability.siem import plan, reconcile, removal, retention
 from observability.siem.api import Api
 from observability.siem.documents import MONTHS_AHEAD, Setup
-from observability.siem.findings import Report
+from observability.siem.findings import Kind, Report
 from observability.siem.reconcile import Known
 from observability.tail import LogError
 from observability.words import said
@@ -99,7 +101,27 @@ class Connected:
         if resend and not all(report.whole for report in reports):
             stored, refused = reconcile.resend(self._client, where, names, reports)
             reports = reconcile.reconcile(self._client, where, names, known)
+        if log is None and self._file.state.is_dir():
+            self._keep(reports)
         return Reconciled(reports, quarantine, stored, refused)
+
+    def find(self, found: Mapping[str, Any]) -> bool:
+        """Put a finding where monitors look; return whether it is new there."""
+        index = Names(self._file.prefix).findings
+        self._client.indices.get_index_template(name=index)  # without it the cluster would make an index with guessed types
+        try:
+            self._client.create(index=index, id=found["finding_id"], body=document(found))
+        except ConflictError:
+            return False
+        return True
+
+    def _keep(self, reports: Sequence[Report]) -> None:
+        """Let metrics know what was found; that it cannot be kept is said, and changes nothing."""
+        counts = {kind.name.lower(): sum(report.counts[kind] for report in reports) for kind in Kind}
+        try:
+            State.compared(self._file.state, {"at": wall(), "counts": counts})
+        except OSError as error:
+            complain(f"{self._file.state}: metrics will not know of this comparison: {error.strerror}")
 
     def _known(self, *, shipped: bool) -> tuple[Known, str]:
         """Return what need not be there, and what is wrong with the quarantine."""

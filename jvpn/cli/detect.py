@@ -61,13 +61,13 @@ def detect(
         if not each.exists() or (each.is_dir() and not segments_in(each)):
             raise Misconfigured(f"--log: {each}: " + ("holds no segment of an audit log" if each.exists() else "No such file or directory"))
     wanted, loaded = Wanted(load_policy(policy) if policy else None), _loaded(rules)
-    judged = [_judged(each, wanted, partial=partial, quiet=json) for each in log]
-    found = [finding for _, finding in judged if finding]
+    verdicts = [judged(each, wanted, partial=partial, quiet=json) for each in log]
+    found = [finding for _, finding in verdicts if finding]
     told = alerts(loaded, _everything(log, found), level=level)
     if json:
-        answer({"logs": [verdict for verdict, _ in judged], "findings": found, "alerts": [alert.as_json() for alert in told]})
+        answer({"logs": [verdict for verdict, _ in verdicts], "findings": found, "alerts": [alert.as_json() for alert in told]})
     else:
-        _show(loaded, told, [f"{each}: {verdict['verdict']}" for each, (verdict, _) in zip(log, judged, strict=True)])
+        _show(loaded, told, [f"{each}: {verdict['verdict']}" for each, (verdict, _) in zip(log, verdicts, strict=True)])
     raise typer.Exit(Exit.FAILED if told else Exit.DONE)
 
 
@@ -90,7 +90,7 @@ def _loaded(folder: Path | None) -> "Ruleset":
         raise Misconfigured(str(error)) from None
 
 
-def _judged(log: Path, wanted: Wanted, *, partial: bool, quiet: bool) -> tuple[dict[str, Any], dict[str, Any] | None]:
+def judged(log: Path, wanted: Wanted, *, partial: bool, quiet: bool) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Return the verdict on a log, and the finding if there is one. Misconfigured when it cannot be read."""
     from observability.detections.findings import finding  # noqa: PLC0415 - with the rules
 

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 AllowRemote = Annotated[bool, typer.Option("--allow-remote", help="Tell metrics on an address that others can reach.")]
 
 
-def metrics(
+def metrics(  # noqa: PLR0913 - a source each
     gateway: Annotated[Path | None, typer.Option("--gateway", metavar="SOCKET", help="A gateway: its metrics.socket.")] = None,
     shipper: Annotated[Path | None, typer.Option("--shipper", metavar="DIR", help="A shipper: its state directory.")] = None,
+    tree: Annotated[Path | None, typer.Option("--tree", metavar="TREE", help="A log's published tree.")] = None,
+    policy: Annotated[Path | None, typer.Option("--policy", metavar="FILE", help="Who shall cosign it.")] = None,
     *,
     listen: Annotated[str, typer.Option("--listen", metavar="ADDRESS:PORT", help="Where to listen.")] = "127.0.0.1:9184",
     allow_remote: AllowRemote = False,
@@ -28,9 +30,9 @@ def metrics(
 ) -> None:
     """Tell Prometheus what services count.
 
-    At /metrics, until SIGTERM. Each scrape asks the gateway at its socket of figures, and reads the shipper's status. One that is away
-    has jvpn_source_up 0. No series names a device, a session or an address. A witness tells its own: `jvpn witness serve --metrics`. All
-    metrics: docs/reference/metrics.md.
+    At /metrics, until SIGTERM. Each scrape asks the gateway at its socket of figures, reads the shipper's status, and judges the
+    cosignatures of the published tree by the policy. One that is away has jvpn_source_up 0. No series names a device, a session or an
+    address. A witness tells its own: `jvpn witness serve --metrics`. All metrics: docs/reference/metrics.md.
     """
     from observability.metrics import RULES, Collector  # noqa: PLC0415 - loads the library and the server, which no service may
     from observability.metrics_server import serve  # noqa: PLC0415 - the same
@@ -38,9 +40,9 @@ def metrics(
     if rules:
         say(str(RULES))
         return
-    says = _sources(gateway, shipper)
+    says = _sources(gateway, shipper, tree, policy)
     if not says:
-        raise typer.BadParameter("give --gateway, --shipper or both", param_hint="--gateway / --shipper")
+        raise typer.BadParameter("give at least one of them", param_hint="--gateway / --shipper / --tree")
     registry = Collector(says).registry()
     if once:
         from prometheus_client import generate_latest  # noqa: PLC0415 - the same
@@ -64,8 +66,10 @@ def place(option: str, text: str, *, remote: bool) -> tuple[str, int]:
         raise Misconfigured(f"{option}: {error}") from None
 
 
-def _sources(gateway: Path | None, shipper: Path | None) -> "dict[str, Says]":
+def _sources(gateway: Path | None, shipper: Path | None, tree: Path | None, policy: Path | None) -> "dict[str, Says]":
     """Return what reads each source that was named."""
+    if (tree is None) != (policy is None):
+        raise typer.BadParameter("a tree is judged by a policy: give both or none", param_hint="--tree / --policy")
     from observability import metrics_sources  # noqa: PLC0415 - loads the library
 
     made: dict[str, Says] = {}
@@ -73,6 +77,8 @@ def _sources(gateway: Path | None, shipper: Path | None) -> "dict[str, Says]":
         made["gateway"] = partial(_figures, gateway)
     if shipper:
         made["shipper"] = partial(metrics_sources.shipper, shipper)
+    if tree and policy:
+        made["tree"] = partial(metrics_sources.tree, tree, policy)
     return made
 
 

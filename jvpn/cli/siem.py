@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from audit.tlog.sealed import Wanted
 from jvpn.cli.output import Exit, Json, answer, say
+from jvpn.cli.tree import PolicyFile, load_policy
 from jvpn.shell.checked import Misconfigured
 from jvpn.shell.config import ShipperFile, load_shipper
 
@@ -132,6 +134,38 @@ def reconcile(
         result = cluster.reconcile(log, resend=resend)
     answer(result.as_json()) if json else say(result.as_text())
     raise typer.Exit(Exit.DONE if result.whole else Exit.FAILED)
+
+
+def verify(
+    *,
+    config: Config,
+    credentials_file: Credentials = None,
+    policy: PolicyFile = None,
+    partial: Annotated[bool, typer.Option("--partial", help="The oldest segments may have been put away.")] = False,
+    json: Json = False,
+) -> None:
+    """Verify the shipper's log, and tell the cluster what is found.
+
+    It is put where monitors look. A log that was changed cannot tell of it: what the verifier finds is no event. Run it by a timer, on the
+    gateway's host or where copies of the log are; the same finding is there once. Needs the shipper's rights.
+
+    Exit status 0: verified; 1: something was found, and is in the cluster, or the cluster did not take it.
+    """
+    from jvpn.cli import clusters  # noqa: PLC0415 - loads the SIEM library, which no other command may
+    from jvpn.cli.detect import judged  # noqa: PLC0415 - so that no other command loads it
+
+    file = load(config, credentials_file)
+    verdict, found = judged(file.log_dir, Wanted(load_policy(policy) if policy else None), partial=partial, quiet=json)
+    new = False
+    if found:
+        with clusters.of(file) as cluster:
+            new = cluster.find(found)
+    if json:
+        answer(verdict | {"finding": found, "new": new})
+    else:
+        say(f"{file.log_dir}: {verdict['verdict']}" + (f": {found['found']}" if found else ""))
+        say(f"finding {found['finding_id']}: {'put into the cluster' if new else 'there already'}") if found else None
+    raise typer.Exit(Exit.FAILED if found else Exit.DONE)
 
 
 def load(config: Path, credentials_file: Path | None) -> ShipperFile:

@@ -33,7 +33,7 @@ class Asked(NamedTuple):
 def install(client: OpenSearch, index: str, rules: Ruleset, events: Iterable[Mapping[str, Any]]) -> None:
     """Make the index `index` with the events, and `index`-rules with the rules; an event's place in the corpus is its id."""
     mappings = event_mappings()
-    mappings["properties"] = {**findings.index_template()["template"]["mappings"]["properties"], **mappings["properties"]}
+    mappings["properties"] = {**findings.mappings()["properties"], **mappings["properties"]}
     settings = {"index.number_of_replicas": 0, "index.number_of_shards": 1}
     client.indices.create(index=index, body={"settings": {**settings, "index.max_result_window": 10_000_000}, "mappings": mappings})
     stored = {"settings": settings, "mappings": percolate.mappings(mappings["properties"])}

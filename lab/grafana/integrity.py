@@ -7,7 +7,6 @@ from grafana_foundation_sdk.models import dashboard
 from lab.grafana.panels import board, chart, number, rows_of
 from lab.grafana.targets import Ask, computed, count, different, events, greatest, least, over_time, rows, times, total
 from observability.grafana import TIME_FIELD
-from observability.grafana.metrics import CHECKPOINT_AGE, MISSING, QUORUM, WITNESSES
 
 OPENINGS: Final = "event_type:(LOG_OPENED OR LOG_RESUMED OR LOG_CLOSED)"
 
@@ -55,10 +54,11 @@ def integrity() -> dashboard.Dashboard:
             rows_of("Vocabulary of the writers", "More than one row after an upgrade is complete: an old process still writes.",
                     rows("event_type:(LOG_OPENED OR LOG_RESUMED)", "genesis.registry", [count(), different("node_id")]),
                     {"genesis.registry": "Hash of the registry", "Count": "Openings", "Unique Count": "Nodes"}),
-            chart("Age of the newest checkpoint", "Red: the log is not signed any more.", Ask(CHECKPOINT_AGE.name), unit="s", red=1_800),
+            chart("Age of the newest checkpoint", "Red: the log is not signed any more.",
+                  Ask("jvpn_audit_checkpoint_age_seconds"), unit="s", red=1_800),
             chart("Witnesses and quorum", "Fewer witnesses than the quorum: nobody vouches that all see the same log.",
-                  Ask(WITNESSES.name, "witnesses"), Ask(QUORUM.name, "quorum")),
+                  Ask("jvpn_audit_witnesses", "witnesses"), Ask("jvpn_audit_witness_quorum", "quorum")),
             number("Events missing in the cluster", "Red: the comparison found events of the log that are not stored. Ship them again.",
-                   Ask(MISSING.name), calc="lastNotNull", red=1),
+                   Ask('jvpn_shipper_findings{finding="missing"}'), calc="lastNotNull", red=1),
         ],
     )  # fmt: skip

@@ -5,7 +5,6 @@ from grafana_foundation_sdk.models import dashboard
 from lab.grafana.panels import board, chart, number, rows_of
 from lab.grafana.targets import Ask, computed, count, different, greatest, over_time, rows, so_far, times
 from observability.grafana import TIME_FIELD
-from observability.grafana.metrics import BREAKER, EMIT, SHIPPED, SPOOL_FILL
 
 
 def pipeline() -> dashboard.Dashboard:
@@ -42,11 +41,12 @@ def pipeline() -> dashboard.Dashboard:
             rows_of("Schemas of events", "More than one after an upgrade is complete: an old process still writes.",
                     rows("", "schema", [count(), different("node_id")]),
                     {"schema": "Schema", "Count": "Events", "Unique Count": "Nodes"}),
-            chart("Spool", "Above 80 %: the log's disk is too slow for what happens.", Ask(SPOOL_FILL.name), unit="percentunit", red=0.8),
-            chart("From fact to durable event, 99 %", "Rising: the log's disk is slow.",
-                  Ask(f"histogram_quantile(0.99, sum by (le, instance) (rate({EMIT.name}_bucket[5m])))"), unit="s"),
+            chart("Spool", "Above 80 %: the log's disk is too slow for what happens.",
+                  Ask("jvpn_audit_spool_fill_ratio"), unit="percentunit", red=0.8),
+            chart("Evidence before the log", "Committed, and not yet in the log. Rising: the log's disk is slow, or its writer is away.",
+                  Ask("jvpn_gateway_evidence_waiting")),
             chart("What the shipper did", "quarantined: the cluster refused events for good; docs/guides/siem.md says what to do.",
-                  Ask(f"sum by (result) (rate({SHIPPED.name}[5m]))", "{{result}}")),
-            chart("Breaker", "1: the shipper waits because the cluster fails.", Ask(BREAKER.name), red=1),
+                  Ask("sum by (result) (rate(jvpn_shipper_events_total[5m]))", "{{result}}")),
+            chart("Breaker", "1: the shipper waits because the cluster fails.", Ask("jvpn_shipper_breaker_open"), red=1),
         ],
     )  # fmt: skip

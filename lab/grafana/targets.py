@@ -4,6 +4,7 @@ The rules are the data source's (`lab.grafana.judge` has them all): ids are nume
 a list and sizes are strings; a series over two terms has an alias, as its name were random else; every query is Lucene.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -11,6 +12,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import common, elasticsearch, prometheus
 
 from observability.grafana import OPENSEARCH_TYPE, OPENSEARCH_UID, PROMETHEUS_TYPE, PROMETHEUS_UID, TIME_FIELD
+from observability.metrics import table
 
 OPENSEARCH: Final = common.DataSourceRef(type_val=OPENSEARCH_TYPE, uid=OPENSEARCH_UID)
 PROMETHEUS: Final = common.DataSourceRef(type_val=PROMETHEUS_TYPE, uid=PROMETHEUS_UID)
@@ -19,6 +21,7 @@ PERCENTS: Final = ("50", "95", "99")
 SERIES_MAX: Final = "20"
 ROWS_MAX: Final = "50"
 LETTERS: Final = "ABCDEFGH"
+OURS: Final = re.compile(r"\bjvpn_[a-z_]+")
 
 Metric = elasticsearch.MetricAggregation
 Bucket = elasticsearch.BucketAggregation
@@ -60,7 +63,9 @@ class Ask(Builder[prometheus.Dataquery]):
     """A query of Prometheus."""
 
     def __init__(self, expr: str, legend: str = "{{instance}}") -> None:
-        """`expr`: PromQL over the names of `observability.grafana.metrics`."""
+        """`expr`: PromQL; ValueError when it asks for what is not in the table of metrics."""
+        if unknown := set(OURS.findall(expr)) - {row.name for row in table()}:
+            raise ValueError(f"nobody serves {', '.join(sorted(unknown))}")
         self._made = prometheus.Dataquery(expr=expr, legend_format=legend, range_val=True, ref_id="A", datasource=PROMETHEUS)
 
     def called(self, ref: str) -> "Ask":

@@ -12,9 +12,10 @@ from typing import Any, Final
 from audit.event import rfc3339
 from audit.verdict import Result, Verdict
 from audit.vocabulary import SCHEMAS
+from observability.names import Names
 
 SCHEMA: Final = SCHEMAS / "findings" / "finding.json"
-INDEX: Final = "jvpn-audit-findings"
+INDEX: Final = Names().findings
 FOUND_CHARACTERS: Final = 512
 ABOUT_THE_LOG: Final = frozenset(verdict for verdict in Verdict if verdict.value >= Verdict.MALFORMED.value)
 
@@ -50,15 +51,14 @@ def schema() -> Mapping[str, Any]:
     return read
 
 
-def index_template(*, replicas: int = 0) -> dict[str, Any]:
-    """Return the template of the findings' index. It has a higher priority than what matches all of `jvpn-audit-*`."""
+def mappings() -> dict[str, Any]:
+    """Return how a cluster reads findings, from their schema."""
     kinds = {"string": "keyword", "integer": "long"}
     fields = {name: {"type": kinds[below["type"]]} for name, below in schema()["properties"].items()}
-    return {
-        "index_patterns": [INDEX],
-        "priority": 300,
-        "template": {
-            "settings": {"index.number_of_shards": 1, "index.number_of_replicas": replicas},
-            "mappings": {"dynamic": "strict", "date_detection": False, "properties": {"@timestamp": {"type": "date_nanos"}, **fields}},
-        },
-    }
+    return {"dynamic": "strict", "date_detection": False, "properties": {"@timestamp": {"type": "date_nanos"}, **fields}}
+
+
+def index_template(index: str, replicas: int) -> dict[str, Any]:
+    """Return the template of the findings' index: who may create may not overwrite, as with events (A-94)."""
+    settings = {"append_only": {"enabled": "true"}, "number_of_shards": "1", "number_of_replicas": str(replicas)}
+    return {"index_patterns": [index], "priority": 300, "template": {"settings": {"index": settings}, "mappings": mappings()}}

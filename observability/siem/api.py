@@ -17,7 +17,7 @@ PATHS: Final = {
     Kind.PIPELINE: "/_ingest/pipeline/{}",
     Kind.TEMPLATE: "/_index_template/{}",
     Kind.STREAM: "/_data_stream/{}",
-    Kind.MONTH: "/{}",
+    Kind.INDEX: "/{}",
     Kind.ROLE: "/_plugins/_security/api/roles/{}",
     Kind.POLICY: "/_plugins/_ism/policies/{}",
     Kind.MONITOR: "/_plugins/_alerting/monitors/{}",
@@ -59,7 +59,7 @@ class Api:
                 said = said and said["_source"]
             case Kind.STREAM:
                 said = {} if said["data_streams"] else None  # 200 and none at all, where a plain index has the name
-            case Kind.MONTH:
+            case Kind.INDEX:
                 said = {}  # that it is there is all
         return said if isinstance(said, dict) else None
 

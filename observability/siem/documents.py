@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
+from observability.detections.findings import index_template
 from observability.detections.load import load
 from observability.detections.monitors import monitors
 from observability.names import PREFIX, Names
@@ -23,7 +24,7 @@ class Kind(Enum):
     PIPELINE = "ingest pipeline"
     TEMPLATE = "index template"
     STREAM = "data stream"
-    MONTH = "index"
+    INDEX = "index"
     ROLE = "role"
     POLICY = "policy"
     MONITOR = "monitor"
@@ -67,8 +68,10 @@ def pieces(setup: Setup) -> list[Piece]:
         Piece(Kind.PIPELINE, _pipeline(setup), _arrival()),
         Piece(Kind.TEMPLATE, f"{setup.prefix}-evidence", _template(setup, names.evidence)),
         Piece(Kind.TEMPLATE, f"{setup.prefix}-telemetry", _template(setup, names.telemetry) | {"data_stream": TIMESTAMP}),
+        Piece(Kind.TEMPLATE, names.findings, index_template(names.findings, setup.replicas)),
         Piece(Kind.STREAM, names.telemetry, {}),
-        *(Piece(Kind.MONTH, names.month(month), {}) for month in setup.months),
+        Piece(Kind.INDEX, names.findings, {}),
+        *(Piece(Kind.INDEX, names.month(month), {}) for month in setup.months),
         Piece(Kind.ROLE, f"{setup.prefix}-shipper", shipper_role(names)),
         Piece(Kind.ROLE, f"{setup.prefix}-reader", reader_role(setup.prefix)),
         *_policies(setup, names),
@@ -94,11 +97,12 @@ def shipper_role(names: Names) -> dict[str, Any]:
     create = ["indices:data/write/bulk*", "indices:data/write/index"]
     look = ["indices:admin/data_stream/get", "indices:admin/refresh*", "indices:data/read/search"]
     return {
-        "description": "Ships audit events. Made by jvpn siem install.",
+        "description": "Ships audit events and findings. Made by jvpn siem install.",
         "cluster_permissions": ["indices:data/write/bulk", "indices:admin/index_template/get"],
         "index_permissions": [
             {"index_patterns": [names.evidence], "allowed_actions": create},
             {"index_patterns": [names.telemetry], "allowed_actions": [*create, *look]},
+            {"index_patterns": [names.findings], "allowed_actions": [*create]},
         ],
     }
 

@@ -6,8 +6,8 @@ from observability.names import Names
 from observability.siem.api import Api
 from observability.siem.documents import NEEDS, Kind, Setup, pieces
 
-DATA: Final = frozenset({Kind.STREAM, Kind.MONTH})
-ORDER: Final = (Kind.ROLE, Kind.MONITOR, Kind.POLICY, Kind.STREAM, Kind.MONTH, Kind.TEMPLATE, Kind.COMPONENT, Kind.PIPELINE)
+DATA: Final = frozenset({Kind.STREAM, Kind.INDEX})
+ORDER: Final = (Kind.ROLE, Kind.MONITOR, Kind.POLICY, Kind.STREAM, Kind.INDEX, Kind.TEMPLATE, Kind.COMPONENT, Kind.PIPELINE)
 
 
 class Removed(NamedTuple):
@@ -27,7 +27,7 @@ def uninstall(api: Api, setup: Setup, *, data: bool) -> list[Removed]:
     there, names = api.plugins(), Names(setup.prefix)
     wanted = [(piece.kind, piece.name) for piece in pieces(setup) if piece.kind not in DATA]
     months = sorted(api.ask("GET", f"/{names.evidence}/_settings", expand_wildcards="all"))
-    wanted += [(Kind.STREAM, names.telemetry), *((Kind.MONTH, name) for name in months)]
+    wanted += [(Kind.STREAM, names.telemetry), *((Kind.INDEX, name) for name in (*months, names.findings))]
     removed = []
     kept_data = False
     for kind, name in sorted(wanted, key=lambda one: ORDER.index(one[0])):

@@ -17,7 +17,7 @@ import pytest
 
 from audit import writer
 from audit.files import HEAD, read_head
-from audit.pseudonym import key_path, store_key
+from audit.names import Keeper, key_path, store_key
 from audit.record import RECORD_BYTES, outbox_id_of, pack, unpack, with_outbox_id
 from audit.segments import Log
 from audit.verdict import Verdict
@@ -26,6 +26,7 @@ from core.reasons import Event, Reason
 from core.values import Fact, Instant
 from tests.audit.made import BOOT, KEY, WALL, a_log, events_of, lines_of, opened, records, sealing, story
 from tests.audit.running import PATIENCE_S, Outbox, Running
+from tests.support import ROOT
 
 TELEMETRY, EVIDENCE = records([fact for handle in range(1, 201) for fact in story(handle)])
 
@@ -75,7 +76,8 @@ def test_what_was_recorded_before_evidence_stands_before_it(tmp_path: Path, monk
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     os.set_blocking(reading, False)
     theirs.setblocking(False)
-    process = writer.Writer(log, journal, reading, theirs)
+    store_key(key_path(tmp_path / "log"), KEY)
+    process = writer.Writer(log, journal, Keeper(tmp_path / "log", 12), reading, theirs)
     looked: list[str] = []
 
     def look(name: str, real: Callable[[], object]) -> object:
@@ -217,6 +219,12 @@ def test_kill_at_any_moment_loses_nothing_that_was_acknowledged(tmp_path: Path, 
     assert (verify(log).verdict, verify(log).by_type["LOG_RESUMED"]) == (Verdict.VERIFIED, 5)
 
 
+def test_the_specification_says_what_a_killed_writer_can_have_in_hand() -> None:
+    """O-22: an operator who finds a larger gap than that would look for an attack, or for a fault that is none."""
+    most = (writer.PIPE_BYTES // writer.READ_BYTES + 1) * writer.READ_BYTES // RECORD_BYTES
+    assert f"at most {most:,}\n  records" in (ROOT / "docs" / "spec" / "store.md").read_text()
+
+
 def run_main(log: Path, *more: str) -> int:
     """Run the writer in this process, up to where it would take records."""
     reading, writing = os.pipe()
@@ -240,7 +248,7 @@ def test_why_a_writer_does_not_start_is_said(tmp_path: Path, capfd: pytest.Captu
     """A-31, A-33: the gateway could not tell a full disk from an attack, or from its own mistake."""
     log = tmp_path / "log"
     assert run_main(log) == writer.USAGE
-    assert "pseudonym.key: No such file" in capfd.readouterr().err
+    assert "names.key: No such file" in capfd.readouterr().err
     store_key(key_path(log), KEY)
     sealing(log)
     assert run_main(log) == 0

@@ -89,6 +89,33 @@ def test_a_background_run_gives_the_same_verdict(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+LOGS = """
+import os
+import structlog
+from observability import oplog
+
+LOG = structlog.get_logger()
+
+def test_a_command_logs_to_what_is_standard_error_to_it(capfd):
+    oplog.configure(console=False)
+    LOG.error("one")
+
+def test_what_remembers_it_does_not_write_elsewhere(tmp_path):
+    files = [os.open(tmp_path / str(number), os.O_CREAT | os.O_WRONLY) for number in range(40)]
+    LOG.error("two")
+    sizes = [os.fstat(file).st_size for file in files]
+    for file in files:
+        os.close(file)
+    assert not any(sizes)
+"""
+
+
+def test_no_line_of_a_log_reaches_a_file_of_a_later_test(tmp_path: Path) -> None:
+    """A store would get a line into its database and hang, and a node into the pipe of what ends it: both were seen."""
+    done = run_sample(tmp_path, LOGS)
+    assert done.returncode == 0, done.stdout
+
+
 @requires("netns")
 def test_namespaces_need_no_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine without `ip` and `unshare` would skip what the laboratory does there without them."""

@@ -5,11 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from audit.files import segments_in
 from lab.detections.made import document
 from lab.opensearch_node import Node
 from observability.connect import Cluster, connect
-from observability.detections.findings import INDEX
 from observability.detections.load import load
 from observability.queries import events_in_log
 from observability.template import mappings as event_mappings
@@ -46,29 +44,20 @@ def test_it_fits_a_page() -> None:
     assert not broken_links(GUIDE)
 
 
-@pytest.mark.parametrize("spoiled", [pytest.param(False, marks=NEEDS_NODE), pytest.param(True, marks=NEEDS_NODE)])
-def test_what_it_shows_on_a_cluster_works(tmp_path: Path, opensearch_node: Node, spoiled: bool) -> None:
-    """Who follows it would find nothing in the cluster, or never hear of a log that was changed."""
+@pytest.mark.parametrize("mark", [pytest.param("with a cluster", marks=NEEDS_NODE)])
+def test_what_it_shows_on_a_cluster_works(tmp_path: Path, opensearch_node: Node, mark: str) -> None:
+    """Who follows it would find nothing in the cluster."""
     as_after_a_demo(tmp_path)
     log = tmp_path / "demo-report" / "run" / "gateway-audit"
-    first, second = (block.text.replace(CLUSTER, opensearch_node.url) for block in blocks(TEXT) if block.mark == "with a cluster")
+    (shown,) = (block.text.replace(CLUSTER, opensearch_node.url) for block in blocks(TEXT) if block.mark == mark)
     with connect(Cluster(url=opensearch_node.url)) as client:
         client.indices.create(index="jvpn-audit-guide", body={"mappings": event_mappings()})
         try:
             for event in events_in_log(log):
                 told = {name: value for name, value in event.items() if name != "hash"}
                 client.index(index="jvpn-audit-guide", body=document(told), params={"refresh": "true"})
-            said = python(first, tmp_path)
+            said = python(shown, tmp_path)
             assert "of LOG_OPENED" in said
             assert "jvpn-audit-critical-1 " in said
-            if spoiled:
-                (segment,) = segments_in(log)
-                segment.write_bytes(segment.read_bytes().replace(b"HANDSHAKE_COMPLETED", b"HANDSHAKE_COMPLETEX", 1))
-            python(second, tmp_path)
-            client.indices.refresh(index=INDEX, params={"ignore_unavailable": "true"})
-            hits = client.search(index=f"{INDEX}*", body={})["hits"]["hits"]
-            assert [hit["_source"]["finding"] for hit in hits] == (["HASH_WRONG"] if spoiled else [])
         finally:
             client.indices.delete(index="jvpn-audit-guide")
-            client.indices.delete(index=INDEX, params={"ignore_unavailable": "true"})
-            client.indices.delete_index_template(name=INDEX, params={})

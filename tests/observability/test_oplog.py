@@ -14,7 +14,6 @@ from core.reasons import Reason
 from observability import oplog
 
 SECRET = bytes(range(65, 97))
-pytestmark = pytest.mark.usefixtures("logging_as_before")
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

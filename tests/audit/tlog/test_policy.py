@@ -50,6 +50,13 @@ def test_the_quorum_is_that_of_the_example() -> None:
                     read.cosigned(cosigned_by(*names))
 
 
+def test_the_fewest_that_reach_the_quorum() -> None:
+    """A dashboard would show a quorum that nobody needs, or one that is too small."""
+    assert policy.parse(EXAMPLE.encode()).fewest == 3
+    for quorum, fewest in (("none", 0), ("X1", 1), ("Y-witnesses", 1), ("X-witnesses", 2)):
+        assert policy.parse(EXAMPLE.replace("quorum X-and-Y", f"quorum {quorum}").encode()).fewest == fewest
+
+
 def test_the_same_witness_twice_is_one() -> None:
     """A witness that signs twice would be a quorum of two."""
     read = policy.parse(EXAMPLE.encode())

@@ -102,7 +102,16 @@ def test_a_prometheus_sees_what_the_status_says(jvpn: Jvpn, tmp_path: Path) -> N
         assert jvpn("audit", "publish", history, "--out", tmp_path / "tree", "--policy", policy).status == 0
         with (
             Process("ship", "--config", configured(tmp_path, stub.url)) as shipper,
-            exporter("--gateway", tmp_path / "g" / "figures.sock", "--shipper", tmp_path / "ship") as (telling, place),
+            exporter(
+                "--gateway",
+                tmp_path / "g" / "figures.sock",
+                "--shipper",
+                tmp_path / "ship",
+                "--tree",
+                tmp_path / "tree",
+                "--policy",
+                policy,
+            ) as (telling, place),
             prometheus(tmp_path, exporter=place, witness=witness.metrics) as asked,
         ):
             until(lambda: (asked.values("jvpn_shipper_events_total", "result").get("created", 0)) > 3, shipper)
@@ -115,9 +124,11 @@ def test_a_prometheus_sees_what_the_status_says(jvpn: Jvpn, tmp_path: Path) -> N
             (latest,) = jvpn("witness", "status", "--state", witness.state, "--json").json["latest"]
             assert asked.values("jvpn_witness_cosigned_events", "log") == {latest["origin"]: latest["size"]}
             assert asked.values("jvpn_witness_answers_total", "status")["200"] == 1
+            assert (asked.value("jvpn_audit_witnesses"), asked.value("jvpn_audit_witness_quorum")) == (1, 1)
+            assert asked.value("jvpn_audit_published_events") == latest["size"]
             names_of_nobody(jvpn, config, place)
             assert [each.end(signal.SIGTERM).status for each in (device, gateway)] == [0, 0]
-            until(lambda: asked.values("jvpn_source_up", "source") == {"gateway": 0, "shipper": 1, "witness": 1}, telling)
+            until(lambda: asked.values("jvpn_source_up", "source") == {"gateway": 0, "shipper": 1, "tree": 1, "witness": 1}, telling)
             rules = [rule for group in asked.get("rules")["groups"] for rule in group["rules"]]
             assert {rule["health"] for rule in rules} == {"ok"}, [rule["lastError"] for rule in rules if "lastError" in rule]
             until(lambda: asked.value("ALERTS{alertname='JvpnSourceAway'}") == 1, telling)
@@ -173,7 +184,8 @@ def test_one_scrape_without_a_server(jvpn: Jvpn, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ((), "give --gateway, --shipper or both"),
+        ((), "give at least one of them"),
+        (("--tree", "tree"), "give both or none"),
         (("--shipper", ".", "--listen", "0.0.0.0:9184"), "--listen: 0.0.0.0 can be reached by others"),
         (("--shipper", ".", "--listen", "[::]:9184"), "--listen: :: can be reached by others"),
         (("--shipper", ".", "--listen", "localhost:9184"), "'localhost:9184' is not ADDRESS:PORT"),

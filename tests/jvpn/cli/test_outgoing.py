@@ -11,8 +11,6 @@ from tests.observability.outputs.sinks import SINKS, HttpSink, Sink
 from tests.observability.shipping import lines, write_log
 from tests.observability.synthetic import write_everything
 
-pytestmark = pytest.mark.usefixtures("logging_as_before")  # `ship` sets up the logging of its process
-
 
 def configured(folder: Path, sink: Sink, more: str = "") -> Path:
     """Write a configuration for a destination."""

@@ -8,8 +8,6 @@ from tests.jvpn.cli.calling import Jvpn
 from tests.observability.stub import Stub
 from tests.observability.synthetic import write_everything
 
-pytestmark = pytest.mark.usefixtures("logging_as_before")  # `ship` sets up the logging of its process
-
 
 def configured(folder: Path, url: str, more: str = "") -> Path:
     """Write a shipper's configuration."""

@@ -4,16 +4,18 @@ import json
 from pathlib import Path
 
 import pytest
+from opensearchpy.exceptions import RequestError
 
+from audit.files import segments_in
 from jvpn.cli import clusters
 from lab.opensearch_node import Node
+from observability.connect import Cluster, connect
+from tests.audit.tlog.test_sealing import sealed_log
 from tests.jvpn.cli.calling import Jvpn
 from tests.jvpn.cli.test_shipping import configured
 from tests.observability.stub import Stub
 from tests.observability.synthetic import write_everything
 from tests.opensearch_fixture import NEEDS_NODE
-
-pytestmark = pytest.mark.usefixtures("logging_as_before")  # `ship` sets up the logging of its process
 
 
 def file(folder: Path, node: Node, prefix: str) -> Path:
@@ -68,6 +70,7 @@ class TestOnANode:
         filled = jvpn("siem", "reconcile", "--config", config, "--resend", "--json")
         assert (filled.status, filled.json["resent"], filled.json["whole"]) == (0, events, True)
         assert jvpn("ship", "--config", config, "--once", "--json").json["duplicate"] == events
+        assert not (tmp_path / "ship" / "compared.json").exists(), "before there was a shipper, metrics had nobody to tell it of"
         cursor = tmp_path / "ship" / "cursor.json"
         saved = json.loads(cursor.read_text())
         saved["quarantine"] = {"bytes": 10, "records": 1, "hash": "0" * 64}
@@ -75,10 +78,37 @@ class TestOnANode:
         told = jvpn("siem", "reconcile", "--config", config)
         assert (told.status, told.out.splitlines()[-1]) == (1, "NOT WHOLE")
         assert "not the 1 that the cursor has seen" in told.out
+        compared = (tmp_path / "ship" / "compared.json").read_bytes()
+        assert json.loads(compared)["counts"] == {"missing": 0, "different": 0, "foreign": 0, "misplaced": 0}
         other = jvpn("siem", "reconcile", "--config", config, "--log", tmp_path / "audit")  # of that log's shipper nothing is known
         assert other.status == 0
+        assert (tmp_path / "ship" / "compared.json").read_bytes() == compared, (
+            "of another log's comparison the shipper's metrics say nothing"
+        )
         empty = jvpn("siem", "reconcile", "--config", config, "--log", tmp_path / "nothing")
         assert (empty.status, "holds no event" in empty.err) == (1, True)
+
+    def test_what_the_verifier_finds_is_there_once(self, jvpn: Jvpn, tmp_path: Path, opensearch_node: Node) -> None:
+        """Nobody would be told that a log was changed, since the log cannot; or somebody each minute, until nobody listens."""
+        config = file(tmp_path, opensearch_node, "c-found")
+        sealed_log(tmp_path / "audit")
+        sound = jvpn("siem", "verify", "--config", config)
+        assert (sound.status, sound.out) == (0, f"{tmp_path / 'audit'}: VERIFIED\n"), "a log that is sound needs no cluster"
+        segment = segments_in(tmp_path / "audit")[0]
+        segment.write_bytes(segment.read_bytes().replace(b'"role":"gateway"', b'"role":"gatewaz"', 1))
+        unready = jvpn("siem", "verify", "--config", config)
+        assert (unready.status, "`jvpn siem install`" in unready.err) == (1, True)
+        jvpn("siem", "install", "--config", config, "--yes")
+        new, again = (jvpn("siem", "verify", "--config", config, "--json") for _ in range(2))
+        assert (new.status, new.json["verdict"], new.json["new"]) == (1, "HASH_WRONG", True)
+        assert (again.status, again.json["new"]) == (1, False)
+        assert "there already" in jvpn("siem", "verify", "--config", config).out
+        with connect(Cluster(url=opensearch_node.url)) as client:
+            client.indices.refresh(index="c-found-findings")
+            (hit,) = client.search(index="c-found-findings")["hits"]["hits"]
+            assert hit["_source"].items() >= new.json["finding"].items() - {("time", new.json["finding"]["time"])}
+            with pytest.raises(RequestError, match="append"):
+                client.index(index="c-found-findings", id=hit["_id"], body=hit["_source"])
 
 
 @pytest.mark.parametrize("command", ["install", "check", "uninstall", "retain", "reconcile"])

@@ -1,9 +1,11 @@
 """What the tests of stores and of the way to the audit writer share: rows, facts, and asking."""
 
+import faulthandler
 import fcntl
 import json
 import select
 import sqlite3
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -98,9 +100,17 @@ def take(store: Store, count: int) -> list[Answer]:
     poll = select.poll()
     poll.register(store.fileno(), select.POLLIN)
     while len(got) < count:
-        assert poll.poll(PATIENCE_S * 1_000), f"{len(got)} of {count} answers came"
+        assert poll.poll(PATIENCE_S * 1_000), f"{len(got)} of {count} answers came; meanwhile:\n{stacks()}"
         got += store.answers()
     return got
+
+
+def stacks() -> str:
+    """Return where each thread of this process is: a store that does not answer waits for something."""
+    with tempfile.TemporaryFile("w+") as file:
+        faulthandler.dump_traceback(file)
+        file.seek(0)
+        return file.read()
 
 
 def ask(store: Store, *operations: Operation) -> list[Answer]:

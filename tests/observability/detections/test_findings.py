@@ -53,7 +53,7 @@ def test_a_cluster_takes_it(opensearch_node: Node, index: str) -> None:
     made = finding(Result("log", Fault(Verdict.SEAL_WRONG, "another tree", 5, "seals/0", 0)), NOW)
     assert made
     with connect(Cluster(url=opensearch_node.url)) as client:
-        client.indices.put_index_template(name=index, body=index_template())
+        client.indices.put_index_template(name=index, body=index_template(index, 0))
         try:
             client.create(index=index, id=made["finding_id"], body=document(made), params={"refresh": "true"})
             hits = client.search(index=index, body={"query": {"query_string": {"query": "finding:SEAL_WRONG"}}})["hits"]["hits"]

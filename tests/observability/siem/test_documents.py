@@ -27,12 +27,13 @@ def test_each_is_put_before_what_names_it() -> None:
 
 def test_the_shipper_may_create_and_look_at_telemetry_and_no_more() -> None:
     """A-94: a stolen password of the shipper would delete history, read evidence, or make an index in which events can be changed."""
-    evidence, telemetry = shipper_role(Names("p"))["index_permissions"]
+    evidence, telemetry, found = shipper_role(Names("p"))["index_permissions"]
     assert evidence == {
         "index_patterns": ["p-evidence-*"],
         "allowed_actions": ["indices:data/write/bulk*", "indices:data/write/index"],
     }
     assert telemetry["index_patterns"] == ["p-telemetry"]
+    assert found == evidence | {"index_patterns": ["p-findings"]}
     assert not [action for action in allowed(shipper_role(Names("p"))) if "delete" in action or "create" in action or action == "*"]
 
 

@@ -51,7 +51,7 @@ class TestOnANode:
         before = compare(api, setup)
         assert {change.piece.name for change in before.changes} == {
             "t-twice-events", "t-twice-settings", "t-twice-arrival", "t-twice-evidence", "t-twice-telemetry",
-            "t-twice-evidence-2026.09", "t-twice-evidence-2026.10",
+            "t-twice-evidence-2026.09", "t-twice-evidence-2026.10", "t-twice-findings",
         }  # fmt: skip
         assert all(change.absent for change in before.changes)
         assert [line.split(":")[0] for line in before.skipped] == [
