@@ -104,10 +104,15 @@ class Entry(NamedTuple):
 
 @dataclass(slots=True)
 class Session:
-    """One session. ``name``: the gateway's pseudonym, or the correlation id where only a client's log is there."""
+    """One session.
+
+    ``name``: the gateway's pseudonym, the first of ``names`` where it lived in several months; or the correlation id where only a client's
+    log is there.
+    """
 
     name: str
     correlation: str
+    names: dict[str, None] = field(default_factory=dict)
     born: datetime | None = None
     ended: datetime | None = None
     end_reason: str = ""
@@ -187,7 +192,8 @@ class Story:
         if session is None:
             session = self.sessions[key] = Session(ids.get("pseudonym", key[:16]), key)
         if "pseudonym" in ids:
-            session.name = ids["pseudonym"]
+            session.name = next(iter(session.names), ids["pseudonym"])
+            session.names[ids["pseudonym"]] = None
         session.first = min(session.first or when, when)
         session.last = max(session.last or when, when)
         session.roles.add(entry.role)

@@ -165,7 +165,7 @@ def _cosigned(policy: Policy | None, path: Path, result: Result) -> tuple[tuple[
 
 
 def _known_sessions(request: Request, story: Story) -> None:
-    known = {name for session in story.sessions.values() for name in (session.name, session.correlation)}
+    known = {name for session in story.sessions.values() for name in (session.name, session.correlation, *session.names)}
     for name in request.sessions:
         if name not in known:
             raise NoSuchSession(f"no verified event of these logs is of a session {name}")

@@ -52,7 +52,7 @@ def event_by_event(material: Material) -> str:
     sessions, asked = material.sessions(), material.request.sessions
     if not sessions:
         return page.paragraph("There is no session in these logs.")
-    chosen = [one for one in sessions if {one.name, one.correlation} & set(asked)] if asked else sessions[:TOLD_MAX]
+    chosen = [one for one in sessions if {one.name, one.correlation, *one.names} & set(asked)] if asked else sessions[:TOLD_MAX]
     parts = [
         page.paragraph(
             "What both ends recorded, each by its own clock, in order of time. A reference such as L1:37 is event 37 of log L1; it leads to"
@@ -73,7 +73,8 @@ def _history(material: Material, session: Session) -> str:
     rows = [_row(material, session, entry, times) for entry, times in _together(sorted(entries.items))]
     left = f" The first {len(entries.items)} of {entries.total} events are shown." if entries.left_out else ""
     jumps, refused = session.jumps_to_other_paths(), session.refused
-    said = f"{count(jumps, 'jump')}, {count(refused, 'message')} refused. Correlation id {session.correlation}.{left}"
+    also = "".join(f" In another month it is named {name}." for name in session.names if name != session.name)
+    said = f"{count(jumps, 'jump')}, {count(refused, 'message')} refused. Correlation id {session.correlation}.{also}{left}"
     columns = [
         ("time (UTC)", ""),
         ("at", ""),

@@ -12,6 +12,7 @@ from observability.queries import summary
 from observability.report import SECTIONS, render, write_report
 from observability.reporting import material, moves, sessions
 from observability.reporting.material import NoSuchSession, Request, gather
+from observability.timeline import Story
 from tests.observability.reading import Reader
 from tests.observability.story import write_story
 from tests.observability.synthetic import Scribe
@@ -198,6 +199,19 @@ def test_only_the_sessions_that_were_asked_for_are_told(logs: tuple[Path, Path])
     assert [name for name in read.ids if name.startswith("session-")] == [f"session-{quiet.correlation}"]
     with pytest.raises(NoSuchSession, match="of a session 0123456789abcdef"):
         gather(Request(logs=logs, sessions=("0123456789abcdef",)))
+
+
+def test_a_session_that_lives_in_two_months_is_one(tmp_path: Path) -> None:
+    """A-14: its pseudonym changes with the month; the report would tell two halves, and find neither by the other's name."""
+    gateway, _ = write_story(tmp_path, sessions=1, minutes=1)
+    told = list(events(gateway))
+    for event in told[len(told) // 2 :]:
+        event.get("session", {}).pop("pseudonym", None)
+        event.get("session", {}).update({"pseudonym": "f" * 16} if "session" in event else {})
+    story = Story()
+    story.take(told)
+    (session,) = story.sessions.values()
+    assert list(session.names) == [session.name, "f" * 16]
 
 
 def jumps_in(page: Reader) -> list[list[str]]:
