@@ -50,12 +50,12 @@ figcaption{font-size:.85rem;color:var(--soft);max-width:46rem}
 @media print{
 @page{size:A4;margin:16mm 14mm 18mm;@bottom-right{content:"Page " counter(page) " of " counter(pages);font:8pt "DejaVu Sans",sans-serif}}
 :root{--paper:#fff;--ink:#000;--soft:#333;--line:#999;--stripe:#fff;--good:#000;--bad:#000}
-html{font-size:8pt}body{max-width:none;padding:0}nav ul{display:block}.skip{display:none}p,figcaption{max-width:none}
+html{font-size:8.5pt}body{max-width:none;padding:0}nav ul{display:block}.skip{display:none}p,figcaption{max-width:none}
 .wide,pre{overflow:visible}pre{white-space:pre-wrap}
 dl.facts{grid-template-columns:repeat(4,1fr)}table{font-size:.8rem;min-width:0;width:100%}tbody th{min-width:0}
-th,td{padding:.2rem .6rem .2rem 0}h2,h3,caption{break-after:avoid}
+th,td{padding:.2rem .45rem .2rem 0}h2,h3,h3+p,caption,summary{break-after:avoid}
 figure,tr,dl.facts div,.alarm{break-inside:avoid}thead{display:table-header-group}figure svg{min-width:0}
-td.code,tbody th.code{font-size:.84em}details::details-content{content-visibility:visible;block-size:auto}summary{list-style:none}}
+td.code,tbody th.code{font-size:.85em}details::details-content{content-visibility:visible;block-size:auto}summary{list-style:none}}
 """.strip()
 MAIN: Final = "report"
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"
