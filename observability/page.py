@@ -55,7 +55,7 @@ html{font-size:8.5pt}body{max-width:none;padding:0}nav ul{display:block}.skip{di
 dl.facts{grid-template-columns:repeat(4,1fr)}table{font-size:.8rem;min-width:0;width:100%}tbody th{min-width:0}
 th,td{padding:.2rem .45rem .2rem 0}h2,h3,h3+p,caption,summary{break-after:avoid}
 figure,tr,dl.facts div,.alarm{break-inside:avoid}thead{display:table-header-group}figure svg{min-width:0}
-td.code,tbody th.code{font-size:.85em}details::details-content{content-visibility:visible;block-size:auto}summary{list-style:none}}
+td.code,tbody th.code{font-size:.85em}td.hash{overflow-wrap:normal}details::details-content{content-visibility:visible;block-size:auto}summary{list-style:none}}
 """.strip()
 MAIN: Final = "report"
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"

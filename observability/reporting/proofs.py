@@ -14,7 +14,7 @@ COLUMNS: Final = [
     ("time (UTC)", ""),
     ("what", ""),
     ("signed", ""),
-    ("hash of the event", "code"),
+    ("hash of the event", "code hash"),
 ]
 
 
