@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env services demo demo-siem test check proofs faults format format-check lint types imports bandit docs docs-check release-schema boards lock fuzz tamper timing bench-core bench-audit detections mutants coverage clean
+.PHONY: help env services demo demo-siem test check proofs faults format format-check lint types imports bandit docs docs-check release-schema boards lock fuzz tamper timing bench-core bench-audit bench-sinks endure detections mutants coverage clean
 
 export PYTHON
 BIN := .venv/bin
@@ -78,6 +78,12 @@ bench-core: env ## the core on one processor, against its bars (some minutes); w
 
 bench-audit: env ## sealing and verifying the audit log, against their bars (some minutes); writes docs/evidence/bench-audit.*
 	@$(BIN)/python -m lab.bench.audit $(ARGS)
+
+bench-sinks: services env ## the tunnel while the audit log's sink is dead, hung or full, against its bars (some minutes, root); writes docs/evidence/sinks.*
+	@$(BIN)/python -m lab.bench.sinks $(ARGS)
+
+endure: services env ## a million events, 200 times kill -9 and all fault schedules; rsyslog beside it: about 20 minutes; writes docs/evidence/endure.*
+	@$(BIN)/python -m lab.endure --events 1000000 --kills 220 --rounds 2 --peer 60000 --evidence $(ARGS)
 
 tamper: env ## change sound logs in every way that we know, 500 places each, and verify 1,000 clean ones: minutes; writes docs/evidence/tamper.*
 	@$(BIN)/python -m lab.tamper --positions 500 --clean 1000 --jobs 2 --evidence $(ARGS)

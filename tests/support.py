@@ -114,6 +114,10 @@ def _prometheus() -> str | None:
     return _runs(["promtool", "--version"]) or _runs(["prometheus", "--version"])
 
 
+def _iperf3() -> str | None:
+    return _runs(["iperf3", "--version"])
+
+
 def _rsyslog() -> str | None:
     lacks = [driver for driver in ("lmnsd_ossl", "lmnsd_gtls") if not any(Path("/usr/lib").glob(f"*/rsyslog/{driver}.so"))]
     return _runs(["/usr/sbin/rsyslogd", "-v"]) or (f"no {' and '.join(lacks)} (rsyslog-openssl, rsyslog-gnutls)" if lacks else None)
@@ -127,6 +131,7 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "nft": _nft,
     "opensearch": _opensearch,
     "go": _go,
+    "iperf3": _iperf3,
     "prometheus": _prometheus,
     "rsyslog": _rsyslog,
 }

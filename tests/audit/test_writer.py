@@ -26,6 +26,7 @@ from core.reasons import Event, Reason
 from core.values import Fact, Instant
 from tests.audit.made import BOOT, KEY, WALL, a_log, events_of, lines_of, opened, records, sealing, story
 from tests.audit.running import PATIENCE_S, Outbox, Running
+from tests.support import ROOT
 
 TELEMETRY, EVIDENCE = records([fact for handle in range(1, 201) for fact in story(handle)])
 
@@ -216,6 +217,12 @@ def test_kill_at_any_moment_loses_nothing_that_was_acknowledged(tmp_path: Path, 
         assert running.close() == (0, "")
     assert serials(log, "evidence") == serials_of(EVIDENCE)
     assert (verify(log).verdict, verify(log).by_type["LOG_RESUMED"]) == (Verdict.VERIFIED, 5)
+
+
+def test_the_specification_says_what_a_killed_writer_can_have_in_hand() -> None:
+    """O-22: an operator who finds a larger gap than that would look for an attack, or for a fault that is none."""
+    most = (writer.PIPE_BYTES // writer.READ_BYTES + 1) * writer.READ_BYTES // RECORD_BYTES
+    assert f"at most {most:,}\n  records" in (ROOT / "docs" / "spec" / "store.md").read_text()
 
 
 def run_main(log: Path, *more: str) -> int:
