@@ -140,7 +140,7 @@ class Feed:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         words = Writer(self.log, NODE, BOOT, "gateway").command(self._reading, theirs.fileno())
         place = words.index("audit.writer")
-        module = ["lab.endure.disk", self.disk[0], str(self.disk[1])] if self.disk else ["audit.writer"]
+        module = ["lab.endure.disk", self.disk[0], str(self.disk[1] + self.starts)] if self.disk else ["audit.writer"]
         command = [*words[:place], *module, *words[place + 1 :], *self.options]
         with theirs, self._said.open("ab") as said:
             self.process = subprocess.Popen(
