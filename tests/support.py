@@ -114,7 +114,7 @@ def _prometheus() -> str | None:
     return _runs(["promtool", "--version"]) or _runs(["prometheus", "--version"])
 
 
-def _iperf3() -> str | None:
+def _iperf() -> str | None:
     return _runs(["iperf3", "--version"])
 
 
@@ -145,7 +145,7 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "nft": _nft,
     "opensearch": _opensearch,
     "go": _go,
-    "iperf3": _iperf3,
+    "iperf": _iperf,
     "prometheus": _prometheus,
     "rsyslog": _rsyslog,
     "chromium": _chromium,

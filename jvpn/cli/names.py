@@ -94,9 +94,9 @@ def shred(
 ) -> None:
     """Destroy keys of pseudonyms, so that nobody can resolve them.
 
-    You cannot either, then. The log stays as it is and verifies as before. Shows which months it is about, and how many events; does it with --yes only. The log
-    says that it was done (NAMES_DESTROYED): within seconds when its writer runs, else when it starts. Copies of the key file elsewhere (a
-    backup, a snapshot, another gateway) and blocks that a disk has kept are out of reach.
+    You cannot either, then. The log stays as it is and verifies as before. Shows which months it is about, and how many events; does it
+    with --yes only. The log says that it was done (NAMES_DESTROYED): within seconds when its writer runs, else when it starts. Copies of
+    the key file elsewhere (a backup, a snapshot, another gateway) and blocks that a disk has kept are out of reach.
     """
     if (before is None) == (not everything):
         raise Misconfigured("--before YYYY-MM or --all: one of them says what is to be destroyed")

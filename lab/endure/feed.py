@@ -18,7 +18,7 @@ from typing import Final
 
 from audit.errors import LineMalformed
 from audit.files import create_key, read_head
-from audit.pseudonym import key_path, store_key
+from audit.names import key_path, store_key
 from audit.record import RECORDS_PER_PACKET, RECORDS_PER_WRITE
 from audit.tlog import epochs
 from jvpn.shell.audit_link import PIPE_BYTES, Writer
@@ -140,7 +140,7 @@ class Feed:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         words = Writer(self.log, NODE, BOOT, "gateway").command(self._reading, theirs.fileno())
         place = words.index("audit.writer")
-        module = ["lab.endure.disk", self.disk[0], str(self.disk[1])] if self.disk else ["audit.writer"]
+        module = ["lab.endure.disk", self.disk[0], str(self.disk[1] + self.starts)] if self.disk else ["audit.writer"]
         command = [*words[:place], *module, *words[place + 1 :], *self.options]
         with theirs, self._said.open("ab") as said:
             self.process = subprocess.Popen(

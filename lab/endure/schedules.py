@@ -160,8 +160,8 @@ def bad_disk(world: World, mode: str, seconds: float) -> Steps:
         world.feed.feed(world.burst // 4)
         yield from world.during(seconds / 20)
     if world.feed.disk:
+        world.feed.disk = None  # first: a writer that cannot even open the log on that disk is never there to be killed
         yield from kill(world, "writer")
-        world.feed.disk = None
 
 
 @schedule()

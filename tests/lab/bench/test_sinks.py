@@ -54,7 +54,7 @@ def test_what_is_measured_against_itself_is_no_bar() -> None:
 class TestSmall:
     """One quick run."""
 
-    pytestmark: ClassVar = [requires("netns", "tun", "iperf3"), *NEEDS_NODE]
+    pytestmark: ClassVar = [requires("netns", "tun", "iperf"), *NEEDS_NODE]
 
     def test_it_runs_with_a_real_tunnel_and_a_real_node(self) -> None:
         """The long run could not be carried through any more."""
