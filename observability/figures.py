@@ -26,6 +26,7 @@ FAINT: Final = "#0d0e0f"  # stands for the page's line colour
 WIDTH: Final = 10.0  # inches; the page scales it
 LANE: Final = 0.19  # inches
 REASONS_MAX: Final = 5
+GOLDEN: Final = 0.618_034  # its multiples, without what is before the point, are spread evenly
 TICKS_MAX: Final = 10
 DOTS_MAX: Final = 200  # of one reason
 SLOTS: Final = 600  # what is narrower than this part of the time cannot be drawn
@@ -136,7 +137,7 @@ def recovery_by_reason(values: Mapping[str, Sequence[int]]) -> str:
     figure, axes = _figure(0.42 * len(values) + 0.8)
     for place, (_, times) in enumerate(values.items()):
         ordered = _some(sorted(times))
-        spread = [place + ((index * 7919) % 11 - 5) / 22 for index in range(len(ordered))]
+        spread = [place + (index * GOLDEN % 1 - 0.5) / 2.2 for index in range(len(ordered))]
         axes.scatter([value / 1_000 for value in ordered], spread, s=18, color="#0072b2", alpha=0.75, linewidths=0, zorder=3)
         median = sorted(times)[(len(times) - 1) // 2]
         if len(times) > 1:  # a bar over a single dot would hide it

@@ -42,11 +42,10 @@ thead th{border-bottom:2px solid var(--line)}
 tbody tr:nth-child(even){background:var(--stripe)}
 td.number,th.number{text-align:right;font-variant-numeric:tabular-nums}
 td.verdict{font-weight:bold}
-td.code,tbody th.code{font-family:"DejaVu Sans Mono",monospace;font-size:.95em;overflow-wrap:anywhere}
+td.code,tbody th.code{font-family:"DejaVu Sans Mono",monospace;font-size:.95em;overflow-wrap:anywhere;min-width:calc(16ch + 1rem)}
 figure{margin:.8rem 0}
 figure svg{width:100%;min-width:40rem;height:auto;display:block}
 figcaption{font-size:.85rem;color:var(--soft);max-width:46rem}
-@media screen and (max-width:60rem){td.code,tbody th.code{min-width:17ch}}
 @media print{
 @page{size:A4;margin:16mm 14mm 18mm;@bottom-right{content:"Page " counter(page) " of " counter(pages);font:8pt "DejaVu Sans",sans-serif}}
 :root{--paper:#fff;--ink:#000;--soft:#333;--line:#999;--stripe:#fff;--good:#000;--bad:#000}
@@ -55,7 +54,8 @@ html{font-size:8.5pt}body{max-width:none;padding:0}nav ul{display:block}.skip{di
 dl.facts{grid-template-columns:repeat(4,1fr)}table{font-size:.8rem;min-width:0;width:100%}tbody th{min-width:0}
 th,td{padding:.2rem .45rem .2rem 0}h2,h3,h3+p,caption,summary{break-after:avoid}
 figure,tr,dl.facts div,.alarm{break-inside:avoid}thead{display:table-header-group}figure svg{min-width:0}
-td.code,tbody th.code{font-size:.85em}td.hash{overflow-wrap:normal}details::details-content{content-visibility:visible;block-size:auto}summary{list-style:none}}
+td.code,tbody th.code{font-size:.85em;min-width:calc(16ch + .5rem)}td.hash{overflow-wrap:normal}
+details::details-content{content-visibility:visible;block-size:auto}summary{list-style:none}}
 """.strip()
 MAIN: Final = "report"
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'"

@@ -72,7 +72,8 @@ def _said(log: Judged) -> str:
         return f"do not rely on it; {count(log.result.events, 'event')} of it are sound."
     cosigned = ", cosigned by its witnesses" if log.result.witnessed else ""
     signed = f"signed by its key{cosigned}" if log.result.sealed else "signed by nobody, as it is a single file"
-    return f"complete and unchanged, {count(log.result.events, 'event')}, {signed}."
+    compared = "; its transitions were not compared with the tables, as a program with others wrote it" if log.result.tables_differ else ""
+    return f"complete and unchanged, {count(log.result.events, 'event')}, {signed}{compared}."
 
 
 def _colour(*, good: bool) -> str:

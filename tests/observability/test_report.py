@@ -119,6 +119,14 @@ def test_a_log_that_was_tampered_with_is_named_first_and_not_counted(logs: tuple
     assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "report.html"]
 
 
+def test_what_was_not_compared_is_said_where_it_is_called_sound(logs: tuple[Path, Path]) -> None:
+    """A-100: whoever reads four lines would take impossible transitions of a foreign program for judged ones."""
+    made = gather(Request(logs=logs))
+    assert "not compared with the tables" not in Reader(render(made)).text
+    made.logs[0].result.tables_differ = True
+    assert Reader(render(made)).text.count("its transitions were not compared with the tables") == 1
+
+
 def test_names_from_outside_are_text(tmp_path: Path) -> None:
     """A-103: a file name would be a program in the auditor's browser, or write the line around it backwards."""
     log = tmp_path / "<script>alert(1)</script>&amp;\"'\u202e\udc80"
