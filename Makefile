@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help env services demo demo-siem test check proofs faults format format-check lint types imports bandit docs docs-check boards lock fuzz tamper timing bench-core bench-audit bench-sinks endure detections mutants coverage clean
+.PHONY: help env services demo demo-siem test check proofs faults format format-check lint types imports bandit docs docs-check release-schema boards lock fuzz tamper timing bench-core bench-audit bench-sinks endure detections mutants coverage clean
 
 export PYTHON
 BIN := .venv/bin
@@ -52,12 +52,17 @@ bandit: env
 
 docs: env ## regenerate what is generated from the registry
 	@$(BIN)/python -m lab.registry
+	@$(BIN)/python -m lab.golden
 	@$(BIN)/python -m lab.reference
 	@$(BIN)/python -m lab.ocsf
 	@$(BIN)/python -m lab.grafana.make
 
+release-schema: docs ## keep the present version of the schemas for ever, in schemas/released
+	@$(BIN)/python -m lab.evolution --release
+
 docs-check: env
 	@$(BIN)/python -m lab.registry --check
+	@$(BIN)/python -m lab.golden --check
 	@$(BIN)/python -m lab.reference --check
 	@$(BIN)/python -m lab.ocsf --check
 	@$(BIN)/python -m lab.grafana.make --check

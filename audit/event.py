@@ -8,8 +8,8 @@ from typing import Any, Final, NamedTuple
 
 from audit.chain import Head
 from audit.errors import EventRefused
-from audit.pseudonym import Pseudonyms
-from audit.record import DEVICE, PEER, SESSION, Stamped
+from audit.pseudonym import Names
+from audit.record import DEVICE, PEER, SESSION, WALL, Stamped
 from audit.schema import printable
 from audit.vocabulary import Kind, vocabulary
 from core.client.states import State as ClientState
@@ -39,14 +39,15 @@ class Moment(NamedTuple):
 
 
 class Builder:
-    """Builds the events of one writer: it knows node (8 bytes), boot (8 bytes, the writer's), role (gateway or client), pseudonyms."""
+    """Builds the events of one writer: it knows node (8 bytes), boot (8 bytes, the writer's), role (gateway or client), names."""
 
-    def __init__(self, node: bytes, boot: bytes, role: str, pseudonyms: Pseudonyms) -> None:
+    def __init__(self, node: bytes, boot: bytes, role: str, names: Names) -> None:
         """Keep what is the same in all events."""
         self._node = node.hex()
         self._boot = boot.hex()
         self._role = role
-        self._names = pseudonyms
+        self._of_months = names
+        self._names = names.at(0)  # those of the event that is made
         self._schema = vocabulary().schema
         self._kinds = vocabulary().kinds
         self._carriers = vocabulary().carriers
@@ -62,6 +63,7 @@ class Builder:
             raise EventRefused(f"{kind.name} is a record of the {kind.role}, not of the {self._role}")
         if reason not in kind.reasons:
             raise EventRefused(f"{reason} is not a reason of {kind.name}")
+        self._names = self._of_months.at(stamped.wall_ns)
         event = self._envelope(kind, reason, after, stamped.wall_ns, fact.at)
         boot = stamped.boot.hex()
         event["boot_id"] = boot
@@ -92,9 +94,11 @@ class Builder:
     def redacted(self, record: bytes) -> str:
         """Return the bytes in base64, with the places of session, device and peer replaced by their pseudonyms (A-15).
 
-        A place that is cut off by the end of a too short record becomes zeros; zeros stay what they are.
+        The month is that of the time in the record, so that the same bytes give the same text whenever they come again. A place that is
+        cut off by the end of a too short record becomes zeros; zeros stay what they are.
         """
         data = bytearray(record)
+        self._names = self._of_months.at(int.from_bytes(record[WALL], "little"))
         for place in (SESSION, DEVICE, PEER):
             part = record[place]
             if not any(part):

@@ -1,10 +1,10 @@
 """What the writer does with records: events, in order, durable, once; and an exact account of what is lost (clauses A-15, A-40 to A-42)."""
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from audit.canonical import canonical, line_of
 from audit.chain import Head, genesis, hashed, new_chain
@@ -41,6 +41,7 @@ class Journal:
         self._recent: OrderedDict[str, None] = OrderedDict.fromkeys(log.evidence)
         self._waiting: deque[bytes] = deque()
         self._lost = {Reason.TELEMETRY_OVERFLOW: 0, Reason.TELEMETRY_UNWRITABLE: 0}
+        self._notices: tuple[Notice, ...] = ()
         self._retry_ns: int | None = None
         self._notice_ns = self._room_ns = 0  # on a full disk: when a loss may be told, and room be looked for
         self.trouble = ""  # why the log could not be written the last time; empty: it could
@@ -65,6 +66,15 @@ class Journal:
     def waiting(self) -> int:
         """How many evidence records wait for a writable log."""
         return len(self._waiting)
+
+    @property
+    def noticed(self) -> bool:
+        """Whether all notices are recorded."""
+        return not self._notices
+
+    def notice(self, notices: tuple["Notice", ...]) -> None:
+        """Record these events of the writer with the next batch, in place of those that still wait."""
+        self._notices = notices
 
     @property
     def acknowledged(self) -> int:
@@ -119,6 +129,7 @@ class Journal:
             self._owed, self._epoch_over_ns = True, moment.mono_ns + self._epoch_ns
             with suppress(OSError):  # then the next batch does it first
                 self._settle()
+        self._notices = ()
         self._lost = {reason: count - batch.told.get(reason, 0) for reason, count in self._lost.items()}
         self._remember(batch.keys)
         self._acknowledged = max(self._acknowledged, *map(outbox_id_of, self._waiting), 0)
@@ -133,6 +144,8 @@ class Journal:
                 batch.told[reason] = count
                 self._notice_ns = moment.mono_ns + NOTICE_NS
                 batch.writer(Event.TELEMETRY_LOST, reason, count=min(count, INTEGER_MAX))
+        for notice in self._notices:
+            batch.writer(notice.event, notice.reason, **notice.content)
         for record in telemetry:
             batch.telemetry(record)
         for record in self._waiting:
@@ -186,6 +199,14 @@ class Journal:
         self._recent.update(dict.fromkeys(keys))
         while len(self._recent) > EVIDENCE_REMEMBERED:
             self._recent.popitem(last=False)
+
+
+class Notice(NamedTuple):
+    """An event that the writer makes about something else than the log's own state: type, reason, what its schema asks for."""
+
+    event: Event
+    reason: Reason
+    content: Mapping[str, Any]
 
 
 class Batch:

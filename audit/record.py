@@ -38,6 +38,7 @@ HAS_REMOTE: Final = 1
 HANDLE_MAX: Final = 2**48 - 1
 EVENT: Final = slice(2, 4)
 OUTBOX: Final = slice(16, 24)
+WALL: Final = slice(24, 32)
 SESSION: Final = slice(56, 64)
 DEVICE: Final = slice(136, 168)
 PEER: Final = slice(168, 186)

@@ -36,9 +36,10 @@ class Kind(NamedTuple):
 
 
 class Vocabulary(NamedTuple):
-    """The registry: event types and carriers by name, and what identifies it."""
+    """The registry: event types and carriers by name, and what identifies it; `before` are older schemas whose events are read."""
 
     schema: str
+    before: tuple[str, ...]
     protocol: int
     kinds: Mapping[str, Kind]
     carriers: Mapping[int, str]
@@ -63,7 +64,9 @@ def parse(registry: Mapping[str, Any], digest: str) -> Vocabulary:
     carriers = {number: f"CARRIER_{number}" for number in range(FIRST_FREE_CARRIER, LAST_FREE_CARRIER + 1)}
     carriers |= {carrier["code"]: carrier["name"] for carrier in registry["carrier"]}
     head = registry["registry"]
-    return Vocabulary(head["schema"], head["protocol"], MappingProxyType(kinds), MappingProxyType(carriers), digest)
+    return Vocabulary(
+        head["schema"], tuple(head.get("before", ())), head["protocol"], MappingProxyType(kinds), MappingProxyType(carriers), digest
+    )
 
 
 def _judge(event: Mapping[str, Any], reason: Mapping[str, Any]) -> Judgement:

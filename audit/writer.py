@@ -25,16 +25,20 @@ from typing import Final
 
 import orjson
 
+from audit import memory
 from audit.errors import KeyUnusable, LogBusy, LogGone, LogUnsound
 from audit.event import Builder, Moment, rfc3339
-from audit.journal import EPOCH_NS, EVIDENCE_WAITING_MAX, RETRY_NS, Journal, open_journal
-from audit.pseudonym import Pseudonyms, key_path, load_key
+from audit.journal import EPOCH_NS, EVIDENCE_WAITING_MAX, RETRY_NS, Journal, Notice, open_journal
+from audit.names import MONTHS, Keeper
+from audit.pseudonym import Owed, written
 from audit.record import RECORD_BYTES
 from audit.segments import SEGMENT_BYTES, Log
+from core.reasons import Event, Reason
 
 READ_BYTES: Final = 341 * RECORD_BYTES  # just below 64 KiB, and whole records: what is cut off a larger packet was never acknowledged
 PIPE_BYTES: Final = 1 << 20
 HEAD_NS: Final = 1_000_000_000  # head.json is at most this far behind
+LOOK_NS: Final = 5_000_000_000  # how long a month's end, or what somebody did with the names' keys, may wait
 LOCK_WAIT_NS: Final = 10_000_000_000  # a writer whose gateway was killed may still be closing the log
 LOCK_POLL_S: Final = 0.05
 MILLI: Final = 1_000_000
@@ -51,9 +55,13 @@ def clock() -> Moment:
 class Writer:
     """The loop: read what is there, write it as one batch, acknowledge."""
 
-    def __init__(self, log: Log, journal: Journal, telemetry: int, evidence: socket.socket | None) -> None:
-        """Take an open journal and the two channels, which do not block."""
+    def __init__(self, log: Log, journal: Journal, keeper: Keeper, telemetry: int, evidence: socket.socket | None) -> None:
+        """Take an open journal, the names, and the two channels, which do not block."""
         self._log = log
+        self._keeper = keeper
+        self._look_ns = 0
+        self._owed: dict[Reason, Owed] = {}  # what the journal was given to say of the names' keys
+        self._names_trouble = False
         self._journal = journal
         self._telemetry = telemetry
         self._evidence = evidence
@@ -68,10 +76,13 @@ class Writer:
         self._acknowledge()
         open_end = True
         while open_end:
+            self._look()
             self._wait()
             evidence = self._read_evidence()
             telemetry, open_end = self._read_telemetry()  # after the evidence, so that all that was recorded before it stands before it
             self._write(telemetry, evidence)
+        self._look_ns = 0
+        self._look()
         while packets := self._read_evidence():  # sent before the end; what follows stays in the outbox
             self._write([], packets)
         closed = self._journal.close()
@@ -81,7 +92,7 @@ class Writer:
         return closed
 
     def _write(self, telemetry: list[bytes], evidence: list[bytes]) -> None:
-        if telemetry or evidence or self._journal.troubled or clock().mono_ns >= self._journal.epoch_over_ns:
+        if telemetry or evidence or self._journal.troubled or not self._journal.noticed or clock().mono_ns >= self._journal.epoch_over_ns:
             self._journal.write(telemetry, evidence)
             self._durable = self._journal.acknowledged
             self._tell(self._journal.trouble)
@@ -91,6 +102,34 @@ class Writer:
             with suppress(OSError):  # the old ones stand, and stay true
                 self._journal.sign()
             self._head_ns = now
+
+    def _look(self) -> None:
+        """Let the names follow the clock and whoever changes their keys, and record what was done with those (A-18, A-19)."""
+        now = clock()
+        if now.mono_ns < self._look_ns:
+            return
+        self._look_ns = now.mono_ns + LOOK_NS
+        trouble = ""
+        try:
+            self._settle()
+            self._keeper.look(now.wall_ns)
+            self._owed = dict(self._keeper.names.ring.owed)
+            self._journal.notice(tuple(_handled(reason, what) for reason, what in self._owed.items()))
+            self._write([], [])
+            self._settle()
+        except KeyUnusable as error:
+            trouble = str(error)
+        except OSError as error:
+            trouble = error.strerror or type(error).__name__
+        if trouble and not self._names_trouble:
+            _say("audit_names_kept", "error", error=trouble)
+        self._names_trouble = bool(trouble)
+
+    def _settle(self) -> None:
+        """Note in the key file that the log was told. KeyUnusable, OSError: it will be told again."""
+        if self._owed and self._journal.noticed:
+            self._keeper.settle(self._owed)
+            self._owed = {}
 
     def _tell(self, trouble: str) -> None:
         """Tell the operator when the log cannot be written, and when it can again: once each, the log itself cannot say it meanwhile."""
@@ -108,7 +147,7 @@ class Writer:
         poll.register(self._telemetry, select.POLLIN)
         if self._evidence is not None and self._journal.waiting < EVIDENCE_WAITING_MAX:
             poll.register(self._evidence, select.POLLIN)
-        again = [max(self._journal.epoch_over_ns - clock().mono_ns, 0)]
+        again = [max(min(self._journal.epoch_over_ns, self._look_ns) - clock().mono_ns, 0)]
         if self._journal.troubled or self._said != self._durable:
             again.append(RETRY_NS)
         if self._log.head_is_stale:
@@ -167,6 +206,11 @@ class Writer:
         self._said = self._durable
 
 
+def _handled(reason: Reason, what: Owed) -> Notice:
+    months = {"first": written(what.first), "last": written(what.last)}
+    return Notice(Event.NAMES_HANDLED, reason, {"names": months, "count": what.times})
+
+
 def _records(data: bytes) -> list[bytes]:
     return [data[place : place + RECORD_BYTES] for place in range(0, len(data), RECORD_BYTES)]
 
@@ -181,13 +225,14 @@ def _hex_id(text: str) -> bytes:
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     made = argparse.ArgumentParser(prog="audit.writer", description="Write audit records to a log. Started by the gateway or client.")
-    made.add_argument("--dir", type=Path, required=True, help="the log; its pseudonym.key is beside it")
+    made.add_argument("--dir", type=Path, required=True, help="the log; its names.key is beside it")
     made.add_argument("--node", type=_hex_id, required=True, help="16 hex digits")
     made.add_argument("--boot", type=_hex_id, required=True, help="16 hex digits, fresh at each start")
     made.add_argument("--role", choices=("gateway", "client"), required=True)
     made.add_argument("--telemetry-fd", type=int, required=True, help="read end of the pipe")
     made.add_argument("--evidence-fd", type=int, help="one end of a SOCK_SEQPACKET socket pair")
     made.add_argument("--segment-bytes", type=int, default=SEGMENT_BYTES)
+    made.add_argument("--names-months", type=int, default=MONTHS, help="how many ended months' pseudonyms can be resolved")
     made.add_argument("--epoch-seconds", type=int, default=EPOCH_NS // BILLION, help="how long one key signs")
     return made
 
@@ -198,7 +243,8 @@ def main(arguments: list[str]) -> int:
         signal.signal(number, signal.SIG_IGN)
     options = parser().parse_args(arguments)
     try:
-        builder = Builder(options.node, options.boot, options.role, Pseudonyms(load_key(key_path(options.dir))))
+        keeper = Keeper(options.dir, options.names_months)
+        builder = Builder(options.node, options.boot, options.role, keeper.names)
         os.set_blocking(options.telemetry_fd, False)
         with suppress(OSError):  # a larger pipe is a comfort, not a need
             fcntl.fcntl(options.telemetry_fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
@@ -216,7 +262,7 @@ def main(arguments: list[str]) -> int:
         return _fail(SYSTEM, error)
     try:
         with log:
-            if Writer(log, journal, options.telemetry_fd, evidence).run():
+            if Writer(log, journal, keeper, options.telemetry_fd, evidence).run():
                 return 0
     except LogGone as error:
         return _fail(GONE, error)
@@ -256,4 +302,5 @@ def _say(event: str, level: str, **fields: str | int) -> None:
 
 
 if __name__ == "__main__":
+    memory.close()  # before any key is read
     sys.exit(main(sys.argv[1:]))

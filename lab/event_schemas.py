@@ -1,7 +1,8 @@
 """The JSON Schemas of the audit events, made from the registry: a closed one for each event type (docs/spec/audit.md, A-10 to A-13)."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from audit.event import KINDS, ROLES
@@ -19,19 +20,24 @@ ENVELOPE: Final = (
 )  # fmt: skip
 GENESIS: Final = ("registry", "session_table", "client_table")
 TIME: Final = "[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\\.[0-9]{6}Z"
+MONTH: Final = "[0-9]{4}-(0[1-9]|1[0-2])"
 STATE_VERSION_MAX, ATTEMPT_MAX, PROTOCOL_MAX = 2**32 - 1, 2**16 - 1, 255
 
 
-def schemas(registry: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the file name and text of each event type's schema."""
+def schemas(registry: Mapping[str, Any], released: Mapping[str, Container[str]] = MappingProxyType({})) -> Iterator[tuple[str, str]]:
+    """Yield the file name and text of each event type's schema. `released` says which types the versions of before have (A-17)."""
     words = parse(registry, digest="")
     meanings = {event["name"]: event["meaning"] for event in registry["event"]}
     for kind in words.kinds.values():
-        yield f"{kind.name}.json", json.dumps(schema(kind, words, meanings[kind.name]), indent=2) + "\n"
+        of = words._replace(before=tuple(each for each in words.before if kind.name in released.get(each, ())))
+        yield f"{kind.name}.json", json.dumps(schema(kind, of, meanings[kind.name]), indent=2) + "\n"
 
 
 def schema(kind: Kind, words: Vocabulary, meaning: str) -> dict[str, Any]:
-    """Return the schema of one event type: closed at every level, each string and integer bounded (A-11)."""
+    """Return the schema of one event type: closed at every level, each string and integer bounded (A-11).
+
+    An event may say any of the versions that have its type; the writer says the newest.
+    """
     role = {"gateway": ("gateway",), "client": ("client",)}.get(kind.role, ("client", "gateway"))
     parts = fields(kind, words, role)
     properties = envelope(kind, words, role)
@@ -55,7 +61,7 @@ def envelope(kind: Kind, words: Vocabulary, role: tuple[str, ...]) -> dict[str, 
     """Return what all events have."""
     judgements = kind.reasons.values()
     return {
-        "schema": {"const": words.schema},
+        "schema": {"enum": [*words.before, words.schema]},
         "chain_id": text("[0-9a-f]{32}", 32),
         "seq": integer(),
         "prev_hash": text("[0-9a-f]{64}", 64),
@@ -97,6 +103,7 @@ def fields(kind: Kind, words: Vocabulary, role: tuple[str, ...]) -> dict[str, An
             {"protocol": integer(PROTOCOL_MAX)} | {name: text("[0-9a-f]{64}", 64) for name in (*GENESIS, "key_table")},
             ["protocol", *GENESIS],  # logs of before 0.1 have no key_table, and stay readable
         ),
+        "names": closed({"first": text(MONTH, 7), "last": text(MONTH, 7)}),
         "seal": closed({"epoch": integer(), "key": text("[0-9a-f]{64}", 64), "log": text("[0-9a-f]{64}", 64)}),
         "offending": closed(
             {

@@ -2,6 +2,8 @@
 
 python -m lab.registry            writes the files
 python -m lab.registry --check    exit status 1 and the names of stale files
+
+Either way, exit status 1 when the registry takes back what was released (lab.evolution).
 """
 
 import json
@@ -12,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lab import docgen, event_schemas
+from lab import docgen, event_schemas, evolution
 from observability.template import MAPPINGS, mappings_text
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,8 +31,9 @@ def load() -> dict[str, Any]:
 def artefacts(registry: dict[str, Any]) -> Iterator[tuple[Path, str]]:
     """Yield each generated file and its text."""
     yield ROOT / "core" / "reasons.py", reasons_module(registry)
-    yield from ((ROOT / "schemas" / "events" / name, text) for name, text in event_schemas.schemas(registry))
-    yield MAPPINGS, mappings_text(json.loads(text) for _, text in event_schemas.schemas(registry))
+    events = list(event_schemas.schemas(registry, evolution.types_of(evolution.released())))
+    yield from ((ROOT / "schemas" / "events" / name, text) for name, text in events)
+    yield MAPPINGS, mappings_text(json.loads(text) for _, text in events)
     yield from docgen.artefacts(registry)
 
 
@@ -65,8 +68,11 @@ def _block(head: str, items: list[str], tail: str) -> list[str]:
 
 
 def main(arguments: list[str]) -> int:
-    """Write all artefacts, or with --check name the stale ones. Return the exit status."""
-    return docgen.refresh(artefacts(load()), arguments)
+    """Write all artefacts, or with --check name the stale ones; in any case, say what the registry takes back. Return the exit status."""
+    registry = load()
+    found = list(evolution.taken_back(evolution.version_of(registry), evolution.released()))
+    sys.stdout.writelines(f"taken back: {each}\n" for each in found)
+    return docgen.refresh(artefacts(registry), arguments) or (1 if found else 0)
 
 
 if __name__ == "__main__":

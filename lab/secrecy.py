@@ -36,6 +36,8 @@ KEYED: Final = frozenset({"hmac_sha256", "mac", "cookie_for", "cookie_proof", "d
 """What is made with a key. Who learns from timing where a forgery differs from a mac, or from a block that was decrypted, can make one."""
 TEXTS: Final = frozenset({"str", "repr", "format", "print", "ascii", "hash", "bool", "sorted", "set", "frozenset", "dict", "any", "all"})
 EXPOSED_IN: Final[Mapping[str, frozenset[str]]] = {
+    "audit.names": frozenset({"packed"}),
+    "audit.pseudonym": frozenset({"Ring.names"}),
     "audit.tlog.epochs": frozenset({"LogKeys.__init__", "LogKeys.store", "fresh"}),
     "core.crypto.chain": frozenset({"correlation_of", "reattach_prologue", "seal"}),
     "core.crypto.noise": frozenset({"SymmetricState.mix_key_and_hash"}),

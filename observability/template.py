@@ -26,12 +26,9 @@ def mappings() -> dict[str, Any]:
 
 def mappings_text(schemas: Iterable[Mapping[str, Any]]) -> str:
     """Return the text of the file that ``mappings`` reads, for the JSON Schemas of all event types."""
-    fields: dict[str, Any] = {}
-    version = ""
-    for schema in schemas:
-        _merge(fields, schema["properties"])
-        version = schema["properties"]["schema"]["const"]
-    properties = OURS | _mapped(fields) | THEIRS
+    known = list(schemas)
+    version = known[-1]["properties"]["schema"]["enum"][-1]
+    properties = OURS | mappings_of(known) | THEIRS
     properties["offending"]["properties"]["record"] = BYTES
     made = {
         "_meta": {"description": "Audit events of Jumping VPN. Generated from schemas/registry.toml; do not edit.", "schema": version},
@@ -40,6 +37,14 @@ def mappings_text(schemas: Iterable[Mapping[str, Any]]) -> str:
         "properties": properties,
     }
     return json.dumps(made, indent=2) + "\n"
+
+
+def mappings_of(schemas: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the fields of an index for the events of these JSON Schemas, by name."""
+    fields: dict[str, Any] = {}
+    for schema in schemas:
+        _merge(fields, schema["properties"])
+    return _mapped(fields)
 
 
 def _merge(into: dict[str, Any], properties: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import platform
-import resource
 import sys
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -13,6 +12,7 @@ import typer
 
 import core
 import jvpn
+from audit import memory
 from audit.vocabulary import SCHEMAS
 from core import limits
 from jvpn.cli.output import Exit, Json, answer, date, table
@@ -140,9 +140,9 @@ def _machine() -> Iterator[Check]:
         "there" if spaces else "not there",
         "" if spaces else "only the laboratory and some tests need them",
     )
-    cores = resource.getrlimit(resource.RLIMIT_CORE)[0] == 0
+    closed = memory.is_closed()
     yield Check(
-        "core dumps", OK if cores else NOTE, "off" if cores else "on", "" if cores else "they would hold keys: ulimit -c 0, LimitCORE=0"
+        "core dumps", OK if closed else NOTE, "off" if closed else "on", "" if closed else "they would hold keys: start it as `jvpn`"
     )
 
 

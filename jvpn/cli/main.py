@@ -12,6 +12,7 @@ from typing import Annotated, Final, NoReturn
 
 import typer
 
+from audit import memory
 from jvpn import interrupt
 from jvpn.cli import (
     audit,
@@ -22,6 +23,7 @@ from jvpn.cli import (
     grafana,
     keys,
     metrics,
+    names,
     projecting,
     serving,
     shipping,
@@ -84,6 +86,10 @@ AUDIT: Final[tuple[Row, ...]] = (
     ("show", audit.show, ("jvpn audit show audit/ --severity medium",
                             "jvpn audit show audit/ --type SESSION_MOVED --since 2026-11-22 --json")),
     ("report", audit.report, ("jvpn audit report /var/lib/jvpn/audit --out report.html",)),
+    ("who", names.who, ("jvpn audit who 0123456789abcdef --gateway-config gateway.toml",
+                        "jvpn audit who --gateway-config gateway.toml --month 2026-11 --json")),
+    ("shred", names.shred, ("jvpn audit shred /var/lib/jvpn/audit --before 2026-06",
+                            "jvpn audit shred /var/lib/jvpn/audit --before 2026-06 --yes")),
     ("export", projecting.export, ("jvpn audit export /var/lib/jvpn/audit --format ocsf --out events.jsonl",
                                    "jvpn audit export audit/ --format ocsf --record-integrity",
                                    "jvpn audit export audit/ --format own --out lines.jsonl --json")),
@@ -190,7 +196,7 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         complain(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or type(error).__name__)
         _explain(error)
-    except Exception as error:  # noqa: BLE001 - the last resort; what it says may hold values, so only its type and place are shown
+    except Exception as error:  # noqa: BLE001 - the last resort; what it says may hold values (A-47), so only type and place are shown
         where = traceback.extract_tb(error.__traceback__)[-1]
         complain(f"internal error: {type(error).__name__} in {Path(where.filename).name}, line {where.lineno}; JVPN_TRACEBACK=1 shows more")
         _explain(error)
@@ -205,6 +211,7 @@ def run() -> NoReturn:
     """Be the console script."""
     try:
         interrupt.heard()  # in here: from this moment on Ctrl-C may come
+        memory.close()  # before anything is read: any command may hold a key
         status = main(sys.argv[1:])
     except KeyboardInterrupt as error:
         status = _interrupted(sys.argv[1:], error)

@@ -92,4 +92,5 @@ def _judge(config: Path, settings: GatewayConfig | ClientConfig, own: Sequence[b
 def _recorder(settings: GatewayConfig | ClientConfig, role: str) -> Callable[[], None]:
     """Return what records in the service's log that it did not start. The start is named by the clock: it need not be secret."""
     boot = boottime().to_bytes(8, "little")
-    return lambda: record_refusal(Writer(settings.audit.dir, settings.node, boot, role, settings.audit.segment_bytes))
+    audit = settings.audit
+    return lambda: record_refusal(Writer(audit.dir, settings.node, boot, role, audit.segment_bytes, audit.names_months))

@@ -30,7 +30,8 @@ from typing import Final
 import structlog
 
 from audit.files import create_key
-from audit.pseudonym import KEY_BYTES, key_path, store_key
+from audit.names import MONTHS, key_path, store_key
+from audit.pseudonym import KEY_BYTES, month_of
 from audit.record import RECORD_BYTES, RECORDS_PER_WRITE, pack
 from audit.segments import SEGMENT_BYTES
 from audit.tlog import epochs
@@ -52,20 +53,21 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """What the writer is started with: its log's directory, node and boot (8 bytes each), `gateway` or `client`, bytes a segment."""
+    """What the writer is started with: directory, node and boot (8 bytes each), `gateway` or `client`, bytes a segment, months of names."""
 
     directory: Path
     node: bytes
     boot: bytes
     role: str
     segment_bytes: int = SEGMENT_BYTES
+    names_months: int = MONTHS
 
     def command(self, telemetry: int, evidence: int) -> list[str]:
         """Return the command line; `evidence` is negative where there is none."""
         return [
             *(sys.executable, "-I", "-m", "audit.writer", "--dir", str(self.directory.absolute()), "--role", self.role),
             *("--node", self.node.hex(), "--boot", self.boot.hex(), "--telemetry-fd", str(telemetry)),
-            *("--segment-bytes", str(self.segment_bytes)),
+            *("--segment-bytes", str(self.segment_bytes), "--names-months", str(self.names_months)),
             *(("--evidence-fd", str(evidence)) if evidence >= 0 else ()),
         ]
 
@@ -107,7 +109,7 @@ class AuditLink:
             log.warning("audit_pipe_small", error=error.strerror)
         try:
             if not os.path.lexists(key_path(writer.directory)):
-                store_key(key_path(writer.directory), entropy(KEY_BYTES))
+                store_key(key_path(writer.directory), entropy(KEY_BYTES), month_of(wall()))
             if not os.path.lexists(epochs.key_path(writer.directory)):
                 create_key(epochs.key_path(writer.directory), epochs.fresh(entropy(epochs.SECRET_BYTES)))
             self._start(now)

@@ -71,7 +71,7 @@ class ClientProcess(Parts):
                 require(remote is not None, "the configuration has an endpoint for each carrier that it names")
                 self._transports.append(self._keep(make(remote, config.bind)))
             self._watch: Watch = self._keep(NetWatch())
-            writer = Writer(config.audit.dir, config.node, boot, "client", config.audit.segment_bytes)
+            writer = Writer(config.audit.dir, config.node, boot, "client", config.audit.segment_bytes, config.audit.names_months)
             self.link = self._keep(AuditLink(writer, wall, boottime()))
             self.driver = Driver(self.engine, self._transports, self.port, self.link)
             self.control = self._keep(Control(config.state, self.driver.poll, self._answer))

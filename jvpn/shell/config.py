@@ -39,10 +39,11 @@ class LogConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditConfig:
-    """The audit log: its directory (the pseudonyms' key lies beside it), and the size of a segment in bytes."""
+    """The audit log: its directory (the pseudonyms' keys lie beside it), bytes of a segment, months that those are kept."""
 
     dir: Path
     segment_bytes: int
+    names_months: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,7 +330,7 @@ def _find(path: Path, key: str, host: tuple[str, int], lookup: Lookup) -> Endpoi
 def _audit(path: Path, file: Checked) -> AuditConfig:
     own = file.value("audit.dir") is not None
     directory = _path(path, file, "audit.dir") if own else _path(path, file, "state") / "audit"
-    return AuditConfig(dir=directory, segment_bytes=file.value("audit.segment_bytes"))
+    return AuditConfig(dir=directory, segment_bytes=file.value("audit.segment_bytes"), names_months=file.value("audit.names_months"))
 
 
 def _trust(path: Path, file: Checked) -> TrustConfig | None:

@@ -70,7 +70,7 @@ class GatewayProcess(Parts):
             transports: list[Transport] = [self._keep(UdpServer(each)) for each in config.listen_udp]
             transports += [self._keep(TcpServer(each)) for each in config.listen_tcp]
             self.store = self._keep(SqliteStore(config.state / "store.sqlite", config.node, self._boot, wall))
-            writer = Writer(config.audit.dir, config.node, self._boot, "gateway", config.audit.segment_bytes)
+            writer = Writer(config.audit.dir, config.node, self._boot, "gateway", config.audit.segment_bytes, config.audit.names_months)
             self.link = AuditLink(writer, wall, boottime(), self.store.evidence_to)
             self._keep(self.link)
             self.driver = Driver(self.engine, transports, self.port, self.link, self.store)

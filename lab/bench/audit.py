@@ -21,7 +21,7 @@ from audit.chain import Head
 from audit.event import Builder, Moment
 from audit.files import create_key, segments_in
 from audit.journal import Batch, Journal, open_journal
-from audit.pseudonym import Pseudonyms
+from audit.pseudonym import names_of
 from audit.record import pack
 from audit.segments import SEGMENT_BYTES, Log
 from audit.tlog import epochs
@@ -139,7 +139,7 @@ class World:
         create_key(epochs.key_path(directory), epochs.fresh(KEY))
         self.directory = directory
         self.now = 0
-        self.builder = Builder(NODE, BOOT, "gateway", Pseudonyms(KEY))
+        self.builder = Builder(NODE, BOOT, "gateway", names_of(KEY))
         self.log: Log
         self.journal: Journal
         self.log, self.journal = open_journal(directory, NODE, BOOT, self.builder, self._clock, SEGMENT_BYTES)

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from audit.chain import Head, genesis
 from audit.event import Builder, Moment, rfc3339
-from audit.pseudonym import Pseudonyms
+from audit.pseudonym import names_of
 from audit.record import Stamped
 from audit.schema import schema_of
 from audit.vocabulary import vocabulary
@@ -55,7 +55,7 @@ def event_of(spec: Spec, at_us: int, seq: int, who: Who) -> dict[str, Any]:
 
 @cache
 def _builder(node: int, role: str) -> Builder:
-    return Builder(node.to_bytes(8, "big"), BOOT, role, Pseudonyms(bytes(32)))
+    return Builder(node.to_bytes(8, "big"), BOOT, role, names_of(bytes(32)))
 
 
 def _of_writer(builder: Builder, spec: Spec, before: Head, moment: Moment) -> dict[str, Any]:
@@ -68,6 +68,8 @@ def _of_writer(builder: Builder, spec: Spec, before: Head, moment: Moment) -> di
     if "seal" in kind.fields:
         parts = schema_of(spec.event)["properties"]["seal"]["properties"]
         content["seal"] = {name: 1 if below["type"] == "integer" else HASH for name, below in parts.items()}
+    if "names" in kind.fields:
+        content["names"] = {"first": "2026-10", "last": "2026-11"}
     if "count" in kind.fields:
         content["count"] = values["count"]
     if kind.measures:

@@ -18,7 +18,7 @@ from typing import Final
 
 from audit.errors import LineMalformed
 from audit.files import create_key, read_head
-from audit.pseudonym import key_path, store_key
+from audit.names import key_path, store_key
 from audit.record import RECORDS_PER_PACKET, RECORDS_PER_WRITE
 from audit.tlog import epochs
 from jvpn.shell.audit_link import PIPE_BYTES, Writer

@@ -21,6 +21,7 @@ SEEDED: Final = Path(__file__).with_name("seeded.toml")
 LIMIT_S: Final = 240.0  # for one check; one that is not done by then has caught nothing
 AREAS: Final = (
     "window", "chain", "candidate", "machine", "handshake", "parser", "comparison", "key documents", "randomness", "store row", "secrets",
+    "privacy",
 )  # fmt: skip
 ASSERTED: Final = frozenset({AssertionError.__name__})
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 from audit.chain import Head, genesis
 from audit.event import Builder
 from audit.machine import Machines
-from audit.pseudonym import Pseudonyms
+from audit.pseudonym import names_of
 from audit.record import Stamped
 from audit.schema import check
 from core.reasons import Event, Reason
@@ -14,7 +14,7 @@ from core.values import Fact
 EMITTED: Final[set[tuple[Event, Reason]]] = set()
 BOOT: Final = b"one boot"
 BEFORE: Final = Head("0f" * 16, 6, "ab" * 32)
-BUILDERS: Final = {role: Builder(b"a node's", BOOT, role, Pseudonyms(bytes(32))) for role in ("gateway", "client")}
+BUILDERS: Final = {role: Builder(b"a node's", BOOT, role, names_of(bytes(32))) for role in ("gateway", "client")}
 
 
 def event_of(fact: Fact, role: str) -> dict[str, Any]:

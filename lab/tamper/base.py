@@ -12,7 +12,7 @@ from typing import Any, Final
 from audit.event import Builder
 from audit.files import CHECKPOINT, COSIGNED, RESERVE, create_key, segments_in
 from audit.journal import Journal, open_journal
-from audit.pseudonym import Pseudonyms
+from audit.pseudonym import names_of
 from audit.record import RECORD_BYTES
 from audit.segments import Log
 from audit.tlog import epochs, note
@@ -81,7 +81,7 @@ class Running:
     def writing(self, segment_bytes: int, epoch_ns: int) -> Iterator[tuple[Log, Journal, bytes]]:
         """Start the writer; leave it as a crash does, if it is not closed."""
         boot = self.dice.randbytes(8)
-        builder = Builder(NODE, boot, "gateway", Pseudonyms(self.names))
+        builder = Builder(NODE, boot, "gateway", names_of(self.names))
         log, journal = open_journal(self.root / "log", NODE, boot, builder, self.clock, segment_bytes, epoch_ns)
         with log:
             yield log, journal, boot

@@ -14,7 +14,7 @@ import pytest
 
 from audit.chain import Head
 from audit.event import Builder
-from audit.pseudonym import Pseudonyms
+from audit.pseudonym import names_of
 from audit.record import Stamped
 from audit.show import events
 from audit.verdict import Result
@@ -28,7 +28,7 @@ from tests.support import ROOT
 
 WALL: Final = 1_795_000_000_000_000_000
 BEFORE: Final = Head("0f" * 16, 6, "ab" * 32)
-BUILDERS: Final = {role: Builder(b"a node's", b"one boot", role, Pseudonyms(bytes(32))) for role in ("gateway", "client")}
+BUILDERS: Final = {role: Builder(b"a node's", b"one boot", role, names_of(bytes(32))) for role in ("gateway", "client")}
 
 
 @cache

@@ -12,7 +12,7 @@ from audit.chain import Head
 from audit.event import STATES, Builder, Moment
 from audit.files import create_key, segments_in
 from audit.journal import Journal, open_journal
-from audit.pseudonym import Pseudonyms
+from audit.pseudonym import names_of
 from audit.record import Stamped, pack
 from audit.segments import SEGMENT_BYTES, Log
 from audit.tlog import epochs
@@ -49,7 +49,7 @@ def role_of(kind: Kind) -> str:
 
 def builder(role: str = "gateway") -> Builder:
     """A builder with fixed names."""
-    return Builder(NODE, BOOT, role, Pseudonyms(KEY))
+    return Builder(NODE, BOOT, role, names_of(KEY))
 
 
 def fact_of(kind: Kind, reason: str, **other: object) -> Fact:

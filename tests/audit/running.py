@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from audit.pseudonym import key_path, store_key
+from audit.names import key_path, store_key
 from audit.record import RECORDS_PER_PACKET, RECORDS_PER_WRITE, outbox_id_of
 from tests.audit.made import BOOT, KEY, NODE, sealing
 from tests.support import ROOT

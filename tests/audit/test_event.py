@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from audit.errors import EventRefused
 from audit.event import Moment, rfc3339
-from audit.pseudonym import Pseudonyms
+from audit.pseudonym import names_of
 from audit.record import RECORD_BYTES, Stamped, pack
 from audit.schema import check
 from audit.vocabulary import INTEGER_MAX, Kind, vocabulary
@@ -34,10 +34,10 @@ def test_every_reason_of_every_event_can_be_recorded(kind: Kind, reason: str) ->
 
 def test_an_event_says_exactly_this() -> None:
     """A-11 to A-16: readers of the log would find other names, forms or numbers than the specification gives."""
-    names = Pseudonyms(KEY)
+    names = names_of(KEY).at(WALL)
     event = event_of(fact_of(BORN, "HANDSHAKE_COMPLETED"))
     assert event == {
-        "schema": "jvp.audit/1.0.0",
+        "schema": "jvp.audit/1.1.0",
         "chain_id": "0f" * 16,
         "seq": 7,
         "prev_hash": "ab" * 32,
@@ -173,9 +173,9 @@ def test_no_identity_is_in_the_log(handle: int, device: bytes, address: bytes) -
     assert device.hex() not in text
     assert address.hex() not in text
     assert f"{handle:012x}" not in text
-    elsewhere = Pseudonyms(bytes(32))
-    assert event["device"] == Pseudonyms(KEY).device(device) != elsewhere.device(device)
-    assert event["session"]["pseudonym"] == Pseudonyms(KEY).session(handle) != elsewhere.session(handle)
+    elsewhere = names_of(bytes(32)).at(WALL)
+    assert event["device"] == names_of(KEY).at(WALL).device(device) != elsewhere.device(device)
+    assert event["session"]["pseudonym"] == names_of(KEY).at(WALL).session(handle) != elsewhere.session(handle)
 
 
 @given(STAMPED)
@@ -188,7 +188,7 @@ def test_a_refused_record_keeps_its_bytes_but_not_who_it_was(stamped: Stamped) -
     fact = stamped.fact
     assert len(kept) == RECORD_BYTES
     assert kept[:56] + kept[64:136] + kept[186:] == record[:56] + record[64:136] + record[186:]
-    names = Pseudonyms(KEY)
+    names = names_of(KEY).at(stamped.wall_ns)
     assert kept[56:64] == (bytes.fromhex(names.session(fact.handle)) if fact.handle else bytes(8))
     assert kept[136:168] == (bytes.fromhex(names.device(fact.device)).ljust(32, b"\0") if any(fact.device) else bytes(32))
     assert kept[168:186] == (

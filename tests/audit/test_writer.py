@@ -17,7 +17,7 @@ import pytest
 
 from audit import writer
 from audit.files import HEAD, read_head
-from audit.pseudonym import key_path, store_key
+from audit.names import Keeper, key_path, store_key
 from audit.record import RECORD_BYTES, outbox_id_of, pack, unpack, with_outbox_id
 from audit.segments import Log
 from audit.verdict import Verdict
@@ -76,7 +76,8 @@ def test_what_was_recorded_before_evidence_stands_before_it(tmp_path: Path, monk
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     os.set_blocking(reading, False)
     theirs.setblocking(False)
-    process = writer.Writer(log, journal, reading, theirs)
+    store_key(key_path(tmp_path / "log"), KEY)
+    process = writer.Writer(log, journal, Keeper(tmp_path / "log", 12), reading, theirs)
     looked: list[str] = []
 
     def look(name: str, real: Callable[[], object]) -> object:
@@ -247,7 +248,7 @@ def test_why_a_writer_does_not_start_is_said(tmp_path: Path, capfd: pytest.Captu
     """A-31, A-33: the gateway could not tell a full disk from an attack, or from its own mistake."""
     log = tmp_path / "log"
     assert run_main(log) == writer.USAGE
-    assert "pseudonym.key: No such file" in capfd.readouterr().err
+    assert "names.key: No such file" in capfd.readouterr().err
     store_key(key_path(log), KEY)
     sealing(log)
     assert run_main(log) == 0

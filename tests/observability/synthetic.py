@@ -6,7 +6,7 @@ from pathlib import Path
 from audit.event import Builder, Moment
 from audit.files import create_key
 from audit.journal import Journal, open_journal
-from audit.pseudonym import Pseudonyms
+from audit.pseudonym import names_of
 from audit.record import RECORD_BYTES, pack
 from audit.segments import SEGMENT_BYTES, Log
 from audit.tlog import epochs
@@ -42,7 +42,7 @@ class Scribe:
         self._boot = boot
         self._outbox = 0
         self.role = role
-        builder = Builder(node, boot, role, Pseudonyms(KEY))
+        builder = Builder(node, boot, role, names_of(KEY))
         create_key(epochs.key_path(directory), epochs.fresh(KEY))
         self.log: Log
         self.journal: Journal

@@ -1,6 +1,5 @@
 """The guide for SIEM engineers: what it names is there, and its questions can be answered with what it names."""
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,17 +8,14 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
-from audit.pseudonym import Pseudonyms, key_path, store_key
 from audit.vocabulary import vocabulary
-from core.crypto.primitives import PrivateKey
-from jvpn.shell import allowlist
 from lab.opensearch_node import Node
 from observability.names import Names
 from observability.siem.api import Api
 from observability.siem.documents import Setup
 from observability.siem.removal import uninstall
 from observability.template import mappings
-from tests.meta.documents import as_after_a_demo, blocks, broken_links, python, run
+from tests.meta.documents import as_after_a_demo, broken_links, run
 from tests.support import ROOT, requires
 
 GUIDE = ROOT / "docs" / "guides" / "siem.md"
@@ -81,25 +77,11 @@ def test_a_measured_move_says_how_long() -> None:
     assert "recovery_us" in vocabulary().kinds["MOVE_MEASURED"].measures
 
 
-def test_the_owner_of_a_pseudonym_can_be_found(tmp_path: Path) -> None:
-    """Nobody could say whose session jumped, or whose device to revoke."""
-    device, key = PrivateKey(b"\5" * 32).public, b"\6" * 32
-    (tmp_path / "state").mkdir()
-    store_key(key_path(tmp_path / "state" / "audit"), key)
-    allowlist.enroll(tmp_path / "devices.json", "laptop", device)
-    (program,) = [block.text for block in blocks(TEXT) if block.kind == "python" and "Pseudonyms" in block.text]
-    said = python(program, tmp_path)
-    assert json.loads(said.replace("'", '"')) == {Pseudonyms(key).device(device): "laptop"}
-
-
 @NODE
 @pytest.mark.timeout(900)
 def test_every_command_works(tmp_path: Path, opensearch_node: Node, client: OpenSearch) -> None:
     """The first thing that a SIEM engineer types would fail, or ship nothing."""
     as_after_a_demo(tmp_path)
-    (tmp_path / "state").mkdir()
-    store_key(key_path(tmp_path / "state" / "audit"), b"\6" * 32)
-    allowlist.enroll(tmp_path / "devices.json", "laptop", PrivateKey(b"\5" * 32).public)
     try:
         assert run(TEXT.replace(CLUSTER, opensearch_node.url), tmp_path, cluster=True) >= 12
         events = sum(path.read_bytes().count(b"\n") for path in (tmp_path / "demo-report/run/gateway-audit").glob("audit-*.jsonl"))

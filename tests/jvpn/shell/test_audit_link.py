@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from audit.pseudonym import key_path
+from audit.names import key_path
 from audit.record import RECORD_BYTES
 from core.reasons import Event, Reason
 from core.values import Ask, Fact, Instant, Outcome

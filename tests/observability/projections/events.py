@@ -55,4 +55,4 @@ def _text(name: str, schema: dict[str, Any]) -> str:
     if name in {"event_id", "causation_id"}:
         mark = "w" if "-w" in schema["pattern"] else ""
         return f"{'0b' * 8}-{mark}{len(name):016x}"
-    return {"record": "AAEC", "error": "what was wrong: 'x' is not y"}[name]
+    return {"first": "2026-10", "last": "2026-11", "record": "AAEC", "error": "what was wrong: 'x' is not y"}[name]
