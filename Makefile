@@ -104,6 +104,7 @@ lock: env ## pin all dependencies again, with hashes; UPGRADE=--upgrade takes ne
 	@$(LOCK) --group dev --output-file requirements/dev.txt >/dev/null
 	@$(LOCK) --constraint requirements/dev.txt --output-file requirements/runtime.txt >/dev/null
 	@$(LOCK) --constraint requirements/dev.txt --group siem --output-file requirements/siem.txt >/dev/null
+	@$(LOCK) --constraint requirements/dev.txt --group pdf --output-file requirements/pdf.txt >/dev/null
 
 clean: ## remove what was built; the environment goes too
 	rm -rf .venv .cache build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

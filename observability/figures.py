@@ -18,15 +18,18 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from observability.timeline import BIN_SECONDS, EPOCH, REKEYED, UNBOUND, Band, Session, Story
+from observability.bins import coarse, floor_of, span, width_of
+from observability.timeline import EPOCH, REKEYED, UNBOUND, Band, Session, Story
 
 INK: Final = "#0a0b0c"  # stands for the page's text colour
 FAINT: Final = "#0d0e0f"  # stands for the page's line colour
 WIDTH: Final = 10.0  # inches; the page scales it
 LANE: Final = 0.19  # inches
-BARS_MAX: Final = 60
 REASONS_MAX: Final = 5
 TICKS_MAX: Final = 10
+DOTS_MAX: Final = 200  # of one reason
+SLOTS: Final = 600  # what is narrower than this part of the time cannot be drawn
+BANDS_MAX: Final = 300  # of one lane; of more, slots are drawn
 MINUTE: Final = 60
 DAY: Final = 86_400
 STEPS: Final = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, DAY, 7 * DAY, 30 * DAY)
@@ -73,6 +76,7 @@ STATES: Final = {
 }
 CARRIERS: Final = {"UDP": Look("#56b4e9"), "TCP": Look("#0072b2", text="#ffffff"), "QUIC": Look("#e69f00", "///")}
 OTHER: Final = Look("#999999", "...")
+MANY: Final = "several, quickly"
 SERIES: Final = (Look("#0072b2"), Look("#e69f00", "///"), Look("#009e73"), Look("#cc79a7", "xxx"), Look("#56b4e9", "\\\\\\"))
 
 
@@ -83,7 +87,7 @@ def sessions_over_time(sessions: Sequence[Session], story: Story) -> str:
     lanes = [lane for lane in ("state", "carrier", "client") if known["client" if lane == "client" else "state"]]
     rows = len(sessions) * (len(lanes) + 1)
     figure, axes = _figure(rows * LANE + 0.8)
-    begin, end = _span(story)
+    begin, end = span(story)
     used: dict[str, Look] = {}
     labels: list[tuple[float, str]] = []
     for place, session in enumerate(sessions):
@@ -91,17 +95,13 @@ def sessions_over_time(sessions: Sequence[Session], story: Story) -> str:
         labels.append((top + 0.3, session.name[:8]))
         for depth, lane in enumerate(lanes):
             y = top - depth - 0.9
-            bands = {"state": session.state, "carrier": session.carrier, "client": session.client}[lane].bands(session.ended or end)
-            for band in bands:
+            lane_of = {"state": session.state, "carrier": session.carrier, "client": session.client}[lane]
+            for band in _drawable(lane_of.bands(session.ended or end), begin, end):
                 if band.name != UNBOUND:
                     used[band.name] = _look(band.name)
                     _band(axes, band, y, _seconds(end) - _seconds(begin))
             labels.append((y + 0.4, lane))
-        for jump in session.jumps():
-            rekey = jump.reason == REKEYED
-            axes.plot([_seconds(jump.when)] * 2, [top - 1.98, top - 0.02 - rekey], color=INK, linewidth=0.6 if rekey else 1.3)
-            if not rekey:
-                axes.plot([_seconds(jump.when)], [top + 0.12], marker="v", markersize=4.5, color=INK)
+        _marks(axes, session, top, (_seconds(end) - _seconds(begin)) / SLOTS)
     axes.set_xlim(_seconds(begin), _seconds(end))
     axes.set_ylim(-rows + 0.2, 0.9)
     axes.set_yticks([y for y, _ in labels], [name for _, name in labels])
@@ -135,10 +135,12 @@ def recovery_by_reason(values: Mapping[str, Sequence[int]]) -> str:
     """Draw each measured recovery (us, by reason of the jump) as a dot on a logarithmic scale, with the median as a bar."""
     figure, axes = _figure(0.42 * len(values) + 0.8)
     for place, (_, times) in enumerate(values.items()):
-        ordered = sorted(times)
+        ordered = _some(sorted(times))
         spread = [place + ((index * 7919) % 11 - 5) / 22 for index in range(len(ordered))]
-        axes.scatter([value / 1_000 for value in ordered], spread, s=16, color="#0072b2", alpha=0.75, linewidths=0)
-        axes.plot([ordered[(len(ordered) - 1) // 2] / 1_000] * 2, [place - 0.34, place + 0.34], color=INK, linewidth=2)
+        axes.scatter([value / 1_000 for value in ordered], spread, s=18, color="#0072b2", alpha=0.75, linewidths=0, zorder=3)
+        median = sorted(times)[(len(times) - 1) // 2]
+        if len(times) > 1:  # a bar over a single dot would hide it
+            axes.plot([median / 1_000] * 2, [place - 0.34, place + 0.34], color=INK, linewidth=2)
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(FuncFormatter(_milliseconds))
     axes.set_yticks(range(len(values)), [f"{plain(reason)} ({len(times)})" for reason, times in values.items()])
@@ -157,12 +159,12 @@ def recovery_by_reason(values: Mapping[str, Sequence[int]]) -> str:
 def traffic_over_time(story: Story) -> str:
     """Draw what all sessions together carried, in both directions, in Mbit/s."""
     figure, axes = _figure(2.4)
-    begin, end = _span(story)
-    width = _width(begin, end)
+    begin, end = span(story)
+    width = width_of(begin, end)
     peaks = []
     for name, bins, look, dashes in (("to clients", story.sent, SERIES[0], "-"), ("from clients", story.received, Look("#d55e00"), "--")):
-        counted = _coarse(bins, width)
-        starts = range(_floor(begin, width), _floor(end, width) + width, width)
+        counted = coarse(bins, width)
+        starts = range(floor_of(begin, width), floor_of(end, width) + width, width)
         rates = [counted[start] * 8 / width / 1e6 for start in starts]
         times = [float(start) for start in starts]
         axes.step(
@@ -187,15 +189,15 @@ def traffic_over_time(story: Story) -> str:
 def refusals_over_time(story: Story) -> str:
     """Draw how many messages were refused, by reason: the most frequent ones apart, the others together."""
     figure, axes = _figure(2.6)
-    begin, end = _span(story)
-    width = _width(begin, end)
+    begin, end = span(story)
+    width = width_of(begin, end)
     ranked = sorted(story.refused, key=lambda reason: (-story.refused[reason].total(), reason))
-    layers = [(reason, _coarse(story.refused[reason], width), look) for reason, look in zip(ranked, SERIES, strict=False)]
+    layers = [(reason, coarse(story.refused[reason], width), look) for reason, look in zip(ranked, SERIES, strict=False)]
     rest: Counter[int] = Counter()
     for reason in ranked[REASONS_MAX:]:
         rest.update(story.refused[reason])
     if rest:
-        layers.append(("all others", _coarse(rest, width), OTHER))
+        layers.append(("all others", coarse(rest, width), OTHER))
     floor: Counter[int] = Counter()
     for reason, bins, look in layers:
         starts = sorted(bins)
@@ -231,6 +233,43 @@ def _figure(height: float) -> tuple[Figure, Axes]:
     return figure, axes
 
 
+def _drawable(bands: list[Band], begin: datetime, end: datetime) -> list[Band]:
+    """Return at most so many bands as can be seen: where several share a slot of time, one that says so."""
+    if len(bands) <= BANDS_MAX:
+        return bands
+    slot = max((end - begin) / SLOTS, timedelta(microseconds=1))
+    names: dict[int, set[str]] = {}
+    for band in bands:
+        for place in range((band.begin - begin) // slot, max((band.begin - begin) // slot + 1, (band.end - begin) // slot)):
+            names.setdefault(place, set()).add(band.name)
+    drawn: list[Band] = []
+    for place, found in sorted(names.items()):
+        name, since = (MANY if len(found) > 1 else next(iter(found))), begin + place * slot
+        if drawn and drawn[-1].name == name and drawn[-1].end == since:
+            since = drawn.pop().begin
+        drawn.append(Band(name, since, begin + (place + 1) * slot))
+    return drawn
+
+
+def _marks(axes: Axes, session: Session, top: float, slot: float) -> None:
+    """Mark the jumps of a session, and thinner the rekeyings; those that would fall upon each other once."""
+    places: dict[bool, dict[int, float]] = {True: {}, False: {}}
+    for jump in session.jumps():
+        at = _seconds(jump.when)
+        places[jump.reason == REKEYED].setdefault(int(at / slot), at)
+    for rekey, found in places.items():
+        axes.vlines(list(found.values()), top - 1.98, top - 0.02 - rekey, color=INK, linewidth=0.6 if rekey else 1.3)
+    moved = list(places[False].values())
+    axes.plot(moved, [top + 0.12] * len(moved), marker="v", markersize=4.5, color=INK, linestyle="none")
+
+
+def _some(ordered: Sequence[int]) -> Sequence[int]:
+    """Return at most `DOTS_MAX` of these values, evenly chosen by rank, the first and the last among them."""
+    if len(ordered) <= DOTS_MAX:
+        return ordered
+    return [ordered[index * (len(ordered) - 1) // (DOTS_MAX - 1)] for index in range(DOTS_MAX)]
+
+
 def _band(axes: Axes, band: Band, y: float, seconds: float) -> None:
     look = _look(band.name)
     begin, width = _seconds(band.begin), _seconds(band.end) - _seconds(band.begin)
@@ -263,28 +302,6 @@ def _time_axis(axes: Axes) -> None:
     axes.set_xticks(list(ticks), [(EPOCH + timedelta(seconds=tick)).strftime(form) for tick in ticks])
     first, last = (f"{EPOCH + timedelta(seconds=when):%d %B %Y}" for when in (begin, end))
     axes.set_xlabel(f"{first} (UTC)" if first == last else f"{first} to {last} (UTC)")
-
-
-def _span(story: Story) -> tuple[datetime, datetime]:
-    begin, end = story.first or EPOCH, story.last or EPOCH
-    return begin, max(end, begin + timedelta(seconds=1))
-
-
-def _width(begin: datetime, end: datetime) -> int:
-    """Return the width of a bin in seconds: a multiple of what was collected, and at most `BARS_MAX` of them."""
-    return BIN_SECONDS * max(1, -(-int((end - begin).total_seconds()) // (BIN_SECONDS * BARS_MAX)))
-
-
-def _coarse(bins: Mapping[int, int], width: int) -> Counter[int]:
-    found: Counter[int] = Counter()
-    for start, value in bins.items():
-        found[start - start % width] += value
-    return found
-
-
-def _floor(when: datetime, width: int) -> int:
-    seconds = (when - EPOCH) // timedelta(seconds=1)
-    return seconds - seconds % width
 
 
 def _seconds(when: datetime) -> float:

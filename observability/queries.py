@@ -58,47 +58,62 @@ class Summary:
         return asdict(self)
 
 
+class Counting:
+    """Counts events one by one, in whatever order they come, for whoever does something else with them too."""
+
+    def __init__(self) -> None:
+        """Begin with nothing."""
+        self._by_type: Counter[str] = Counter()
+        self._by_reason: dict[str, Counter[str]] = {}
+        self._refusals: Counter[str] = Counter()
+        self._sums: Counter[str] = Counter()
+        self._recovery: list[int] = []
+        self._outage: list[int] = []
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Count one event."""
+        kind, reason, metrics = event["event_type"], event["reason_code"], event.get("metrics", {})
+        self._by_type[kind] += 1
+        self._by_reason.setdefault(kind, Counter())[reason] += 1
+        if kind in REFUSALS:
+            self._refusals[reason] += event.get("count", 1)
+        elif kind == "MOVE_MEASURED":
+            self._recovery.append(metrics["recovery_us"])
+        elif kind == "CLIENT_MOVED" and reason != "REKEYED":
+            self._outage.append(metrics["outage_us"])
+        elif kind == "TELEMETRY_LOST":
+            self._sums["lost"] += event["count"]
+        elif kind == "SESSION_HEALTH":
+            self._sums.update({name: metrics[name] for name in ("received_bytes", "sent_bytes")})
+
+    def summary(self) -> Summary:
+        """Return the numbers of what was taken."""
+        return Summary(
+            events=self._by_type.total(),
+            by_type=dict(sorted(self._by_type.items())),
+            born=self._by_type["SESSION_BORN"],
+            ended=self._reasons("SESSION_ENDED"),
+            jumps=self._reasons("SESSION_MOVED"),
+            rekeys=self._by_reason.get("SESSION_MOVED", Counter())["REKEYED"],
+            client_jumps=self._reasons("CLIENT_MOVED"),
+            refusals=dict(sorted(self._refusals.items())),
+            recovery_us=distribution(self._recovery),
+            client_outage_us=distribution(self._outage),
+            telemetry_lost=self._sums["lost"],
+            received_bytes=self._sums["received_bytes"],
+            sent_bytes=self._sums["sent_bytes"],
+        )
+
+    def _reasons(self, kind: str) -> dict[str, int]:
+        return {reason: number for reason, number in sorted(self._by_reason.get(kind, Counter()).items()) if reason != "REKEYED"}
+
+
 def summary(events: Iterable[Mapping[str, Any]]) -> Summary:
     """Return the numbers of these events, in whatever order they come."""
-    by_type: Counter[str] = Counter()
-    by_reason: dict[str, Counter[str]] = {}
-    refusals: Counter[str] = Counter()
-    sums: Counter[str] = Counter()
-    recovery: list[int] = []
-    outage: list[int] = []
+    counting = Counting()
     for event in events:
-        kind, reason, metrics = event["event_type"], event["reason_code"], event.get("metrics", {})
-        by_type[kind] += 1
-        by_reason.setdefault(kind, Counter())[reason] += 1
-        if kind in REFUSALS:
-            refusals[reason] += event.get("count", 1)
-        elif kind == "MOVE_MEASURED":
-            recovery.append(metrics["recovery_us"])
-        elif kind == "CLIENT_MOVED" and reason != "REKEYED":
-            outage.append(metrics["outage_us"])
-        elif kind == "TELEMETRY_LOST":
-            sums["lost"] += event["count"]
-        elif kind == "SESSION_HEALTH":
-            sums.update({name: metrics[name] for name in ("received_bytes", "sent_bytes")})
-
-    def reasons(kind: str) -> dict[str, int]:
-        return {reason: number for reason, number in sorted(by_reason.get(kind, Counter()).items()) if reason != "REKEYED"}
-
-    return Summary(
-        events=by_type.total(),
-        by_type=dict(sorted(by_type.items())),
-        born=by_type["SESSION_BORN"],
-        ended=reasons("SESSION_ENDED"),
-        jumps=reasons("SESSION_MOVED"),
-        rekeys=by_reason.get("SESSION_MOVED", Counter())["REKEYED"],
-        client_jumps=reasons("CLIENT_MOVED"),
-        refusals=dict(sorted(refusals.items())),
-        recovery_us=distribution(recovery),
-        client_outage_us=distribution(outage),
-        telemetry_lost=sums["lost"],
-        received_bytes=sums["received_bytes"],
-        sent_bytes=sums["sent_bytes"],
-    )
+        counting.take(event)
+    return counting.summary()
 
 
 def distribution(values: Sequence[int]) -> Distribution:

@@ -123,6 +123,20 @@ def _rsyslog() -> str | None:
     return _runs(["/usr/sbin/rsyslogd", "-v"]) or (f"no {' and '.join(lacks)} (rsyslog-openssl, rsyslog-gnutls)" if lacks else None)
 
 
+def _chromium() -> str | None:
+    return _runs(["chromium", "--version"])
+
+
+def _pdf() -> str | None:
+    from observability import paper  # noqa: PLC0415 - brings the pictures' library, which few tests need
+
+    try:
+        paper.available()
+    except paper.NoPaper as error:
+        return str(error)
+    return None
+
+
 PROBES: dict[str, Callable[[], str | None]] = {
     "root": _root,
     "userns": _userns,
@@ -134,4 +148,6 @@ PROBES: dict[str, Callable[[], str | None]] = {
     "iperf": _iperf,
     "prometheus": _prometheus,
     "rsyslog": _rsyslog,
+    "chromium": _chromium,
+    "pdf": _pdf,
 }

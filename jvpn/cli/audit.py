@@ -1,6 +1,5 @@
-"""Audit logs: `audit verify`, `audit show`, `audit report`."""
+"""Audit logs: `audit verify`, `audit show`."""
 
-import os
 import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
@@ -15,7 +14,7 @@ from audit.files import replace, segments_in
 from audit.show import Wanted as Shown
 from audit.show import events, one_line
 from audit.tlog.sealed import Wanted
-from audit.verdict import MEANINGS, Result, Verdict
+from audit.verdict import MEANINGS, Verdict
 from audit.verify import verify as verify_log
 from audit.vocabulary import SEVERITIES, vocabulary
 from jvpn.cli.output import Exit, Json, answer, complain, say
@@ -140,33 +139,6 @@ def show(  # noqa: PLR0913 - a filter each
         )
     if bad:
         raise typer.Exit(Exit.FAILED)
-
-
-def report(
-    logs: Annotated[list[Path], typer.Argument(help="Directories of logs, or files of lines.", metavar="DIR", show_default=False)],
-    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The page to write (HTML).", show_default=False)],
-    *,
-    partial: Partial = False,
-    json: Json = False,
-) -> None:
-    """Verify logs and write one page about them.
-
-    Sessions over time, jumps with their reasons, recovery times, refusals. The page shows verified events only. The exit status is that
-    of the worst log, as of `jvpn audit verify`.
-    """
-    if out.is_dir() or not os.access(out.absolute().parent, os.W_OK | os.X_OK):
-        what = "is a directory" if out.is_dir() else f"{out.absolute().parent} is not there, or not yours to write"
-        raise Misconfigured(f"{out}: the page cannot be written: {what}")
-    from observability.report import write_report  # noqa: PLC0415 - draws pictures, which is slow to load
-
-    results: list[Result] = write_report(logs, out, partial=partial)
-    if json:
-        answer({"report": str(out), "logs": [result.as_json() for result in results]})
-    else:
-        for result in results:
-            say(result.as_text())
-        say(f"report: {out}")
-    raise typer.Exit(max((result.verdict for result in results), default=Verdict.VERIFIED).value)
 
 
 def _known(option: str, names: Iterable[str] | None, known: Collection[str]) -> frozenset[str] | None:

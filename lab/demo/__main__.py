@@ -34,6 +34,21 @@ Tun("probe%d").close()
 with NFTables(nfgen_family=1) as nft:
     nft.get_tables()
 """
+# What the demonstration promises, as a pilot would: the report judges it.
+PILOT: Final = """name = "make demo"
+environment = "mobile"
+
+[failure_model]
+churn_per_hour = 180
+
+[criteria]
+recovery_window_ms = 3000
+switches_per_minute = 6
+sessions_lost = 0
+telemetry_lost = 0
+detections_from = "critical"
+signed = "log"
+"""
 PROBE: Final = (sys.executable, "-I", "-c", ABLE)
 
 
@@ -133,7 +148,9 @@ def play(place: type[Scene | Loopback], why: str, out: Path, screen: Screen, *, 
                     story.outcome.claims["the cluster says what the log says"] = cluster.same_numbers()
             with story.step("the report is written"):
                 logs = [str(scene.audit(role)) for role in ("gateway", "client")]
-                scene.jvpn("audit", "report", *logs, "--out", str(out.absolute() / "index.html"))
+                (out / "pilot.toml").write_text(PILOT, encoding="utf-8")
+                files = ("--out", str(out.absolute() / "index.html"), "--pilot", str(out.absolute() / "pilot.toml"))
+                scene.jvpn("audit", "report", *logs, *files)
                 label(out / "index.html", told(place, why))
         finally:
             if screen.live:

@@ -20,7 +20,10 @@ MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class Alert(NamedTuple):
-    """A rule matched one event, or a correlation became true at one. `events`: ids, for a correlation of its whole window."""
+    """A rule matched one event, or a correlation became true at one: event `seq` of the log `chain_id`.
+
+    `events`: ids, for a correlation of its whole window.
+    """
 
     name: str
     title: str
@@ -30,6 +33,8 @@ class Alert(NamedTuple):
     device: str
     events: tuple[str, ...]
     response: str
+    chain_id: str
+    seq: int
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -42,6 +47,8 @@ class _Seen(NamedTuple):
     time: str
     session: str
     device: str
+    chain_id: str
+    seq: int
 
 
 def alerts(rules: Ruleset, events: Iterable[Event], *, level: str = "low") -> list[Alert]:
@@ -59,7 +66,7 @@ def alerts(rules: Ruleset, events: Iterable[Event], *, level: str = "low") -> li
         for correlation in {each.name: each for rule in matched for each in wanted[rule]}.values():
             group = tuple(value_of(event, field) for field in correlation.group_by)
             if None not in group:
-                place = (str(event.get("chain_id", "")), int(event.get("seq", 0)))
+                place = (said.chain_id, said.seq)
                 value = value_of(event, correlation.field) if correlation.field else None
                 hits[correlation.name].append(Hit(at, place, matched & set(correlation.rules), group, value, name))
                 seen[name] = said
@@ -94,8 +101,9 @@ def microseconds(time: str) -> int:
 
 def _seen(event: Event) -> _Seen:
     session = event.get("session", {})
-    return _Seen(event["time"], session.get("pseudonym") or session.get("correlation_id") or "", event.get("device", ""))
+    name = session.get("pseudonym") or session.get("correlation_id") or ""
+    return _Seen(event["time"], name, event.get("device", ""), str(event.get("chain_id", "")), int(event.get("seq", 0)))
 
 
 def _alert(of: Named, said: _Seen, ids: tuple[str, ...]) -> Alert:
-    return Alert(of.name, of.title, of.level, said.time, said.session, said.device, ids, of.response)
+    return Alert(of.name, of.title, of.level, said.time, said.session, said.device, ids, of.response, said.chain_id, said.seq)

@@ -74,10 +74,12 @@ def python(program: str, scratch: Path) -> str:
 
 
 def as_after_a_demo(scratch: Path) -> None:
-    """Put a gateway's log where `make demo` would leave it."""
-    gateway, _ = write_story(scratch / "told", sessions=2, minutes=1)
-    (scratch / "demo-report" / "run").mkdir(parents=True)
-    gateway.rename(scratch / "demo-report" / "run" / "gateway-audit")
+    """Put a gateway's log and a client's where `make demo` would leave them."""
+    gateway, client = write_story(scratch / "told", sessions=2, minutes=1)
+    ran = scratch / "demo-report" / "run"
+    (ran / "alice" / "state").mkdir(parents=True)
+    gateway.rename(ran / "gateway-audit")
+    client.rename(ran / "alice" / "state" / "audit")
 
 
 def left_behind(scratch: Path) -> set[str]:

@@ -12,7 +12,7 @@ from jvpn.cli.output import Exit
 from tests.meta.documents import as_after_a_demo, blocks, broken_links, left_behind, run
 from tests.support import ROOT
 
-GUIDE_NAMES = ("newcomer.md", "operator.md", "keys.md", "auditor.md", "grafana.md", "outputs.md", "metrics.md")
+GUIDE_NAMES = ("newcomer.md", "operator.md", "keys.md", "auditor.md", "report.md", "grafana.md", "outputs.md", "metrics.md")
 GUIDES = [ROOT / "docs" / "guides" / name for name in GUIDE_NAMES]
 OPERATOR = GUIDES[1]
 IN_THEIR_OWN = (OPERATOR, *GUIDES[2:])

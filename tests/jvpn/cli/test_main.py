@@ -135,7 +135,7 @@ def serve(config):
 jvpn.shell.gateway.serve = jvpn.shell.client.serve = serve
 raise SystemExit(main(sys.argv[1:]))
 """
-SIEM = {"opensearchpy", "opentelemetry", "urllib3", "requests", "grpc", "matplotlib", "numpy", "PIL", "observability.shipper"}
+SIEM = {"opensearchpy", "opentelemetry", "urllib3", "requests", "grpc", "matplotlib", "numpy", "weasyprint", "PIL", "observability.shipper"}
 
 
 @pytest.mark.parametrize("role", ["gateway", "client"])
