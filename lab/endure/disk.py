@@ -51,12 +51,13 @@ class Disk:
     def fdatasync(self, descriptor: int) -> None:
         """Sync, slowly; or fail; or die with a part of what was to be synced."""
         if name := self._segment(descriptor):
+            self._synced.setdefault(name, os.fstat(descriptor).st_size)  # what an earlier process left may be durable: it stays
             if self._mode == "slow":
                 time.sleep(SLOW_S)
             elif self._mode == "broken" and self._dice.random() < BROKEN:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             elif self._mode == "power" and self._is_due():
-                size, synced = os.fstat(descriptor).st_size, self._synced.get(name, 0)
+                size, synced = os.fstat(descriptor).st_size, self._synced[name]
                 os.ftruncate(descriptor, min(size, synced + self._dice.randrange(max(1, size - synced))))
                 self._die()
         fdatasync(descriptor)
