@@ -38,18 +38,13 @@ def line_of(event: bytes, digest: str) -> bytes:
 
 def split(line: bytes) -> Line:
     """Take a line apart. LineMalformed unless it is framed exactly as `line_of` frames it; the event's bytes are not yet read."""
-    event, told = framed(line)
-    if not HEX.issuperset(told):
-        raise LineMalformed("the hash is not 64 lower-case hex digits")
-    return Line(event, told.decode())
-
-
-def framed(line: bytes) -> tuple[bytes, bytes]:
-    """Return the event's bytes and the 64 bytes that stand where its hash must; LineMalformed for another frame."""
     middle = len(line) - TAIL_BYTES
     if middle < OPENING_BYTES or not (line.startswith(OPENING) and line.startswith(MIDDLE, middle) and line.endswith(CLOSING)):
         raise LineMalformed('the line is not {"event":...,"hash":"..."} with a newline')
-    return line[OPENING_BYTES:middle], line[middle + MIDDLE_BYTES : -CLOSING_BYTES]
+    told = line[middle + MIDDLE_BYTES : -CLOSING_BYTES]
+    if not HEX.issuperset(told):
+        raise LineMalformed("the hash is not 64 lower-case hex digits")
+    return Line(line[OPENING_BYTES:middle], told.decode())
 
 
 def parse(data: bytes) -> dict[str, Any]:

@@ -29,6 +29,8 @@ OF_KEYS: Final[Mapping[str, Callable[[Lives, Mapping[str, Any]], str | None]]] =
     {"KEY_CHANGED": Lives.key, "DOCUMENT_JUDGED": Lives.document}
 )
 
+JUDGED: Final = FORGET | TRANSITIONS | OF_KEYS.keys()
+
 
 def allowed(rows: Iterable[Any]) -> frozenset[tuple[str, str, str]]:
     """Return (from, to, reason) of every transition of a table."""
@@ -57,7 +59,7 @@ class Machines:
         self.tables_differ = False
 
     def judge(self, event: Mapping[str, Any]) -> str | None:
-        """Return what contradicts the machine, or None."""
+        """Return what contradicts the machine, or None; of an event that is none of `JUDGED` there is nothing to say."""
         kind = event["event_type"]
         if kind in FORGET:
             self._versions.clear()

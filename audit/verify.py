@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from audit.canonical import LINE_BYTES_MAX, framed, parse_valid, split
+from audit.canonical import LINE_BYTES_MAX, OPENING_BYTES, TAIL_BYTES, line_of, parse_valid, split
 from audit.chain import BEFORE_GENESIS, Head, hashed
 from audit.errors import EventRefused, LineMalformed, NoteMalformed
 from audit.files import HEAD, SEGMENT, first_of, read_head, segments_in, tree_name, writer_is_there
-from audit.machine import Machines
+from audit.machine import JUDGED, Machines
 from audit.recovery import read_tree
 from audit.schema import check
 from audit.tlog.checkpoint import read_signed
@@ -138,22 +138,22 @@ class _Walk:
             if raw.first not in (None, expected):
                 raise Broken(Verdict.NUMBER_WRONG, f"an empty segment, by its name for event {raw.first}")
             return
-        event, told = _read(raw)
+        event, digest, told = _read(raw)
         seq, event_class, kind = event["seq"], event["event_class"], event["event_type"]
         if raw.number == 1 and raw.first not in (None, expected if expected is not None else seq):
             raise Broken(Verdict.NUMBER_WRONG, f"the file's name says that it begins with {raw.first}")
-        if expected not in (None, seq):
+        if expected != seq and expected is not None:
             raise Broken(Verdict.NUMBER_WRONG, f"seq {seq} where {expected} must be")
-        self._link(event)
+        self._link(event, seq, kind)
         if seq == durable.seq and (event["chain_id"], told) != (durable.chain_id, durable.hash):
             raise Broken(Verdict.CHAIN_BROKEN, f"{HEAD} names {durable.hash} of chain {durable.chain_id} for this event, here is {told}")
         if event_class == "evidence":
             self._first_time(event["event_id"])
-        if contradiction := self._machines.judge(event):
+        if kind in JUDGED and (contradiction := self._machines.judge(event)):
             raise Broken(Verdict.CONTRADICTION, contradiction)
         if self._sealing:
             try:
-                self._sealing.take(event, told)
+                self._sealing.take(event, digest)
             except Unsealed as error:
                 raise Broken(error.verdict, error.found, error.seq) from None
         if not self._chain_id:
@@ -169,12 +169,12 @@ class _Walk:
             raise Broken(Verdict.NUMBER_WRONG, f"evidence {event_id} is here for the second time")
         self._evidence.add(event_id)
 
-    def _link(self, event: dict[str, Any]) -> None:
+    def _link(self, event: dict[str, Any], seq: int, kind: str) -> None:
         """Check that the event follows the one before it (A-22, A-52)."""
-        first, before = event["seq"] == 0, event["prev_hash"]
-        if first != (event["event_type"] == "LOG_OPENED"):
-            raise Broken(Verdict.CHAIN_BROKEN, f"{event['event_type']} at seq {event['seq']}: LOG_OPENED is the first event, and only that")
-        if first and before != BEFORE_GENESIS:
+        before = event["prev_hash"]
+        if (seq == 0) != (kind == "LOG_OPENED"):
+            raise Broken(Verdict.CHAIN_BROKEN, f"{kind} at seq {seq}: LOG_OPENED is the first event, and only that")
+        if seq == 0 and before != BEFORE_GENESIS:
             raise Broken(Verdict.CHAIN_BROKEN, "the first event names one before it")
         if not self._chain_id:
             return
@@ -190,17 +190,19 @@ class _Walk:
             self._result.cut_bytes += event["metrics"]["cut_bytes"]
 
 
-def _read(raw: Raw) -> tuple[dict[str, Any], str]:
-    """Return event and hash of a line that is sound in itself (A-51)."""
+def _read(raw: Raw) -> tuple[dict[str, Any], bytes, str]:
+    """Return the event of a line that is sound in itself (A-51), and its hash, as bytes and in hex."""
     if raw.last_file and not raw.data.endswith(b"\n") and len(raw.data) < LINE_BYTES_MAX:
         raise Broken(Verdict.TAIL_CUT, f"an incomplete line of {len(raw.data)} bytes")
     try:
-        data, told = framed(raw.data)
-        found = hashed(data).hex()
-        if found.encode() != told:
-            split(raw.data)  # a hash that is none is another fault
-            raise Broken(Verdict.HASH_WRONG, f"the event's bytes have the hash {found}, the line says {told.decode()}")
-        return parse_valid(data, check), found
+        line = raw.data
+        data = line[OPENING_BYTES:-TAIL_BYTES]
+        digest = hashed(data)
+        told = digest.hex()
+        if line != line_of(data, told):
+            _, other = split(line)  # a frame or a hash that is none is another fault
+            raise Broken(Verdict.HASH_WRONG, f"the event's bytes have the hash {told}, the line says {other}")
+        return parse_valid(data, check), digest, told
     except (LineMalformed, EventRefused) as error:
         raise Broken(Verdict.MALFORMED, str(error)) from error
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from errno import ENOENT
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -11,7 +10,7 @@ from audit.errors import NoteMalformed, QuorumMissing, SignatureWrong
 from audit.files import CHECKPOINT, COSIGNED, SEALS
 from audit.tlog import note
 from audit.tlog.checkpoint import Checkpoint, read_signed
-from audit.tlog.merkle import Frontier
+from audit.tlog.merkle import Frontier, leaf
 from audit.tlog.note import LOG, Note, Verifier
 from audit.tlog.policy import Policy
 from audit.tlog.sealer import origin_of, seal_name
@@ -61,7 +60,7 @@ class Sealing:
         """Begin with the tree before the first event that comes. Unsealed when what was kept is no checkpoint; OSError."""
         self._directory, self._tree, self._policy, self._since_s = directory, tree, wanted.policy, wanted.since_s
         self._live, self._first, self._partial = live, tree.size, tree.size > 0
-        self._pending: list[str] = []
+        self._pending: list[bytes] = []
         self._judged: list[Found] = []
         self._owed: Mapping[str, Any] | None = None  # an EPOCH_SEALED whose seal the writer is about to make
         self._epoch = 0
@@ -77,12 +76,12 @@ class Sealing:
                 self._spoilt = self._spoilt or error
         self._sizes = frozenset(signed.says.size for signed in self._awaited)
 
-    def take(self, event: Mapping[str, Any], told: str) -> None:
+    def take(self, event: Mapping[str, Any], digest: bytes) -> None:
         """Take an event that follows the one before, with its hash. Unsealed."""
         if self._owed:  # by now its seal is there: before that nothing else is recorded (A-65)
             owed, self._owed = self._owed, None
             self._heard(owed, owed=True)
-        self._pending.append(told)
+        self._pending.append(digest)
         if len(self._pending) == BATCH:
             self._flush()
         if "seal" in event:
@@ -180,7 +179,7 @@ class Sealing:
         self._judged.append(signed)
 
     def _flush(self) -> None:
-        self._tree.extend([sha256(b"\0" + bytes.fromhex(told)).digest() for told in self._pending])  # leaves (A-60)
+        self._tree.extend([leaf(digest) for digest in self._pending])
         self._pending = []
 
 
