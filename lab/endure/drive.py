@@ -101,10 +101,11 @@ def run(world: World, kills: Lane, faults: Lane, tell: Callable[[str], object]) 
 def drain(world: World, tell: Callable[[str], object]) -> None:
     """Wait until everything is settled, then end the shipper. Raises Broken."""
     best, moved, told = -1, time.monotonic(), time.monotonic()
+    events = world.feed.events()  # by the log: a status may be of before its last events
     while True:
         world.shipping.turn()
         status, now = world.shipping.status(), time.monotonic()
-        if not status["unsettled_bytes"] and not status["pending"]:
+        if int(status["settled_up_to"]) >= events and not status["unsettled_bytes"] and not status["pending"]:
             break
         if int(status["settled_up_to"]) > best:
             best, moved = int(status["settled_up_to"]), now
