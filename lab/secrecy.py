@@ -252,7 +252,7 @@ def modules() -> dict[str, Path]:
     """Return the modules of the core, those of SHELL, and the audit's keys, by name."""
     core = [path for path in sorted((ROOT / "core").rglob("*.py")) if path.name != "__init__.py"]
     shell = [ROOT / "jvpn" / "shell" / f"{name}.py" for name in SHELL]
-    audit = [ROOT / "audit" / "tlog" / "epochs.py"]
+    audit = [ROOT / "audit" / f"{name}.py" for name in ("names", "pseudonym", "tlog/epochs")]
     return {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in (*core, *shell, *audit)}
 
 

@@ -21,7 +21,7 @@ SECONDS = 60
 # Programs that other programs start, that only say what is possible, or that write what is generated and are done.
 NOT_FOR_WAITING = {"demo/attacker", "demo/insider", "demo/pumped", "demo/relay", "demo/tied", "demo/work", "end_with_parent", "netns",
                    "netlab", "bench/memory", "fuzz/inside", "faults/inside", "fuzz/corpus", "docgen", "reference", "registry",
-                   "grafana/make", "ocsf"}  # fmt: skip
+                   "grafana/make", "ocsf", "golden", "evolution", "endure/disk", "bench/tunnel_work"}  # fmt: skip
 WAITED_FOR = {
     "lab.bench.core": (),
     "lab.explore": ("--bounds", "worlds=1000000"),

@@ -16,6 +16,8 @@ from lab.endure.accounts import of_index, of_log
 from lab.endure.feed import Feed
 from lab.endure.records import Stream
 
+EARLY = 20
+
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Stream]:
@@ -50,8 +52,8 @@ def found(log: Path, stream: Stream) -> accounts.Log:
 
 
 def at(lines: list[bytes], what: bytes) -> int:
-    """The place of the last line of a kind before the last hundred: its neighbours are there."""
-    return max(place for place, line in enumerate(lines[:-60]) if what in line)
+    """The place of an early event of a kind: what the killed writer had in hand comes late."""
+    return next(place for place, line in enumerate(lines) if place >= EARLY and what in line)
 
 
 def test_what_was_fed_is_accounted_for_although_the_writer_was_killed(written: tuple[Path, Stream]) -> None:
