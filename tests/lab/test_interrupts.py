@@ -124,7 +124,7 @@ def test_ctrl_c_ends_a_program_with_one_line(name: str, tmp_path: Path) -> None:
     if name == "lab.proofs":  # Z3 loses what is raised in its finalisers, so the signal ends the process: a shell says 130 then
         assert (status, "Traceback" in program.said()) == (-signal.SIGINT, False)
         return
-    assert status == 130
+    assert status == 130, program.said()
     last = program.said().splitlines()[-1]
     stopped = "jvpn selftest" if name == "jvpn" else "its work; nothing was written"
     assert last == f"{name}: interrupted; stopped: {stopped}"
@@ -151,7 +151,7 @@ def test_ctrl_c_ends_the_demonstration_and_all_that_it_started(place: str, tmp_p
         running = len(left(str(out)))
         status = program.interrupted()
     assert running > 3, "gateway, client, recorder and the demonstration itself"
-    assert status == 130
+    assert status == 130, program.said()
     stands_on = {"loopback": "the relay, the traffic", "namespaces": "both namespaces with the traffic in them"}[place]
     assert program.said().splitlines()[-1] == f"lab.demo: interrupted; stopped: client, gateway and {stands_on}"
     assert "Traceback" not in program.said()
