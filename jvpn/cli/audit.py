@@ -13,6 +13,7 @@ from rich.progress import Progress
 from audit.files import replace, segments_in
 from audit.show import Wanted as Shown
 from audit.show import events, one_line
+from audit.tlog.policy import NONE
 from audit.tlog.sealed import Wanted
 from audit.verdict import MEANINGS, Verdict
 from audit.verify import verify as verify_log
@@ -66,9 +67,10 @@ def verify(
     going_on = state is not None and state.exists()
     if fresh and not policy:
         raise Misconfigured("--fresh wants --policy: it says who the witnesses are")
-    wanted = Wanted(
-        load_policy(policy) if policy else None, wall() // SECOND - fresh if fresh else 0, state if going_on else known, going_on
-    )
+    by = load_policy(policy) if policy else None
+    if fresh and by and by.quorum == NONE:
+        raise Misconfigured(f"--fresh: {policy} asks for no witness (quorum none), so nobody could be late")
+    wanted = Wanted(by, wall() // SECOND - fresh if fresh else 0, state if going_on else known, going_on)
     with Progress(console=Console(stderr=True), transient=True, disable=json or not Console(stderr=True).is_terminal) as shown:
         task = shown.add_task("verifying")
         result = verify_log(log, lambda done, total: shown.update(task, completed=done, total=total), partial=partial, wanted=wanted)

@@ -100,6 +100,8 @@ def _opened(out: Path | None) -> Iterator[BinaryIO]:
         return
     if out.is_dir() or not out.absolute().parent.is_dir():
         raise Misconfigured(f"{out}: cannot be written: {'is a directory' if out.is_dir() else 'there is no such directory'}")
+    if out.exists() and not out.is_file():
+        raise Misconfigured(f"{out}: cannot be replaced: it is no file")
     unfinished = out.with_name(f"{out.name}.new")
     with unfinished.open("wb") as file:
         yield file

@@ -1,6 +1,7 @@
 """`audit export`: what it writes, and what it leaves out."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -85,12 +86,14 @@ def test_very_many_bad_lines_are_told_in_sum(jvpn: Jvpn, tmp_path: Path) -> None
         ((".",), "holds no segment of an audit log"),
         (("LOG", "--out", "absent/x"), "there is no such directory"),
         (("LOG", "--out", "."), "is a directory"),
+        (("LOG", "--out", "pipe"), "it is no file"),
         (("LOG", "--format", "cef"), "'cef' is not one of"),
     ],
 )
 def test_what_cannot_be(jvpn: Jvpn, log: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], said: str) -> None:
     """A typing error would be an empty export, or a traceback."""
     monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe")
     done = jvpn("audit", "export", *(log if word == "LOG" else word for word in words))
     assert (done.status, done.out) == (2, "")
     assert said in done.err

@@ -101,6 +101,11 @@ def test_a_checkpoint_that_was_kept_is_gone_on_from(jvpn: Jvpn, log: Path, tmp_p
     assert jvpn("audit", "verify", other, "--known", tmp_path / "nothing").status == 2
     assert jvpn("audit", "verify", min(other.glob("audit-*.jsonl")), "--known", kept).status == 2
     assert jvpn("audit", "verify", other, "--fresh", 60).status == 2
+    policy = tmp_path / "policy"
+    policy.write_text(jvpn("audit", "policy", other).out)
+    assert jvpn("audit", "verify", other, "--policy", policy).status == 0
+    nobody = jvpn("audit", "verify", other, "--policy", policy, "--fresh", 60)
+    assert (nobody.status, "asks for no witness" in nobody.err) == (2, True), "a cosignature of the last minute would be said to be there"
 
 
 def test_a_later_run_goes_on_where_the_last_one_ended(jvpn: Jvpn, tmp_path: Path) -> None:
