@@ -55,11 +55,10 @@ class Cosigners:
         try:
             status, kind, body = self._post(name, signed, consistency)
             if status == CONFLICT and kind == SIZE_TYPE:
-                self._known[name] = size_of(body.removesuffix(b"\n").decode("ascii", "replace"))
-                if self._known[name] > signed.says.size:
-                    return Asked(
-                        name, None, f"has seen {self._known[name]} events of this log, here are {signed.says.size}: an older state of it"
-                    )
+                seen = size_of(body.removesuffix(b"\n").decode("ascii", "replace"))
+                if seen > signed.says.size:
+                    return Asked(name, None, f"has seen {seen} events of this log, here are {signed.says.size}: an older state of it")
+                self._known[name] = seen
                 status, kind, body = self._post(name, signed, consistency)
             if status == CONFLICT:
                 return Asked(name, None, "has seen another history of this log")

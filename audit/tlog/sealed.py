@@ -109,7 +109,7 @@ class Sealing:
             self._spoilt.seq = self._first if self._spoilt.file == COSIGNED else unsigned
             raise self._spoilt
         newest, whole = CHECKPOINT in {each.file for each in self._judged}, self.sealed >= size
-        if not (newest if self._live or not self._partial else whole) or not (whole or self._live):
+        if not newest or not (whole or self._live):
             found = f"the log's key has signed for {self.sealed} events of {size}" + ("" if newest else f"; {CHECKPOINT} is missing")
             raise Unsealed(Verdict.UNSEALED, found, CHECKPOINT, unsigned)
         if self._policy is not None and self._policy.quorum != "none" and head is not None and not self.witnessed:
