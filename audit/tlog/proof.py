@@ -4,16 +4,18 @@ Ours carry the event itself as extra data, so that one file and a policy say all
 """
 
 from base64 import b64encode
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from audit.canonical import LINE_BYTES_MAX, split
+from audit.canonical import LINE_BYTES_MAX, parse_valid, split
 from audit.chain import digest
-from audit.errors import LineMalformed, NoteMalformed, SignatureWrong
+from audit.errors import EventRefused, LineMalformed, NoteMalformed, SignatureWrong
+from audit.schema import check
 from audit.tlog import note
 from audit.tlog.checkpoint import Checkpoint, hashes_of, size_of
 from audit.tlog.merkle import check_inclusion, leaf
 from audit.tlog.note import Note, decoded
 from audit.tlog.policy import Policy
+from audit.tlog.sealer import origin_of
 
 FIRST_LINE: Final = "c2sp.org/tlog-proof@v1"
 PROOF_BYTES_MAX: Final = 2 * LINE_BYTES_MAX + 2 * note.NOTE_BYTES_MAX
@@ -40,6 +42,22 @@ class Proof(NamedTuple):
         if digest(data) != told:
             raise LineMalformed("the event is not the one that its line says")
         return bytes.fromhex(told)
+
+    def event(self, says: Checkpoint) -> dict[str, Any] | None:
+        """Return the event that the file carries, if it does.
+
+        Raises LineMalformed unless it is a valid event with the number of this leaf, and of the log that the checkpoint is of: whose key
+        signs could show one event in the place of another.
+        """
+        if not self.line:
+            return None
+        try:
+            event = parse_valid(split(self.line).event, check)
+        except EventRefused as error:
+            raise LineMalformed(f"not a valid event: {error}") from error
+        if (event["seq"], origin_of(event["chain_id"])) != (self.leaf, says.origin):
+            raise LineMalformed(f"event {event['seq']} of chain {event['chain_id']}, where event {self.leaf} of {says.origin} must be")
+        return event
 
     def check(self, entry: bytes, policy: Policy) -> Checkpoint:
         """Return what the checkpoint says, when a log of the policy has this entry, 32 bytes, at this place, and the quorum is reached.

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from audit.canonical import parse, split
 from audit.errors import AuditError, LineMalformed, NoteMalformed, PolicyMalformed, QuorumMissing
 from audit.show import one_line
 from audit.tlog import policy
@@ -125,7 +124,7 @@ def check(
         shown = {
             "origin": says.origin, "index": given.leaf, "size": says.size, "hash": entry.hex(),
             "cosigned": {names[each.witness]: date(each.time_s) for each in wanted.cosigned(given.signed)},
-            "event": parse(split(given.line)[0]) if given.line else None,
+            "event": given.event(says),
         }  # fmt: skip
     except AuditError as error:
         verdict, found = _verdict(error), str(error)

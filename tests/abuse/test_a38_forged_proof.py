@@ -26,9 +26,10 @@ import pytest
 from audit.canonical import canonical, line_of, parse, split
 from audit.chain import digest
 from audit.errors import TreeIncomplete
-from audit.tlog import note
+from audit.tlog import epochs, note
+from audit.tlog.checkpoint import Checkpoint
 from audit.tlog.merkle import leaf
-from audit.tlog.note import WITNESS, Verifier
+from audit.tlog.note import WITNESS, Note, Verifier
 from audit.tlog.proof import Proof
 from audit.tlog.publishing import Publisher, Tree
 from audit.verdict import Verdict
@@ -109,6 +110,25 @@ def test_a_forged_proof_proves_nothing(place: Path, name: str) -> None:
     assert checked(place, true.raw) == Verdict.VERIFIED
     forge, verdict = FORGED[name]
     assert checked(place, forge(true, other).raw) == verdict
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda event: None,
+        lambda event: event.update(seq=0, chain_id="0" * 32),
+        lambda event: event.clear(),
+        lambda event: event.update(seq="0"),
+    ],
+    ids=["in another place", "of another chain", "none", "not valid"],
+)
+def test_whose_key_signs_shows_no_event_in_another_place(place: Path, change: Callable[[dict[str, object]], None]) -> None:
+    """Who has the log's key, and a witness that has not seen the log yet, would prove that event 7 is event 0, or `{}` an event."""
+    proof = with_line(Tree(place / "tree").proof(FIRST, place / "log"), change)
+    says, key = Checkpoint.of(proof.signed), epochs.load(epochs.key_path(place / "log")).log
+    text = says._replace(size=1, root=leaf(proof.entry())).text
+    signed = Note(text, (note.sign(text, says.origin, key), note.cosign(text, "w", W, 1_790_000_000)))
+    assert checked(place, proof._replace(leaf=0, hashes=(), signed=signed).raw) == Verdict.HASH_WRONG
 
 
 def test_no_changed_byte_is_overlooked(place: Path) -> None:
